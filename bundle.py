@@ -1,0 +1,201 @@
+"""A trained model as one file: a plain zip of JSON and arrays. No pickle, no code runs on loading.
+
+    bundle.json    what it is: vocabulary, settings, corpus, split, figures, versions
+    weights.npz    the Keras weights, in order
+    step.tflite    the network as a step model for LiteRT: what composes
+    optimizer.npz  in checkpoints only, to go on training
+
+TensorFlow is not needed to read one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from config_bach import Network, Places, Training, UserError
+from files import replacing
+from vocabulary import Vocabulary
+
+FORMAT = "play-bach-bundle"
+FORMAT_VERSION = 1
+SUFFIX = ".zip"
+LARGEST = 2**30  # bytes of one member; a crafted zip must not fill the memory
+PACKAGES = ("tensorflow", "keras", "music21", "numpy", "ai-edge-litert")
+
+Arrays = list[npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that generation needs, and everything that training needs to go on."""
+
+    name: str
+    vocabulary: Vocabulary
+    network: Network
+    training: Training
+    facts: dict[str, Any]  # corpus, split, primes, rhythm, bpm, instrument, metrics, history
+    weights: Arrays = field(default_factory=list)
+    optimizer: Arrays = field(default_factory=list)
+    step: bytes = b""
+
+    def save(self, path: Path) -> None:
+        """Write the bundle; an earlier one at `path` is replaced only when all is written."""
+        with replacing(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("bundle.json", json.dumps(self._manifest(), indent=1))
+            file.writestr("weights.npz", _packed(self.weights))
+            if self.optimizer:
+                file.writestr("optimizer.npz", _packed(self.optimizer))
+            if self.step:
+                file.writestr("step.tflite", self.step)
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "name": self.name,
+            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+            "made_with": _versions(),
+            "network": self.network.to_json(),
+            "training": self.training.to_json(),
+            "facts": self.facts,
+            "vocabulary": self.vocabulary.to_json(),
+        }
+
+    def with_facts(self, **facts: Any) -> Bundle:
+        """The same bundle with some facts added or changed."""
+        return replace(self, facts={**self.facts, **facts})
+
+
+def load(path: Path) -> Bundle:
+    """Read a bundle. Raises UserError, naming the file, if it is missing, damaged or foreign."""
+    manifest, parts = _members(path)
+    try:
+        return Bundle(
+            name=str(manifest["name"]),
+            vocabulary=Vocabulary.from_json(manifest["vocabulary"]),
+            network=Network.from_json(manifest["network"]),
+            training=Training.from_json(manifest["training"]),
+            facts=dict(manifest["facts"]),
+            weights=_unpacked(parts["weights.npz"]),
+            optimizer=_unpacked(parts["optimizer.npz"]) if "optimizer.npz" in parts else [],
+            step=parts.get("step.tflite", b""),
+        )
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        UserError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise UserError(
+            f"{path} is not a complete Play Bach model ({error}); train it anew."
+        ) from error
+
+
+def manifest_of(path: Path) -> dict[str, Any]:
+    """Only the bundle.json of a bundle, for lists. Raises UserError as `load` does."""
+    return _members(path, only=("bundle.json",))[0]
+
+
+def _members(path: Path, only: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and the members of a bundle file; zip checks every byte of what is read."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            sizes = {info.filename: info.file_size for info in file.infolist()}
+            if "bundle.json" not in sizes or max(sizes.values()) > LARGEST:
+                raise UserError(f"{path} is not a Play Bach model; choose another or train one.")
+            parts = {name: file.read(name) for name in only or sizes}
+        manifest = json.loads(parts["bundle.json"])
+    except FileNotFoundError as error:
+        raise UserError(f"there is no model {path}; train one with -l 0 -f.") from error
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"{path} is damaged or not a Play Bach model ({error}); restore it or train it anew."
+        ) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"{path} is not a Play Bach model; choose another or train one.")
+    if manifest.get("version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {manifest.get('version')}, this Play Bach reads "
+            f"{FORMAT_VERSION}; update Play Bach or train the model anew."
+        )
+    return manifest, parts
+
+
+def _packed(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, *arrays, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> Arrays:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return [file[f"arr_{i}"] for i in range(len(file.files))]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def path_of(name: str, places: Places) -> Path:
+    """Where the bundle of a model lies."""
+    return places.models / f"{name}{SUFFIX}"
+
+
+def available(places: Places) -> dict[str, dict[str, Any]]:
+    """The manifests of all readable bundles in models/, by name, the latest last."""
+    found = {}
+    for path in places.models.glob(f"*{SUFFIX}"):
+        try:
+            found[path.stem] = manifest_of(path)
+        except UserError:
+            continue
+    return dict(sorted(found.items(), key=lambda item: str(item[1].get("saved"))))
+
+
+def choose(app: str, model_type: int | None, places: Places) -> Path:
+    """The bundle of an app (or of a full model name): the latest, if there are several.
+
+    Raises UserError, naming what there is, if no bundle answers to it.
+    """
+    if path_of(app, places).is_file():
+        return path_of(app, places)
+    known = available(places)
+    hits = [
+        name
+        for name in known
+        if name.startswith(tuple(f"{app}{t}_" for t in ([model_type] if model_type else (1, 2, 3))))
+    ]
+    if hits:
+        return path_of(hits[-1], places)
+    damaged = list(places.models.glob(f"{glob_free(app)}[123]_*{SUFFIX}"))
+    if damaged:
+        manifest_of(damaged[0])  # raises the reason
+    wanted = f"'{app}'" + (f" with model type {model_type}" if model_type else "")
+    there = f"there are {', '.join(known)}" if known else "there are none yet"
+    raise UserError(
+        f"no model {wanted} in {places.models}: {there}; train it with -l 0 -f --app {app}."
+    )
+
+
+def glob_free(app: str) -> str:
+    """An app name without the characters that mean something in a glob."""
+    return "".join(c for c in app if c.isalnum() or c in "-_")

@@ -1,0 +1,142 @@
+"""Pictures: the piano roll of a piece, the learning curves and the network of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bundle import Bundle
+from files import replacing
+from piece import Event, notes_from_events, pitch_name
+
+if TYPE_CHECKING:
+    import keras
+
+INK, ACCENT, SECOND, PALE = "#22313f", "#c0392b", "#2874a6", "#d5dbdb"
+QUARTERS_A_ROW = 64
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    """A matplotlib figure that needs no screen, with an array of axes [rows, columns]."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(colors=INK, labelsize=8)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> None:
+    with replacing(path) as aside:
+        figure.savefig(aside, format="png", dpi=120)
+
+
+def piano_roll(path: Path, events: Sequence[Event], title: str) -> None:
+    """Draw what sounds when: time in quarter lengths from left to right, pitch upwards."""
+    notes = notes_from_events(events)
+    length = float(max((n.end for n in notes), default=1))
+    rows = max(1, -(-int(length) // QUARTERS_A_ROW))
+    low = min((n.pitch for n in notes), default=60) - 1
+    high = max((n.pitch for n in notes), default=60) + 1
+    figure, axes = _figure(14, 0.7 + rows * 2.4, rows)
+    figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
+    octaves = range(-(-low // 12) * 12, high + 1, 12)
+    for row, ax in enumerate(axes[:, 0]):
+        ax.set(
+            xlim=(row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW), ylim=(low - 0.5, high + 0.5)
+        )
+        ax.set_yticks(list(octaves), [pitch_name(p) for p in octaves])
+        ax.set_xticks(range(row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW + 1, 4))
+        ax.grid(color=PALE, linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.barh(
+            [n.pitch for n in notes],
+            [float(n.duration) - 0.05 for n in notes],
+            left=[float(n.onset) for n in notes],
+            height=0.85,
+            color=[ACCENT if n.velocity > 100 else SECOND for n in notes],
+        )
+    axes[-1, 0].set_xlabel("quarter notes", color=INK)
+    _save(figure, path)
+
+
+def learning_curves(path: Path, bundle: Bundle) -> None:
+    """Draw training and validation figures by epoch, with the baselines as lines to beat."""
+    history = bundle.facts["history"]
+    epochs = [e["epoch"] for e in history]
+    figure, axes = _figure(11, 4.2, 1, 2)
+    figure.suptitle(f"{bundle.name} ({bundle.facts['label']})", color=INK, fontsize=11)
+    wanted = (("nll", "nats per event"), ("accuracy", "accuracy"))
+    for ax, (what, label) in zip(axes[0], wanted, strict=True):
+        for side, name, color in (("train", "training", SECOND), ("val", "validation", ACCENT)):
+            ax.plot(
+                epochs, [e[f"{side}_{what}"] for e in history], color=color, label=name, marker="."
+            )
+        for style, (name, figures) in zip(
+            ("--", ":"), bundle.facts["metrics"]["baselines"].items(), strict=True
+        ):
+            ax.axhline(figures[what], color=INK, linestyle=style, linewidth=1, label=name)
+        ax.set(xlabel="epoch", ylabel=label)
+        ax.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def model_diagram(path: Path, model: keras.Model, name: str) -> None:
+    """Draw the layers of a Keras network from input (left) to output, each with its output shape."""
+    column: dict[str, int] = {}
+    producer = {id(layer.output): layer.name for layer in model.layers}
+    arrows = []
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        before = [producer[id(t)] for t in inputs if producer[id(t)] != layer.name]
+        column[layer.name] = 1 + max((column[b] for b in before), default=-1)
+        arrows += [(b, layer.name) for b in before]
+    in_column: dict[int, list[str]] = {}
+    for layer_name, x in column.items():
+        in_column.setdefault(x, []).append(layer_name)
+    place = {
+        n: (x, (len(names) - 1) / 2 - y)
+        for x, names in in_column.items()
+        for y, n in enumerate(names)
+    }
+    tallest = max(len(names) for names in in_column.values())
+    figure, axes = _figure(1 + 1.75 * len(in_column), 1.2 + 0.75 * tallest)
+    figure.suptitle(f"{name}: {model.count_params():,} weights", color=INK, fontsize=12)
+    _boxes(axes[0, 0], model, place, arrows)
+    axes[0, 0].set(xlim=(-0.6, len(in_column) - 0.4), ylim=(-tallest / 2 - 0.1, tallest / 2 + 0.1))
+    _save(figure, path)
+
+
+def _boxes(
+    ax: Any,
+    model: keras.Model,
+    place: dict[str, tuple[int, float]],
+    arrows: Sequence[tuple[str, str]],
+) -> None:
+    """Draw a box for each layer and an arrow for each tensor that goes from one to another."""
+    ax.axis("off")
+    for start, stop in arrows:
+        far = place[stop][0] - place[start][0] > 1
+        bend = f"arc3,rad={0.3 if far else 0}"
+        ax.annotate(
+            "",
+            place[stop],
+            place[start],
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": PALE,
+                "shrinkA": 30,
+                "shrinkB": 34,
+                "connectionstyle": bend,
+            },
+        )
+    for layer in model.layers:
+        shape = " x ".join(str(n) for n in layer.output.shape[2:]) or "token"
+        text = f"{layer.name}\n{type(layer).__name__}\n{shape}"
+        box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": SECOND}
+        ax.text(*place[layer.name], text, ha="center", va="center", fontsize=7, color=INK, bbox=box)

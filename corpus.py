@@ -1,0 +1,250 @@
+"""Many score files -> pieces: found, read on all cores, cached by content, every one accounted for."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from config_bach import Places, UserError
+from files import write_text
+from midi_io import SUFFIXES, Refused, Score, read_scores
+from piece import Note, Piece, events_from_notes
+
+READER = 1  # raise it when reading changes: then nothing in the cache is used any more
+CHORALES = "music21:chorales"
+SHORTEST = 2  # events; a piece must have a note and the one that follows it
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one file: its scores, or the reason why it was refused."""
+
+    path: Path
+    scores: tuple[Score, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: the file, its number of events, or the reason for refusing it."""
+
+    name: str
+    events: int
+    refused: str = ""
+
+    def __str__(self) -> str:
+        verdict = f"refused: {self.refused}" if self.refused else f"{self.events:6d} events"
+        return f"  {self.name:<28} {verdict}"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The pieces of a source, and a row for every file."""
+
+    source: str
+    pieces: tuple[Piece, ...]
+    rows: tuple[Row, ...]
+
+
+def default_source(places: Places) -> str:
+    """The user's own training folder or, while it holds no scores, music21's Bach chorales."""
+    return str(places.training) if _scores_in(places.training) else CHORALES
+
+
+def find(source: str) -> list[Path]:
+    """The score files of a folder, a glob, a single file, or 'music21:bach' and the like.
+
+    Raises UserError when there are none.
+    """
+    if source.startswith("music21:"):
+        return _in_music21(source)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        found = _scores_in(path)
+    else:
+        found = [Path(p) for p in sorted(glob.glob(str(path), recursive=True)) if Path(p).is_file()]
+    if not found:
+        raise UserError(
+            f"the corpus {source} has no scores: put {', '.join(SUFFIXES)} files there, or train "
+            "with --corpus music21:bach."
+        )
+    return found
+
+
+def _scores_in(folder: Path) -> list[Path]:
+    """All score files below a folder, sorted; hidden ones are left alone."""
+    return sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".")
+    )
+
+
+def _in_music21(source: str) -> list[Path]:
+    """The files that music21 itself carries of a composer or a collection."""
+    from music21 import corpus
+
+    name = source.removeprefix("music21:").strip()
+    if name == "chorales":
+        return _chorales()
+    found = corpus.getComposer(name) if name else []
+    if not found:
+        raise UserError(
+            f"music21 has no corpus '{name}': try music21:chorales, music21:bach, "
+            "music21:palestrina, music21:monteverdi, music21:essenFolksong or "
+            "music21:ryansMammoth."
+        )
+    return sorted(Path(p) for p in found)
+
+
+def _chorales() -> list[Path]:
+    """The files behind music21's chorale iterator (four-part chorales in Riemenschneider's order)."""
+    from music21.corpus import chorales
+
+    wanted = {
+        f"bwv{entry['bwv']}" for entry in chorales.ChoraleListRKBWV().byRiemenschneider.values()
+    }
+    return [p for p in _in_music21("music21:bach") if p.name.split(".mxl")[0] in wanted]
+
+
+def read(source: str, places: Places, max_duration: Fraction, show: bool = True) -> Corpus:
+    """Read a source into pieces. Raises UserError when nothing in it can be learned from."""
+    paths = find(source)
+    entries = sorted(_entries(paths, places.cache, show), key=lambda e: e.path)
+    pieces, rows = [], []
+    for entry in entries:
+        found = [_piece(score, max_duration) for score in entry.scores]
+        kept = [p for p in found if len(p.events) >= SHORTEST]
+        pieces += kept
+        refused = entry.refused or ("" if kept else "a single event, nothing follows it")
+        rows.append(Row(entry.path.name, sum(len(p.events) for p in kept), refused))
+    if not pieces:
+        reasons = "; ".join(f"{row.name}: {row.refused}" for row in rows[:3])
+        raise UserError(f"nothing in {source} can be learned from ({reasons}); add other scores.")
+    return Corpus(source, tuple(pieces), tuple(rows))
+
+
+def read_piece(path: Path, places: Places, max_duration: Fraction) -> Piece:
+    """Read a single file. Raises UserError, with the reason, when it holds no music."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}.")
+    return read(str(glob.escape(str(path))), places, max_duration, show=False).pieces[0]
+
+
+def _piece(score: Score, max_duration: Fraction) -> Piece:
+    return Piece(score.name, events_from_notes(score.notes, max_duration), score.bpm, score.program)
+
+
+def _entries(paths: Sequence[Path], cache: Path, show: bool) -> list[Entry]:
+    """Every file as an Entry, from the cache or read anew on all cores."""
+    entries = {path: _from_cache(path, cache) for path in paths}
+    unread = [path for path, entry in entries.items() if entry is None]
+    bar = tqdm(total=len(unread), desc="reading scores", unit="file", disable=not (show and unread))
+    with bar:
+        for entry in _read_all(unread):
+            _to_cache(entry, cache)
+            entries[entry.path] = entry
+            bar.update()
+    return [entry for entry in entries.values() if entry is not None]
+
+
+def _read_all(paths: Sequence[Path]) -> Iterable[Entry]:
+    """Read files on all cores; one at a time should a worker process die."""
+    workers = min(os.cpu_count() or 1, len(paths))
+    if workers < 2:
+        yield from map(_read_one, paths)
+        return
+    done: set[Path] = set()
+    try:
+        with ProcessPoolExecutor(workers) as pool:
+            jobs = [pool.submit(_read_one, path) for path in paths]
+            try:
+                for job in as_completed(jobs):
+                    entry = job.result()
+                    done.add(entry.path)
+                    yield entry
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except BrokenProcessPool:
+        yield from (Entry(p, refused="reading it ended the reader") for p in paths if p not in done)
+
+
+def _read_one(path: Path) -> Entry:
+    try:
+        return Entry(path, tuple(read_scores(path)))
+    except Refused as reason:
+        return Entry(path, refused=str(reason))
+
+
+def _cache_file(path: Path, cache: Path) -> Path | None:
+    """Where the reading of a file with this content is kept; None when it cannot be opened."""
+    try:
+        content = hashlib.sha256(path.read_bytes() + path.suffix.lower().encode()).hexdigest()
+    except OSError:
+        return None
+    return cache / f"reader{READER}" / content[:2] / f"{content}.json"
+
+
+def _from_cache(path: Path, cache: Path) -> Entry | None:
+    """The entry of a file whose content was read before; anything odd counts as not read."""
+    kept = _cache_file(path, cache)
+    try:
+        data = json.loads(kept.read_text("utf-8")) if kept else None
+        scores = tuple(_score(path, s) for s in data["scores"]) if data else ()
+        return Entry(path, scores, data["refused"]) if data else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _to_cache(entry: Entry, cache: Path) -> None:
+    """Keep an entry; reading again next time is no harm when the cache cannot be written."""
+    kept = _cache_file(entry.path, cache)
+    if kept is None or entry.refused.startswith("reading it ended"):
+        return
+    scores = [
+        {
+            "part": s.name.removeprefix(entry.path.name),
+            "bpm": s.bpm,
+            "program": s.program,
+            "notes": [[str(n.onset), str(n.duration), n.pitch, n.velocity] for n in s.notes],
+        }
+        for s in entry.scores
+    ]
+    try:
+        write_text(kept, json.dumps({"refused": entry.refused, "scores": scores}))
+    except UserError:
+        return
+
+
+def _score(path: Path, data: dict[str, Any]) -> Score:
+    notes = tuple(Note(Fraction(on), Fraction(d), p, v) for on, d, p, v in data["notes"])
+    return Score(path.name + data["part"], notes, data["bpm"], data["program"])
+
+
+def table(corpus: Corpus, most: int = 12) -> list[str]:
+    """A short table of every file: all refusals, the first accepted ones, and the sum of the rest."""
+    accepted = [row for row in corpus.rows if not row.refused]
+    refused = [row for row in corpus.rows if row.refused]
+    shown = accepted if len(accepted) <= most * 3 + 4 else accepted[:most]
+    lines = [str(row) for row in shown + refused]
+    if rest := accepted[len(shown) :]:
+        total = sum(row.events for row in rest)
+        lines.insert(len(shown), f"  and {len(rest)} more files {total:16d} events")
+    events = sum(row.events for row in corpus.rows)
+    lines.append(
+        f"  {len(accepted)} of {len(corpus.rows)} files accepted: "
+        f"{len(corpus.pieces)} pieces, {events} events"
+    )
+    return lines

@@ -1,0 +1,120 @@
+"""What is missing on this machine, and the exact command that mends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from config_bach import Places, UserError
+from synth import find_soundfont, fluidsynth_module, library_advice
+
+PYTHON = ((3, 11), (3, 13))
+TO_COMPOSE = {
+    "numpy": "numpy",
+    "music21": "music21",
+    "ai-edge-litert": "ai_edge_litert",
+    "tqdm": "tqdm",
+}
+TO_DRAW = {"matplotlib": "matplotlib"}
+TO_TRAIN = {"tensorflow": "tensorflow", "keras": "keras"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: whether it is well, what was seen, and the mend if it is not."""
+
+    what: str
+    well: bool
+    seen: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        line = f"  {'ok     ' if self.well else 'MISSING'}  {self.what:<14} {self.seen}"
+        return line if self.well else f"{line}\n{'':25}mend it with: {self.mend}"
+
+
+def examine(places: Places) -> list[Finding]:
+    """Look at everything that Play Bach needs."""
+    return [
+        _python(),
+        _packages("to compose", TO_COMPOSE),
+        _packages("to train", TO_TRAIN),
+        _packages("to draw", TO_DRAW),
+        _namesake(),
+        _library(),
+        _soundfont(),
+        *(_writable(p) for p in (places.training, places.models, places.checkpoint)),
+    ]
+
+
+def _python() -> Finding:
+    seen = ".".join(map(str, sys.version_info[:3]))
+    well = PYTHON[0] <= sys.version_info[:2] <= PYTHON[1]
+    return Finding("Python", well, seen, "install Python 3.11, 3.12 or 3.13, then: make play")
+
+
+def _packages(what: str, packages: dict[str, str]) -> Finding:
+    missing = [
+        name for name, module in packages.items() if importlib.util.find_spec(module) is None
+    ]
+    seen = (
+        f"not installed: {', '.join(missing)}" if missing else ", ".join(map(_versioned, packages))
+    )
+    return Finding(what, not missing, seen, f"{sys.executable} -m pip install -r requirements.txt")
+
+
+def _versioned(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return package
+
+
+def _namesake() -> Finding:
+    """The package `fluidsynth` on PyPI is not the binding, and hides it when both are installed."""
+    try:
+        seen = f"the unrelated package fluidsynth {version('fluidsynth')} is installed"
+    except PackageNotFoundError:
+        return Finding("pyfluidsynth", *_try(_binding, "pip install pyfluidsynth"))
+    mend = (
+        f"{sys.executable} -m pip uninstall -y fluidsynth && "
+        f"{sys.executable} -m pip install --force-reinstall --no-deps pyfluidsynth"
+    )
+    return Finding("pyfluidsynth", False, seen, mend)
+
+
+def _binding() -> str:
+    return f"pyfluidsynth {version('pyfluidsynth')}"
+
+
+def _try(look: Callable[[], str], mend: str) -> tuple[bool, str, str]:
+    try:
+        return True, look(), ""
+    except (UserError, PackageNotFoundError) as error:
+        return False, str(error), mend
+
+
+def _library() -> Finding:
+    try:
+        module = fluidsynth_module()
+    except UserError:
+        command = library_advice().removeprefix("install it with: ")
+        return Finding("libfluidsynth", False, "the library is not on this system", command)
+    return Finding("libfluidsynth", True, str(getattr(module, "lib", "found")))
+
+
+def _soundfont() -> Finding:
+    well, seen, _ = _try(lambda: str(find_soundfont()), "")
+    return Finding("SoundFont", well, seen, f"{sys.executable} -m pip install pretty_midi")
+
+
+def _writable(folder: Path) -> Finding:
+    existing = folder if folder.exists() else folder.parent
+    well = os.access(existing, os.W_OK)
+    seen = "can be written" if well else "cannot be written"
+    return Finding(f"{folder.name}/", well, seen, f'sudo chown -R "$USER" "{existing}"')

@@ -1,0 +1,408 @@
+"""Training: a corpus in, a bundle out. Read it from the bottom up: `fit` is the whole story."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from tqdm import tqdm
+
+import bundle as bundles
+import charts
+from bundle import Bundle
+from config_bach import Encoding, Network, Places, Training, UserError, model_name
+from corpus import Corpus
+from dataset import (
+    LABELS,
+    Lesson,
+    Split,
+    cut_windows,
+    lessons,
+    split,
+    training_lessons,
+    window_lessons,
+    window_sides,
+)
+from evaluate import Known, baselines, baselines_of, measure
+from files import keep_previous, shown
+from lite import export_step
+from model import build
+from piece import Piece
+from rhythm import Rhythm
+from vocabulary import Vocabulary
+
+log = logging.getLogger("play_bach")
+
+PRIMES = 24  # held-out beginnings that a bundle carries
+PRIME_EVENTS = 64
+
+
+def wake_tensorflow() -> None:
+    """Use TensorFlow once: it greets devices and data pipelines on the screen at their first use."""
+    ops.zeros(1)
+    list(tf.data.Dataset.from_generator(lambda: iter([0]), tf.int32))
+
+
+@dataclass(frozen=True)
+class Data:
+    """The lessons of the three sides, and the baselines' figures on the validation side."""
+
+    train: list[Lesson]
+    valid: list[Lesson]
+    test: list[Lesson]
+    baselines: dict[str, Any]
+
+
+def new_bundle(
+    app: str, corpus: Corpus, encoding: Encoding, network: Network, training: Training
+) -> tuple[Bundle, Split]:
+    """An untrained bundle for a corpus: the split, the vocabulary and what the corpus tells."""
+    parts = split(corpus.pieces, training.seed, training.split)
+    vocabulary = Vocabulary.learn(parts.train, encoding, with_duration=network.model_type == 2)
+    facts = {
+        "app": app,
+        "corpus": {"source": corpus.source, "pieces": parts.table()},
+        "split": parts.kind,
+        "label": LABELS[parts.kind],
+        "rhythm": {} if vocabulary.knows_durations else Rhythm.learn(parts.train).counts,
+        "primes": _primes(parts.test + parts.valid, network.seqlen),
+        "bpm": _typical([p.bpm for p in corpus.pieces if p.bpm]),
+        "instrument": _commonest([p.program for p in corpus.pieces if p.program]),
+        "history": [],
+        "epochs": training.epochs,
+    }
+    name = model_name(app, network, encoding)
+    return Bundle(name, vocabulary, network, training, facts), parts
+
+
+def _primes(pieces: Sequence[Piece], seqlen: int) -> list[dict[str, Any]]:
+    """The beginnings of held-out pieces, to compose from; long enough ones if there are any."""
+    long = [p for p in pieces if len(p.events) >= seqlen] or [p for p in pieces if p.events]
+    return [
+        {
+            "name": p.name,
+            "events": [
+                [list(e.pitches), str(e.duration), e.velocity]
+                for e in p.events[: max(PRIME_EVENTS, seqlen)]
+            ],
+        }
+        for p in long[:PRIMES]
+    ]
+
+
+def _typical(values: Sequence[float]) -> float | None:
+    return round(median(values), 1) if values else None
+
+
+def _commonest(values: Sequence[int]) -> int | None:
+    return Counter(values).most_common(1)[0][0] if values else None
+
+
+def _data(parts: Split, bundle: Bundle) -> Data:
+    """Lessons for both kinds of split, with the baselines computed once."""
+    vocabulary, network, training = bundle.vocabulary, bundle.network, bundle.training
+    held_out = [lessons(side, vocabulary, network) for side in (parts.valid, parts.test)]
+    own_key = lessons(parts.train, vocabulary, network)
+    if parts.kind != "window":
+        figures = baselines(own_key, held_out[0], vocabulary)
+        every_key = training_lessons(parts.train, vocabulary, network)
+        return Data(every_key, held_out[0], held_out[1], figures)
+    sides = window_sides([len(x.inputs) + 1 for x in own_key], network.seqlen, training.seed)
+    train, valid, test = (window_lessons(own_key, sides, i, network.seqlen) for i in range(3))
+    return Data(
+        train, valid, test, baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
+    )
+
+
+def _known_windows(
+    whole: Sequence[Lesson], sides: Sequence[Any], vocabulary: Vocabulary
+) -> list[Known]:
+    """What the baselines may count when windows were divided."""
+    side = np.concatenate([np.append(row, -1) for row in sides])
+    rows = [
+        np.append(lesson.inputs[:1, : len(vocabulary.fields)], lesson.targets, 0)
+        for lesson in whole
+    ]
+    ids = np.concatenate([np.append(r, np.full((1, r.shape[1]), -1), 0) for r in rows])
+    return [Known(ids[:, i], side == 0, side == 1) for i in range(ids.shape[1])]
+
+
+class Windows(keras.utils.PyDataset):
+    """The batches of an epoch: lessons cut into windows at places that change with every epoch."""
+
+    def __init__(self, train: list[Lesson], bundle: Bundle, epoch: int) -> None:
+        super().__init__()
+        self._train, self._seqlen, self._epoch = train, bundle.network.seqlen, epoch
+        self._batch, self._seed = bundle.training.batch, bundle.training.seed
+        windows = sum(math.ceil(len(x.inputs) / self._seqlen) for x in train)
+        # a cut never gives fewer windows than these; what it gives beyond them waits for another epoch
+        self._passes = math.ceil(bundle.training.min_steps * self._batch / max(windows, 1))
+        self._steps = math.ceil(windows * self._passes / self._batch)
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        """Cut the next epoch. The same epoch is always cut the same way, also after a restart."""
+        rng = np.random.default_rng([self._seed, self._epoch])
+        self._inputs, self._targets = cut_windows(self._train * self._passes, self._seqlen, rng)
+        self._epoch += 1
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, i: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        rows = slice(i * self._batch, (i + 1) * self._batch)
+        return _columns(self._inputs[rows]), _columns(self._targets[rows])
+
+
+def _columns(ids: Any) -> tuple[Any, ...]:
+    return tuple(ids[..., i] for i in range(ids.shape[-1]))
+
+
+def counted_nll(targets: Any, probabilities: Any) -> Any:
+    """Mean nats over the targets that count (those that are not -1)."""
+    counted = ops.cast(targets >= 0, "float32")
+    nats = ops.sparse_categorical_crossentropy(ops.maximum(targets, 0), probabilities)
+    return ops.sum(nats * counted) / ops.maximum(ops.sum(counted), 1.0)
+
+
+class Accuracy(keras.metrics.Metric):
+    """The share of counted targets that were the likeliest symbol."""
+
+    def __init__(self) -> None:
+        super().__init__(name="accuracy")
+        self.right = self.add_weight(name="right", initializer="zeros")
+        self.counted = self.add_weight(name="counted", initializer="zeros")
+
+    def update_state(self, targets: Any, probabilities: Any, sample_weight: Any = None) -> None:
+        """Count one batch."""
+        counted = targets > 0
+        likeliest = ops.cast(ops.argmax(probabilities, axis=-1), targets.dtype)
+        right = ops.logical_and(likeliest == targets, counted)
+        self.right.assign_add(ops.sum(ops.cast(right, "float32")))
+        self.counted.assign_add(ops.sum(ops.cast(targets >= 0, "float32")))
+
+    def result(self) -> Any:
+        """The share so far."""
+        return self.right / ops.maximum(self.counted, 1.0)
+
+
+class Keeper(keras.callbacks.Callback):
+    """After each epoch: measure, report, save, and stop when nothing gets better any more."""
+
+    def __init__(self, bundle: Bundle, data: Data, folder: Path) -> None:
+        super().__init__()
+        self.bundle, self._data, self._folder = bundle, data, folder
+        self._bar = tqdm(disable=True)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set this epoch's learning rate, a cosine from full to a twentieth, and start a bar."""
+        done = epoch / max(self.bundle.facts["epochs"], epoch + 1)
+        rate = self.bundle.training.learning_rate * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
+        self.model.optimizer.learning_rate.assign(rate)
+        self._bar = tqdm(
+            total=self.params["steps"],
+            desc=f"epoch {epoch + 1}",
+            unit="batch",
+            leave=False,
+            disable=None,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar."""
+        self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Measure on the validation side, then save what a restart needs."""
+        self._bar.close()
+        valid = measure(self.model, self._data.valid, self.bundle.vocabulary)
+        figures = {
+            "epoch": epoch + 1,
+            "train_nll": float(logs["loss"]),
+            "train_accuracy": float(logs.get("accuracy", logs.get("next_pitch_accuracy", 0.0))),
+            "val_nll": valid.nll,
+            "val_accuracy": valid.accuracy,
+            "val_fields": valid.fields,
+        }
+        before = self.bundle.facts["history"]
+        self.bundle = replace(
+            self.bundle.with_facts(history=[*before, figures]),
+            weights=self.model.get_weights(),
+            optimizer=[np.array(v) for v in self.model.optimizer.variables],
+        )
+        log.info(_epoch_line(figures, self.bundle.facts["epochs"]))
+        self._save(before, figures)
+        if epoch + 1 - best_epoch(self.bundle)["epoch"] >= self.bundle.training.patience:
+            log.info("no better validation for %d epochs: stopping", self.bundle.training.patience)
+            self.model.stop_training = True
+
+    def _save(self, before: list[dict[str, Any]], now: dict[str, Any]) -> None:
+        """The last epoch is always kept, the best one (by validation NLL) beside it."""
+        last, best = self._folder / "last.zip", self._folder / "best.zip"
+        nll = min((e["val_nll"] for e in before), default=math.inf)
+        accuracy = max((e["val_accuracy"] for e in before), default=0.0)
+        if now["val_nll"] < nll:
+            log.info(
+                "val_nll improved from %.5f to %.5f, saving model to %s",
+                nll,
+                now["val_nll"],
+                shown(best),
+            )
+            replace(self.bundle, optimizer=[]).save(best)
+        if now["val_accuracy"] > accuracy:
+            log.info(
+                "val_accuracy improved from %.5f to %.5f, saving model to %s",
+                accuracy,
+                now["val_accuracy"],
+                shown(last),
+            )
+        self.bundle.save(last)
+
+
+def best_epoch(bundle: Bundle) -> dict[str, Any]:
+    """The figures of the epoch with the lowest validation NLL."""
+    return min(bundle.facts["history"], key=lambda e: e["val_nll"])
+
+
+def _epoch_line(e: dict[str, Any], epochs: int) -> str:
+    fields = ", ".join(f"{name} {nll:.3f}" for name, nll in e["val_fields"].items())
+    detail = f" ({fields})" if len(e["val_fields"]) > 1 else ""
+    return (
+        f"epoch {e['epoch']}/{epochs}: train {e['train_nll']:.3f} nats {e['train_accuracy']:.1%}, "
+        f"validation {e['val_nll']:.3f} nats{detail} {e['val_accuracy']:.1%}"
+    )
+
+
+def compiled(bundle: Bundle) -> keras.Model:
+    """The network of a bundle, with its weights and the state of its optimizer if it has any."""
+    model = build(bundle.vocabulary, bundle.network)
+    optimizer = keras.optimizers.AdamW(bundle.training.learning_rate, clipnorm=1.0)
+    heads = len(model.outputs)
+    model.compile(
+        optimizer,
+        loss=[counted_nll] * heads,
+        metrics=[[Accuracy()], *[[] for _ in range(heads - 1)]],
+        jit_compile=False,
+    )
+    if bundle.weights:
+        model.set_weights(bundle.weights)
+    if bundle.optimizer:
+        optimizer.build(model.trainable_variables)
+        for variable, value in zip(optimizer.variables, bundle.optimizer, strict=True):
+            variable.assign(value)
+    return model
+
+
+def _finish(bundle: Bundle, data: Data, folder: Path, places: Places) -> Bundle:
+    """The best epoch as the bundle in models/, with its step model, figures and pictures."""
+    best = bundles.load(folder / "best.zip")
+    model = compiled(replace(best, optimizer=[]))
+    metrics = {
+        "valid": measure(model, data.valid, best.vocabulary).to_json(),
+        "test": measure(model, data.test, best.vocabulary).to_json(),
+        "baselines": data.baselines,
+    }
+    best = best.with_facts(history=bundle.facts["history"], metrics=metrics)
+    best = replace(best, step=export_step(model))
+    path = bundles.path_of(best.name, places)
+    curves, network = path.with_suffix(".curves.png"), path.with_suffix(".network.png")
+    keep_previous(path, curves, network)
+    best.save(path)
+    charts.learning_curves(curves, best)
+    charts.model_diagram(network, model, best.name)
+    log.info("model saved to %s", shown(path))
+    log.info(
+        "held out (%s): validation %.3f nats %.1f %%, test %.3f nats %.1f %%",
+        best.facts["label"],
+        metrics["valid"]["nll"],
+        100 * metrics["valid"]["accuracy"],
+        metrics["test"]["nll"],
+        100 * metrics["test"]["accuracy"],
+    )
+    return best
+
+
+def resumed(path: Path, epochs: int | None, corpus: Corpus) -> tuple[Bundle, Split]:
+    """A bundle or checkpoint to go on from, and its split of the corpus as it is now.
+
+    An interrupted run goes on to the number of epochs it was meant to have; a finished one, or one
+    that is asked for `epochs` more, gets more.
+    """
+    bundle = bundles.load(path)
+    done = len(bundle.facts["history"])
+    planned = bundle.facts["epochs"]
+    ended = done >= planned or done - best_epoch(bundle)["epoch"] >= bundle.training.patience
+    target = done + (epochs or bundle.training.epochs) if epochs or ended else planned
+    parts = split(
+        corpus.pieces, bundle.training.seed, bundle.facts["split"], bundle.facts["corpus"]["pieces"]
+    )
+    return bundle.with_facts(epochs=target), parts
+
+
+def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False) -> Bundle:
+    """Train a bundle on its split, from wherever it stands. Ctrl-C keeps what was learned.
+
+    Raises UserError if nothing can be learned or saved.
+    """
+    folder = places.checkpoint / bundle.name
+    keras.utils.set_random_seed(bundle.training.seed)
+    data = _data(parts, bundle)
+    if not data.valid or not data.test:
+        raise UserError("the pieces are too short to hold any out for validation; add longer ones.")
+    model = compiled(bundle)
+    _announce(bundle, data, model)
+    done = len(bundle.facts["history"])
+    keeper = Keeper(bundle, data, folder)
+    callbacks: list[Any] = [keeper]
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    start = time.monotonic()
+    try:
+        model.fit(
+            Windows(data.train, bundle, done),
+            epochs=bundle.facts["epochs"],
+            initial_epoch=done,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+    except KeyboardInterrupt:
+        if not keeper.bundle.facts["history"]:
+            raise UserError("stopped before the first epoch ended: nothing was learned.") from None
+        log.info(
+            "stopped by you; what was learned is kept, go on with -l 1 -f --app %s",
+            bundle.facts["app"],
+        )
+    actual = len(keeper.bundle.facts["history"])
+    log.info(
+        "model fitted in %.0f sec for %d configured epochs, and %d actual epochs",
+        time.monotonic() - start,
+        bundle.facts["epochs"],
+        actual,
+    )
+    return _finish(keeper.bundle, data, folder, places)
+
+
+def _announce(bundle: Bundle, data: Data, model: keras.Model) -> None:
+    """What is about to be learned, and what must be beaten."""
+    log.info(
+        "%s: %d symbols, %d weights, %d training and %d validation events",
+        bundle.name,
+        len(bundle.vocabulary.fields[0].symbols),
+        model.count_params(),
+        sum(x.shown for x in data.train),
+        sum(x.shown for x in data.valid),
+    )
+    log.info(bundle.facts["label"])
+    for name, figures in data.baselines.items():
+        log.info("baseline, %s: %.3f nats %.1f %%", name, figures["nll"], 100 * figures["accuracy"])

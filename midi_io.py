@@ -1,0 +1,294 @@
+"""Scores in and out: .mid, .musicxml, .mxl, .krn, .abc -> notes; events -> .mid, .musicxml."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from files import replacing
+from piece import Event, Note, notes_from_events
+
+SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
+MIDI_SUFFIXES = (".mid", ".midi")
+MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
+SHORTEST_NOTE = Fraction(1, 8)
+MIDDLE_C = 60
+
+
+class Refused(Exception):
+    """Why a file cannot be learned from, in a few words."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The notes of one score, with its tempo (BPM) and General MIDI program (1..128) if it has any."""
+
+    name: str
+    notes: tuple[Note, ...]
+    bpm: float | None = None
+    program: int | None = None
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Read a score file; some .abc and .krn files hold several.
+
+    Raises Refused, with the reason, for anything that holds no music that can be read.
+    """
+    _look_at_bytes(path)
+    read = _read_midi if path.suffix.lower() in MIDI_SUFFIXES else _read_music21
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read(path)
+    except Refused:
+        raise
+    except ZeroDivisionError as error:
+        raise Refused("a tempo or a division of zero") from error
+    except Exception as error:  # the readers raise all sorts of errors on damaged files
+        reason = " ".join(str(error).split())[:60] or type(error).__name__
+        raise Refused(f"damaged or cut short ({reason})") from error
+
+
+def _look_at_bytes(path: Path) -> None:
+    """Refuse at once what is plainly no score. Raises Refused."""
+    try:
+        head = path.read_bytes()[:14]
+    except OSError as error:
+        raise Refused(f"cannot be opened: {error.strerror}") from error
+    if not head:
+        raise Refused("empty file")
+    if path.suffix.lower() not in MIDI_SUFFIXES:
+        return
+    if head[:4] != b"MThd":
+        raise Refused("not a MIDI file, whatever its name says")
+    if len(head) < 14 or head[12:14] == b"\0\0":
+        raise Refused("damaged MIDI header")
+
+
+def _read_midi(path: Path) -> list[Score]:
+    """A MIDI file through pretty_midi, which keeps overlapping notes apart as music21 does not."""
+    from pretty_midi import PrettyMIDI
+
+    midi = PrettyMIDI(str(path))
+    pitched = [i for i in midi.instruments if i.notes and not i.is_drum]
+    if not pitched:
+        raise Refused("only drums" if any(i.notes for i in midi.instruments) else "no notes")
+    notes = []
+    for player in pitched:
+        for n in player.notes:
+            onset, end = (_on_grid(midi, seconds) for seconds in (n.start, n.end))
+            notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity))
+    tempi = midi.get_tempo_changes()[1]
+    program = max(pitched, key=lambda i: len(i.notes)).program + 1
+    return [Score(path.name, tuple(notes), _sensible(tempi[0] if len(tempi) else None), program)]
+
+
+def _on_grid(midi: Any, seconds: float) -> Fraction:
+    """A time in quarter lengths, on the nearest place that MIDI_GRID allows."""
+    exact = Fraction(midi.time_to_tick(seconds), midi.resolution)
+    return min((Fraction(round(exact * n), n) for n in MIDI_GRID), key=lambda t: abs(t - exact))
+
+
+def _read_music21(path: Path) -> list[Score]:
+    """Any other score through music21."""
+    from music21 import converter, stream
+
+    parsed = converter.parse(path, forceSource=True, storePickle=False)
+    songs = list(parsed.scores) if isinstance(parsed, stream.Opus) else [parsed]
+    names = [path.name] if len(songs) == 1 else [f"{path.name}#{i + 1}" for i in range(len(songs))]
+    scores = [
+        Score(name, tuple(notes), _bpm(song), _program(song))
+        for name, song in zip(names, songs, strict=True)
+        if (notes := _notes(song))
+    ]
+    if not scores:
+        raise Refused("no notes")
+    return scores
+
+
+def _notes(score: Any) -> list[Note]:
+    """The pitched notes of a music21 score, part by part, with tied notes joined."""
+    from music21 import harmony
+
+    notes: list[Note] = []
+    for part in list(score.parts) or [score]:
+        open_ties: dict[int, int] = {}  # pitch -> where in `notes` its last note is
+        for element in part.flatten().notes:
+            if isinstance(element, harmony.Harmony) or element.duration.isGrace:
+                continue  # a chord symbol does not sound; a grace note takes no time
+            for note, tie in _sounding(element):
+                last = notes[open_ties[note.pitch]] if note.pitch in open_ties else None
+                if tie in ("stop", "continue") and last and last.end == note.onset:
+                    joined = replace(last, duration=last.duration + note.duration)
+                    notes[open_ties[note.pitch]] = joined
+                else:
+                    open_ties[note.pitch] = len(notes)
+                    notes.append(note)
+    return notes
+
+
+def _sounding(element: Any) -> Iterator[tuple[Note, str]]:
+    """The pitched notes of a music21 note or chord, with the type of their tie ('' for none)."""
+    from music21 import chord
+    from music21.note import Note as PitchedNote
+
+    onset, length = Fraction(element.offset), Fraction(element.duration.quarterLength)
+    for n in element.notes if isinstance(element, chord.ChordBase) else (element,):
+        if isinstance(n, PitchedNote) and length > 0:
+            yield (
+                Note(onset, length, n.pitch.midi, _velocity(n, element)),
+                n.tie.type if n.tie else "",
+            )
+
+
+def _velocity(note: Any, element: Any) -> int:
+    """The MIDI velocity 1..127; 90 where the score does not say."""
+    return int(note.volume.velocity or element.volume.velocity or 90)
+
+
+def _bpm(score: Any) -> float | None:
+    """The first tempo of a score in quarter notes a minute."""
+    marks = score.flatten().getElementsByClass("MetronomeMark")
+    return next((bpm for mark in marks if (bpm := _sensible(mark.getQuarterBPM()))), None)
+
+
+def _sensible(bpm: float | None) -> float | None:
+    """A tempo that music can have, rounded; None for anything else."""
+    return round(float(bpm), 2) if bpm and 10 <= bpm <= 400 else None
+
+
+def _program(score: Any) -> int | None:
+    """The General MIDI program (1..128) that plays most of the parts that have notes."""
+    programs: Counter[int] = Counter()
+    for part in score.parts:
+        player = part.getInstrument(returnDefault=False)
+        if player is not None and player.midiProgram is not None:
+            programs[player.midiProgram + 1] += len(part.flatten().notes)
+    return programs.most_common(1)[0][0] if programs.total() else None
+
+
+def write_midi(path: Path, events: Sequence[Event], bpm: float, program: int) -> None:
+    """Write events as a standard MIDI file at a tempo (BPM), played by a program 1..128."""
+    from music21 import note, stream
+
+    part = stream.Part()
+    _head(part, bpm, program)
+    for n in notes_from_events(events):
+        sound = note.Note(n.pitch, quarterLength=n.duration)
+        sound.volume.velocity = n.velocity
+        part.insert(n.onset, sound)
+    _write(stream.Score([part]), "midi", path)
+
+
+def write_musicxml(path: Path, events: Sequence[Event], bpm: float, program: int) -> None:
+    """Write events as MusicXML: one staff or, for a wide range, two; with key, bar lines and ties."""
+    from music21 import layout, metadata, stream
+
+    notes = notes_from_events(events)
+    length = sum((e.duration for e in events), Fraction(0))
+    key = _key(notes)
+    score = stream.Score()
+    score.metadata = metadata.Metadata(title=path.stem, composer="Play Bach")
+    staves = [_staff(staff, length, key, bpm, program) for staff in _staves(notes)]
+    for staff in staves:
+        score.insert(0, staff)
+    if len(staves) > 1:
+        score.insert(0, layout.StaffGroup(staves, symbol="brace"))
+    _write(score, "musicxml", path)
+
+
+def _head(part: Any, bpm: float, program: int) -> None:
+    from music21 import instrument, tempo
+
+    player = instrument.Instrument()
+    player.midiProgram = program - 1
+    part.insert(0, player)
+    part.insert(0, tempo.MetronomeMark(number=bpm))
+
+
+def _write(score: Any, kind: str, path: Path) -> None:
+    """Write a music21 score aside, then rename."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("music21").setLevel(logging.ERROR)
+        with replacing(path) as aside:
+            score.write(kind, fp=aside)
+
+
+def _staves(notes: list[Note]) -> list[list[Note]]:
+    """All notes on one staff if they fit, else what lies below middle C on a second one."""
+    pitches = [n.pitch for n in notes]
+    if not pitches or max(pitches) <= 67 or min(pitches) >= 55:
+        return [notes]
+    high = [n for n in notes if n.pitch >= MIDDLE_C]
+    return [high, [n for n in notes if n.pitch < MIDDLE_C]]
+
+
+def _staff(notes: list[Note], length: Fraction, key: Any, bpm: float, program: int) -> Any:
+    """A music21 part with its clef, key, 4/4 bars and the notes as a row of tied chords."""
+    from music21 import clef, meter, stream
+
+    part = stream.Part()
+    low = bool(notes) and max(n.pitch for n in notes) <= 67
+    part.insert(0, clef.BassClef() if low else clef.TrebleClef())
+    part.insert(0, key)
+    part.insert(0, meter.TimeSignature("4/4"))
+    _head(part, bpm, program)
+    for start, stop, sounding in _slices(notes, length):
+        part.insert(start, _chord(sounding, start, stop, key))
+    return part.makeMeasures().makeTies()
+
+
+def _slices(
+    notes: Sequence[Note], length: Fraction
+) -> Iterator[tuple[Fraction, Fraction, list[Note]]]:
+    """The stretches of time (quarter lengths) in which the same notes sound."""
+    cuts = sorted({Fraction(0), length} | {n.onset for n in notes} | {n.end for n in notes})
+    for start, stop in pairwise(cuts):
+        yield start, stop, [n for n in notes if n.onset <= start < n.end]
+
+
+def _chord(sounding: Sequence[Note], start: Fraction, stop: Fraction, key: Any) -> Any:
+    """A music21 rest, note or chord; what began before or goes on after is tied."""
+    from music21 import chord, note, tie
+
+    if not sounding:
+        return note.Rest(quarterLength=stop - start)
+    written = []
+    for n in sounding:
+        one = note.Note(spelled(n.pitch, key.sharps, key.mode == "minor"))
+        before, after = n.onset < start, n.end > stop
+        if before or after:
+            one.tie = tie.Tie("continue" if before and after else "start" if after else "stop")
+        written.append(one)
+    sound = written[0] if len(written) == 1 else chord.Chord(written)
+    sound.duration.quarterLength = stop - start
+    return sound
+
+
+def _key(notes: Iterable[Note]) -> Any:
+    """The key of the notes by music21's Krumhansl-Schmuckler analysis; C major if there are none."""
+    from music21 import key, note, stream
+
+    flat = stream.Stream([note.Note(n.pitch, quarterLength=n.duration) for n in notes])
+    return flat.analyze("key") if len(flat) else key.Key("C")
+
+
+def spelled(pitch: int, sharps: int, minor: bool) -> str:
+    """The name that a MIDI pitch has in a key: 66 is F#4 in G major, but G-4 in D flat major.
+
+    Of the names on the line of fifths the twelve around the key's own are taken; a minor key
+    reaches one fifth further up, to its raised sixth and seventh.
+    """
+    lowest = sharps - (3 if minor else 4)
+    fifths = next(f for f in range(lowest, lowest + 12) if f * 7 % 12 == pitch % 12)
+    letter, accidentals = "FCGDAEB"[(fifths + 1) % 7], (fifths + 1) // 7
+    octave = (pitch - accidentals) // 12 - 1
+    return letter + ("#" if accidentals > 0 else "-") * abs(accidentals) + str(octave)

@@ -1,0 +1,222 @@
+"""The Keras networks, one short builder per model type, and each of them one event at a time.
+
+Every network reads a window of events and predicts, at each of them, the event that follows. So a
+window of 40 events gives 40 lessons, and the network can later be run one event at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops, tree
+
+from config_bach import Network
+from lookback import LENGTHS
+from vocabulary import Vocabulary
+
+
+def build(vocabulary: Vocabulary, network: Network) -> keras.Model:
+    """The untrained network of the configured type for a vocabulary.
+
+    Inputs: int32 token ids [windows, events], one per field (and, for type 2, what lookback says).
+    Outputs: one softmax per field [windows, events, symbols].
+    """
+    return {1: one_hot_lstm, 2: attention_lstm, 3: embedding_lstm}[network.model_type](
+        vocabulary, network
+    )
+
+
+def one_hot_lstm(vocabulary: Vocabulary, network: Network) -> keras.Model:
+    """Type 1: one-hot, stacked LSTM with dropout, softmax."""
+    size = len(vocabulary.fields[0].symbols)
+    pitch = keras.Input((None,), dtype="int32", name="pitch")
+    x = OneHot(size)(pitch)
+    for _ in range(network.layers):
+        x = layers.LSTM(network.units, return_sequences=True)(x)
+        x = layers.Dropout(network.dropout)(x)
+    return keras.Model([pitch], [layers.Dense(size, activation="softmax", name="next_pitch")(x)])
+
+
+def attention_lstm(vocabulary: Vocabulary, network: Network) -> keras.Model:
+    """Type 2: embeddings, stacked LSTM, attention over the window, one softmax head each.
+
+    Each head chooses for itself, so it can compose combinations that it never saw.
+    """
+    names = input_names(vocabulary, network)
+    heard = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+    pitches = PitchEmbedding(vocabulary.pitch_features(), network.embedding)
+    embedded = [pitches([heard["pitch"], heard["again_pitch"]])]
+    for field in vocabulary.fields[1:]:
+        for name in (field.name, f"again_{field.name}"):
+            embedded.append(layers.Embedding(len(field.symbols), 16)(heard[name]))
+    embedded.append(layers.Embedding(LENGTHS, 8)(heard["again_length"]))
+    x = seen = layers.Dropout(network.input_dropout)(layers.Concatenate()(embedded))
+    for _ in range(network.layers):
+        x = layers.LSTM(network.units, return_sequences=True)(x)
+        x = layers.Dropout(network.dropout)(x)
+        x = layers.Concatenate()([seen, x])  # a shortcut past each layer (Graves 2013)
+    attended = WindowAttention(network.seqlen)(x)
+    x = layers.Concatenate()([x, layers.Dropout(network.dropout)(attended)])
+    heads = [PitchSoftmax(pitches, name="next_pitch")(x)]
+    for field in vocabulary.fields[1:]:
+        head = layers.Dense(len(field.symbols), activation="softmax", name=f"next_{field.name}")
+        heads.append(head(x))
+    return keras.Model(list(heard.values()), heads)
+
+
+def embedding_lstm(vocabulary: Vocabulary, network: Network) -> keras.Model:
+    """Type 3: embedding, stacked LSTM, softmax. The embedding reaches every layer, and the output."""
+    size = len(vocabulary.fields[0].symbols)
+    pitch = keras.Input((None,), dtype="int32", name="pitch")
+    x = seen = layers.Dropout(network.input_dropout)(
+        layers.Embedding(size, network.embedding)(pitch)
+    )
+    for _ in range(network.layers):
+        x = layers.LSTM(network.units, return_sequences=True)(x)
+        x = layers.Dropout(network.dropout)(x)
+        x = layers.Concatenate()([seen, x])
+    return keras.Model([pitch], [layers.Dense(size, activation="softmax", name="next_pitch")(x)])
+
+
+def input_names(vocabulary: Vocabulary, network: Network) -> list[str]:
+    """What the network is told of each event: its fields and, for type 2, what lookback found."""
+    names = [f.name for f in vocabulary.fields]
+    return (
+        names
+        if network.model_type != 2
+        else [*names, *(f"again_{n}" for n in names), "again_length"]
+    )
+
+
+class OneHot(layers.Layer):
+    """Token ids -> one-hot vectors."""
+
+    def __init__(self, size: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.size = size
+
+    def call(self, ids: Any) -> Any:
+        """[...] -> [..., size]."""
+        return ops.one_hot(ids, self.size)
+
+
+class PitchEmbedding(layers.Layer):
+    """Pitch ids -> what is known of the chord from the start, and what is learned of it.
+
+    `table` holds the known features (see Vocabulary.pitch_features) [symbols, features].
+    """
+
+    def __init__(self, table: npt.NDArray[np.float32], size: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.known = self.add_weight(
+            shape=table.shape, initializer=lambda *_, **__: ops.array(table), trainable=False
+        )
+        self.learned = self.add_weight(shape=(len(table), size), initializer="uniform")
+
+    def call(self, ids: Sequence[Any]) -> Any:
+        """A list of ids [...] -> their embeddings side by side [..., features + size for each]."""
+        looked_up = [ops.take(w, i, axis=0) for i in ids for w in (self.known, self.learned)]
+        return ops.concatenate(looked_up, axis=-1)
+
+
+class PitchSoftmax(layers.Layer):
+    """Softmax over chords by their likeness to a predicted embedding.
+
+    The output shares its weights with the input embedding (Press and Wolf 2017), so a chord that
+    was rare in training profits from the notes it shares with common ones.
+    """
+
+    def __init__(self, embedding: PitchEmbedding, **options: Any) -> None:
+        super().__init__(**options)
+        self.embedding = embedding
+        symbols, features = embedding.known.shape
+        self.predicted = layers.Dense(features + embedding.learned.shape[1])
+        self.bias = self.add_weight(shape=(symbols,), initializer="zeros")
+
+    def build(self, shape: Any) -> None:
+        """Create the weights of the inner layer."""
+        self.predicted.build(shape)
+
+    def call(self, x: Any) -> Any:
+        """[..., units] -> probabilities [..., symbols]."""
+        table = ops.concatenate([self.embedding.known, self.embedding.learned], axis=1)
+        return ops.softmax(ops.matmul(self.predicted(x), ops.transpose(table)) + self.bias)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """[..., units] -> [..., symbols]."""
+        return (*shape[:-1], self.bias.shape[0])
+
+
+class WindowAttention(layers.Layer):
+    """Each event attends to the events of its window: the last `window` ones, itself among them.
+
+    The 'general' score of Luong et al. 2015, scaled as in Vaswani et al. 2017.
+    """
+
+    def __init__(self, window: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.window = window
+
+    def build(self, shape: Any) -> None:
+        """Create the weights of the query."""
+        self.query = layers.Dense(shape[-1], use_bias=False)
+        self.query.build(shape)
+        self.scale = float(shape[-1]) ** -0.5
+
+    def call(self, x: Any) -> Any:
+        """[windows, events, units] -> the same shape."""
+        place = ops.arange(ops.shape(x)[1])
+        age = place[:, None] - place[None, :]
+        visible = ops.logical_and(age >= 0, age < self.window)
+        score = ops.matmul(self.query(x), ops.transpose(x, (0, 2, 1))) * self.scale
+        return ops.matmul(ops.softmax(ops.where(visible, score, -1e9)), x)
+
+    def step(self, x: Any, memory: Any, filled: Any) -> tuple[Any, Any, Any]:
+        """One event [1, units], the window so far [1, window, units] and which places it fills."""
+        memory = ops.concatenate([memory[:, 1:], x[:, None]], axis=1)
+        filled = ops.concatenate([filled[:, 1:], ops.ones_like(filled[:, :1])], axis=1)
+        score = ops.sum(self.query(x)[:, None] * memory, axis=-1) * self.scale
+        weight = ops.softmax(ops.where(filled > 0, score, -1e9))
+        return ops.sum(weight[:, :, None] * memory, axis=1), memory, filled
+
+
+def memory_shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    """The shapes of what a step remembers: two vectors per LSTM, the window of the attention."""
+    shapes: list[tuple[int, ...]] = []
+    for layer in model.layers:
+        if isinstance(layer, layers.LSTM):
+            shapes += [(1, layer.units), (1, layer.units)]
+        elif isinstance(layer, WindowAttention):
+            shapes += [(1, layer.window, layer.output.shape[-1]), (1, layer.window)]
+    return shapes
+
+
+def step(
+    model: keras.Model, heard: Sequence[Any], memory: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    """One event through the layers of a network, with the memory handed in and out.
+
+    The same layers, the same weights, the same result as the network over the whole row of events;
+    only the recurrent layers are called differently. `heard`: token ids [1] per input. Returns the
+    probabilities [1, symbols] per output, and the memory for the next step.
+    """
+    value = {id(tensor): x for tensor, x in zip(model.inputs, heard, strict=True)}
+    before = iter(memory)
+    after: list[Any] = []
+    for layer in model.layers:
+        if isinstance(layer, layers.InputLayer):
+            continue
+        x = tree.map_structure(lambda tensor: value[id(tensor)], layer.input)
+        if isinstance(layer, layers.LSTM):
+            y, state = layer.cell(x, [next(before), next(before)])
+        elif isinstance(layer, WindowAttention):
+            y, *state = layer.step(x, next(before), next(before))
+        else:
+            y, state = layer(x), []
+        after += state
+        value[id(layer.output)] = y
+    return [value[id(tensor)] for tensor in model.outputs], after

@@ -1,0 +1,143 @@
+"""What music is made of here: notes, events and pieces. Times are exact fractions of a quarter."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
+
+
+@dataclass(frozen=True)
+class Note:
+    """One pitch that sounds: onset and duration in quarter lengths, MIDI pitch and velocity."""
+
+    onset: Fraction
+    duration: Fraction
+    pitch: int
+    velocity: int
+
+    @property
+    def end(self) -> Fraction:
+        """When it stops, in quarter lengths."""
+        return self.onset + self.duration
+
+
+@dataclass(frozen=True)
+class Event:
+    """What sounds until something changes: sorted MIDI pitches (none = a rest) and for how long."""
+
+    pitches: tuple[int, ...]
+    duration: Fraction
+    velocity: int = 90
+
+    def transposed(self, semitones: int) -> Event:
+        """The same event, moved up by so many semitones."""
+        return replace(self, pitches=tuple(p + semitones for p in self.pitches))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A score as a sequence of events. bpm and program (1..128) are None where the score is silent."""
+
+    name: str
+    events: tuple[Event, ...]
+    bpm: float | None = None
+    program: int | None = None
+
+    def transposed(self, semitones: int) -> Piece:
+        """The same piece in another key."""
+        return replace(self, events=tuple(e.transposed(semitones) for e in self.events))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same music in any key or file format, so that copies are recognised."""
+        first = next((e.pitches[0] for e in self.events if e.pitches), 0)
+        music = [([p - first for p in e.pitches], str(e.duration)) for e in self.events]
+        return hashlib.sha256(repr(music).encode()).hexdigest()[:16]
+
+
+def pitch_name(pitch: int) -> str:
+    """The Anglo-Saxon name of a MIDI pitch: 60 -> 'C4'."""
+    return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def pitch_number(name: str) -> int:
+    """The MIDI pitch of an Anglo-Saxon name: 'C4' -> 60. Raises ValueError for anything else."""
+    split = 2 if name[1:2] == "#" else 1
+    return NOTE_NAMES.index(name[:split]) + 12 * (int(name[split:]) + 1)
+
+
+def events_from_notes(notes: Iterable[Note], max_duration: Fraction) -> tuple[Event, ...]:
+    """Cut notes wherever what sounds changes.
+
+    All voices are heard together: a rest is where nothing sounds at all. Endings within less than
+    a sixteenth of a beginning are articulation and are moved onto it. Durations are capped at
+    `max_duration` (quarter lengths).
+    """
+    notes = sorted(notes, key=lambda n: (n.onset, n.pitch))
+    onsets = sorted({n.onset for n in notes})
+    notes = [replace(n, duration=_snapped(n, onsets) - n.onset) for n in notes]
+    cuts = sorted(set(onsets) | _endings(notes, onsets))
+    events: list[Event] = []
+    sounding: list[Note] = []
+    coming = 0
+    for start, stop in pairwise(cuts):
+        sounding = [n for n in sounding if n.end > start]
+        while coming < len(notes) and notes[coming].onset == start:
+            sounding.append(notes[coming])
+            coming += 1
+        pitches = tuple(sorted({n.pitch for n in sounding}))
+        velocity = max((n.velocity for n in sounding), default=90)
+        events.append(Event(pitches, min(stop - start, max_duration), velocity))
+    return tuple(events)
+
+
+def _snapped(note: Note, onsets: Sequence[Fraction]) -> Fraction:
+    """The end of a note, moved to the nearest onset if that is less than a sixteenth away."""
+    i = bisect_left(onsets, note.end)
+    near = [t for t in onsets[max(0, i - 1) : i + 1] if t > note.onset]
+    closest = min(near, key=lambda t: abs(t - note.end), default=note.end)
+    return closest if abs(closest - note.end) < SHORTEST_REST else note.end
+
+
+def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]:
+    """The ends of notes; of several within a sixteenth of each other only the last remains."""
+    ends = sorted({n.end for n in notes} - set(onsets))
+    later = [*ends[1:], None]
+    return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
+
+
+def held_over(before: Event | None, event: Event) -> set[int]:
+    """The pitches that an event shares with the one before: they are held, not struck again.
+
+    The same chord or note twice is struck twice.
+    """
+    if before is None or before.pitches == event.pitches:
+        return set()
+    return set(before.pitches) & set(event.pitches)
+
+
+def notes_from_events(events: Iterable[Event]) -> list[Note]:
+    """The notes to play, by onset and pitch."""
+    notes: list[Note] = []
+    sounding: dict[int, Note] = {}
+    before: Event | None = None
+    time = Fraction(0)
+    for event in events:
+        held = held_over(before, event)
+        notes += [note for pitch, note in sounding.items() if pitch not in held]
+        sounding = {
+            pitch: replace(sounding[pitch], duration=sounding[pitch].duration + event.duration)
+            if pitch in held
+            else Note(time, event.duration, pitch, event.velocity)
+            for pitch in event.pitches
+        }
+        time += event.duration
+        before = event
+    return sorted([*notes, *sounding.values()], key=lambda n: (n.onset, n.pitch))

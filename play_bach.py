@@ -1,0 +1,393 @@
+#!/usr/bin/env python3
+"""Play Bach: train a neural network on music you love, then hear it play."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import bundle as bundles
+from config_bach import (
+    LONGEST,
+    MODEL_TYPES,
+    NETWORKS,
+    TRANSPOSE,
+    Composing,
+    Encoding,
+    Network,
+    Places,
+    Training,
+    UserError,
+)
+
+log = logging.getLogger("play_bach")
+
+DEFAULT_BPM = 90.0
+DEFAULT_PROGRAM = 1
+CHOSEN_FOR_YOU = 2**31  # seeds that are drawn stay short enough to type
+
+EXAMPLES = """
+examples:
+  play_bach.py -pm --wav                          compose with the model that came with Play Bach
+  play_bach.py -l 0 -f -pm                        train on the scores in training/, then compose
+  play_bach.py -l 0 -f -pm --app cello --model-type 2
+                                                  the same, with another name and another network
+  play_bach.py -l 1 -f --app cello                go on training, also after a crash
+  play_bach.py -pm --app cello --instrument cello --seed 7 --temperature 0.9
+  play_bach.py -pm --prime my_tune.mid --musicxml continue a tune of yours
+  play_bach.py -l 0 -f --app hymns --corpus music21:bach
+                                                  train on scores that music21 carries
+  play_bach.py --list                             what is in models/, and how good it is
+  play_bach.py --doctor                           what is missing on this machine, and the mend
+
+model types:
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    types = "\n".join(f"  {number}  {text}" for number, text in MODEL_TYPES.items())
+    p = argparse.ArgumentParser(
+        prog="play_bach.py",
+        description=__doc__,
+        epilog=EXAMPLES + types,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    do = p.add_argument_group("what to do (several at once if you like)")
+    do.add_argument("-f", "--fit", action="store_true", help="train the model")
+    do.add_argument("-pm", "--predict-midi", action="store_true", help="compose a .mid file")
+    do.add_argument("--list", action="store_true", help="list the models and how good each is")
+    do.add_argument("--doctor", action="store_true", help="look for what is missing here")
+    which = p.add_argument_group("which model")
+    which.add_argument(
+        "-l",
+        "--load",
+        type=int,
+        choices=(0, 1),
+        default=1,
+        help="0 a new model, 1 a saved one (default 1)",
+    )
+    which.add_argument(
+        "--app", default="bach", metavar="NAME", help="what the model is for (default bach)"
+    )
+    which.add_argument(
+        "--model-type",
+        type=int,
+        choices=tuple(MODEL_TYPES),
+        metavar="N",
+        help="see below (default 1)",
+    )
+    _add_training(p.add_argument_group("training (with -f)"))
+    _add_composing(p.add_argument_group("composing (with -pm)"))
+    return p
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--corpus",
+        metavar="SOURCE",
+        help="a folder, a glob, or music21:chorales, music21:bach, music21:palestrina, ... "
+        "(default: training/ or, while that is empty, music21:chorales)",
+    )
+    group.add_argument(
+        "-e", "--epochs", type=int, metavar="N", help="passes over the corpus at most (30)"
+    )
+    group.add_argument(
+        "--split",
+        choices=("piece", "window"),
+        help="hold out whole pieces (default), or windows as in the articles, which leaks",
+    )
+    group.add_argument(
+        "--concatenate", action="store_true", help="make durations part of the symbols"
+    )
+    group.add_argument("--normal", action="store_true", help="fold the octaves of chords")
+    group.add_argument(
+        "--transpose", type=int, metavar="N", help="hear pieces up to N semitones off"
+    )
+    group.add_argument("--seqlen", type=int, metavar="N", help="events in a window (40)")
+    group.add_argument("--units", type=int, metavar="N", help="LSTM units in each layer")
+    group.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard events as well"
+    )
+
+
+def _add_composing(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--prime", type=Path, metavar="FILE", help="continue this score (default: a held-out piece)"
+    )
+    group.add_argument("--notes", type=int, metavar="N", help="notes and chords to compose (200)")
+    group.add_argument(
+        "--temperature", type=float, metavar="T", help="0 = always the likeliest (1.0)"
+    )
+    group.add_argument(
+        "--top-p", type=float, metavar="P", help="sample from the likeliest of this mass (0.95)"
+    )
+    group.add_argument(
+        "--seed", type=int, metavar="N", help="same seed, same notes; also of training"
+    )
+    group.add_argument(
+        "--instrument", metavar="NAME", help="a General MIDI instrument or its number 1..128"
+    )
+    group.add_argument("--bpm", type=float, metavar="N", help="quarter notes a minute")
+    group.add_argument(
+        "--output", type=Path, metavar="PATH", help="the .mid file (models/MODEL.mid)"
+    )
+    group.add_argument("--wav", action="store_true", help="write the sound as well")
+    group.add_argument("--musicxml", action="store_true", help="write a score as well")
+
+
+def refuse_nonsense(args: argparse.Namespace) -> None:
+    """Raise UserError for combinations that make no sense, in one sentence."""
+    if not (args.fit or args.predict_midi or args.list or args.doctor):
+        raise UserError("nothing to do: add -pm to compose, -f to train, or -h for help.")
+    if args.load == 0 and not args.fit:
+        raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
+    if not args.fit and (args.corpus or args.epochs is not None or args.split or args.tensorboard):
+        raise UserError("--corpus, --epochs, --split and --tensorboard are for training: add -f.")
+    shaping = {"--concatenate": args.concatenate, "--normal": args.normal, "--split": args.split}
+    shaping |= {"--transpose": args.transpose, "--seqlen": args.seqlen, "--units": args.units}
+    if args.load == 1 and (given := [k for k, v in shaping.items() if v not in (None, False)]):
+        raise UserError(
+            f"{', '.join(given)} cannot change a saved model: train a new one with -l 0 -f."
+        )
+    if args.concatenate and args.model_type == 2:
+        raise UserError(
+            "model type 2 has a duration head of its own: use --concatenate with 1 or 3."
+        )
+    composing = {"--prime": args.prime, "--notes": args.notes, "--temperature": args.temperature}
+    composing |= {"--top-p": args.top_p, "--instrument": args.instrument, "--bpm": args.bpm}
+    composing |= {"--output": args.output, "--wav": args.wav, "--musicxml": args.musicxml}
+    if not args.predict_midi and (
+        given := [k for k, v in composing.items() if v not in (None, False)]
+    ):
+        raise UserError(f"{', '.join(given)}: for composing only, add -pm.")
+    if not args.app or bundles.glob_free(args.app) != args.app:
+        raise UserError(f"--app {args.app!r} must be letters, digits, - and _ only.")
+
+
+def composing_of(args: argparse.Namespace) -> Composing:
+    """The settings of composing, checked; a seed is drawn when none was given."""
+    given = {k: getattr(args, k) for k in ("notes", "temperature", "top_p", "seed", "bpm")}
+    settings = Composing(**{k: v for k, v in given.items() if v is not None})
+    return (
+        settings
+        if args.seed is not None
+        else replace(settings, seed=secrets.randbelow(CHOSEN_FOR_YOU))
+    )
+
+
+def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
+    """-f: train a new model, or go on with a saved one."""
+    import corpus
+    from files import set_aside, shown
+    from lite import quiet
+
+    _log_to_file(places)
+    known = _to_resume(args, places) if args.load else None
+    source = args.corpus or (
+        bundles.manifest_of(known)["facts"]["corpus"]["source"]
+        if known
+        else corpus.default_source(places)
+    )
+    encoding, network, training = _shape(args) if known is None else _shape_of(known)
+    found = corpus.read(source, places, encoding.max_duration)
+    log.info("corpus %s", source)
+    for line in corpus.table(found):
+        log.info(line)
+    with quiet():  # TensorFlow's greeting
+        import fit as fitting
+
+        fitting.wake_tensorflow()
+    if known is None:
+        bundle, parts = fitting.new_bundle(args.app, found, encoding, network, training)
+        set_aside(places.checkpoint / bundle.name)
+    else:
+        bundle, parts = fitting.resumed(known, args.epochs, found)
+        log.info("going on with %s after epoch %d", shown(known), len(bundle.facts["history"]))
+    return fitting.fit(bundle, parts, places, args.tensorboard)
+
+
+def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
+    """The settings of a new model."""
+    number = args.model_type or 1
+    network = NETWORKS[number]
+    given = {"seqlen": args.seqlen, "units": args.units}
+    network = replace(network, **{k: v for k, v in given.items() if v is not None})
+    transpose = TRANSPOSE[number] if args.transpose is None else args.transpose
+    if args.split == "window" and args.transpose is None:
+        transpose = 0  # the articles' protocol
+    encoding = Encoding(args.normal, args.concatenate, LONGEST, transpose)
+    wanted = {"epochs": args.epochs, "split": args.split, "seed": args.seed}
+    return encoding, network, Training(**{k: v for k, v in wanted.items() if v is not None})
+
+
+def _shape_of(path: Path) -> tuple[Encoding, Network, Training]:
+    """The settings of a saved model."""
+    known = bundles.load(path)
+    return known.vocabulary.encoding, known.network, known.training
+
+
+def _to_resume(args: argparse.Namespace, places: Places) -> Path:
+    """The checkpoint of an unfinished training or, where there is none, the finished model."""
+    numbers = [args.model_type] if args.model_type else list(MODEL_TYPES)
+    names = tuple(f"{args.app}{n}_" for n in numbers)
+    checkpoints = [
+        path
+        for path in places.checkpoint.glob("*/last.zip")
+        if path.parent.name == args.app
+        or (
+            path.parent.name.startswith(names) and "." not in path.parent.name
+        )  # .1 was moved aside
+    ]
+    if checkpoints:
+        return max(checkpoints, key=lambda path: path.stat().st_mtime)
+    return bundles.choose(args.app, args.model_type, places)
+
+
+def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:
+    """-pm: compose with a model, and write the .mid file and the pictures and sounds asked for."""
+    import charts
+    import midi_io
+    import synth
+    from corpus import read_piece
+    from files import keep_previous, shown
+    from instruments import instrument_name, program_number
+    from predict import Composer, prime_of
+
+    settings = composing_of(args)
+    bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
+    facts = bundle.facts
+    program = (
+        program_number(args.instrument)
+        if args.instrument
+        else facts["instrument"] or DEFAULT_PROGRAM
+    )
+    bpm = settings.bpm or facts["bpm"] or DEFAULT_BPM
+    if args.prime:
+        piece = read_piece(args.prime, places, bundle.vocabulary.encoding.max_duration)
+        name, prime = piece.name, list(piece.events)
+    else:
+        name, prime = prime_of(bundle, settings.seed)
+    events = list(islice(Composer(bundle, settings, prime), settings.notes))
+    midi = args.output or places.models / f"{bundle.name}.mid"
+    if midi.suffix.lower() not in midi_io.MIDI_SUFFIXES:
+        midi = midi.with_name(midi.name + ".mid")
+    picture, wav, score = (midi.with_suffix(s) for s in (".png", ".wav", ".musicxml"))
+    keep_previous(midi, picture, wav, score)
+    print(
+        f"{bundle.name}: {len(events)} notes and chords after the beginning of {name}, "
+        f"seed {settings.seed}, {instrument_name(program)}, {bpm:g} BPM"
+    )
+    midi_io.write_midi(midi, events, bpm, program)
+    print(f"  music    {shown(midi)}")
+    title = f"{bundle.name}, seed {settings.seed}"
+    extras: tuple[tuple[str, Path, bool, Callable[[], None]], ...] = (
+        ("sound", wav, args.wav, lambda: synth.write_wav(wav, events, bpm, program)),
+        (
+            "score",
+            score,
+            args.musicxml,
+            lambda: midi_io.write_musicxml(score, events, bpm, program),
+        ),
+        ("picture", picture, True, lambda: charts.piano_roll(picture, events, title)),
+    )
+    for kind, path, wanted, write in extras:
+        path.unlink(missing_ok=True)  # what lies there belongs to the piece before
+        if wanted:
+            write()
+            print(f"  {kind:<8} {shown(path)}")
+
+
+def show_models(places: Places) -> None:
+    """--list: what is in models/ and how good each is, the latest last."""
+    known = bundles.available(places)
+    if not known:
+        print(f"no models in {places.models} yet: train one with -l 0 -f")
+        return
+    print(
+        f"{'model':<26} {'type':>4} {'symbols':>8} {'valid':>12} {'test':>12} {'lookup':>12}  corpus"
+    )
+    for name, manifest in known.items():
+        facts, metrics = manifest["facts"], manifest["facts"].get("metrics", {})
+        rows = [metrics.get("valid"), metrics.get("test")]
+        rows.append(metrics.get("baselines", {}).get("longest-match lookup"))
+        figures = " ".join(
+            f"{f['nll']:6.3f} {f['accuracy']:5.1%}" if f else f"{'?':>12}" for f in rows
+        )
+        leak = "" if facts["split"] == "piece" else f"  ({facts['label']})"
+        symbols = len(manifest["vocabulary"]["fields"][0]["symbols"])
+        kind = manifest["network"]["model_type"]
+        print(f"{name:<26} {kind:>4} {symbols:>8} {figures}  {facts['corpus']['source']}{leak}")
+    print("figures: nats per event (lower is better) and accuracy on held-out music")
+
+
+def examine(places: Places) -> int:
+    """--doctor: print what was found; 0 if all is well, 2 if something must be mended."""
+    from doctor import examine as look
+
+    findings = look(places)
+    print("\n".join(str(finding) for finding in findings))
+    well = all(finding.well for finding in findings)
+    print("all is well" if well else "something is missing: type the commands above")
+    return 0 if well else 2
+
+
+def _log_to_file(places: Places) -> None:
+    """Write what training prints to log_play_bach.log as well, with the time."""
+    try:
+        handler = logging.FileHandler(places.log, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot write {places.log}: {error.strerror}; mend its permissions."
+        ) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+
+
+def _log_to_screen() -> None:
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.handlers = [logging.StreamHandler(sys.stdout)]
+
+
+def run(argv: Sequence[str] | None = None, places: Places | None = None) -> int:
+    """Do what the command line asks. Returns the exit code; raises UserError."""
+    args = parser().parse_args(argv)
+    places = places or Places()
+    refuse_nonsense(args)
+    _log_to_screen()
+    if args.doctor:
+        return examine(places)
+    composing_of(args)  # bad values are refused before long work begins
+    bundle = fit(args, places) if args.fit else None
+    if args.predict_midi:
+        predict_midi(args, places, bundle)
+    if args.list:
+        show_models(places)
+    return 0
+
+
+def main() -> None:
+    """The entry point: one sentence and exit code 2 for what the user can mend."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(run())
+    except UserError as error:
+        print(f"play_bach: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("play_bach: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The sampler: what was heard goes in, the next event comes out, endlessly.
+
+It keeps the state of the LSTM between events instead of computing the whole window again for every
+note. It knows nothing of files or sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bundle import Bundle
+from config_bach import Composing
+from lite import Probabilities, StepModel
+from lookback import Lookback
+from piece import Event
+from rhythm import Rhythm
+
+Memory = dict[str, npt.NDArray[np.float32]]
+
+
+class Engine(Protocol):
+    """What runs a network one event at a time; lite.StepModel does."""
+
+    outputs: int
+    inputs: int
+
+    def silence(self) -> Memory:
+        """The memory before anything was heard."""
+
+    def step(self, heard: Sequence[int], memory: Memory) -> tuple[list[Probabilities], Memory]:
+        """Hear one event; the probabilities of what follows, and the new memory."""
+
+
+def reshaped(
+    probabilities: npt.NDArray[np.floating], temperature: float, top_p: float
+) -> npt.NDArray[np.float64]:
+    """The distribution that is sampled from: [symbols] -> [symbols], summing to 1.
+
+    Token 0, '?', is never chosen. temperature 0 leaves the likeliest symbol alone; above 1 flattens.
+    top_p keeps the fewest symbols that together have that mass (nucleus sampling, Holtzman et al.
+    2020), one at the least.
+    """
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        logits = np.log(np.asarray(probabilities, np.float64))
+        logits[0] = -np.inf
+        if not np.isfinite(logits).any():
+            logits[1:] = 0.0  # a network that is sure of '?' alone: anything goes
+        logits -= logits.max()
+        if temperature == 0:
+            return _nucleus((logits == 0).astype(np.float64), 0.0)
+        shape = np.exp(logits / temperature)
+    return _nucleus(shape / shape.sum(), top_p)
+
+
+def _nucleus(p: npt.NDArray[np.float64], top_p: float) -> npt.NDArray[np.float64]:
+    order = np.argsort(-p, kind="stable")
+    mass_before = np.cumsum(p[order]) - p[order]
+    kept = order[mass_before < max(top_p, 1e-12)]
+    out = np.zeros_like(p)
+    out[kept] = p[kept]
+    return out / out.sum()
+
+
+class Sampler:
+    """An endless iterator over rows of token ids, one id per field."""
+
+    def __init__(self, engine: Engine, settings: Composing, rng: np.random.Generator) -> None:
+        """`settings` may be replaced at any time; the next event follows the new ones."""
+        self.settings = settings
+        self._engine = engine
+        self._rng = rng
+        self._lookback = Lookback() if engine.inputs > engine.outputs else None
+        self._memory = engine.silence()
+        self.coming: list[Probabilities] = []
+
+    def hear(self, row: Sequence[int]) -> None:
+        """Take in one event; `coming` then holds the probabilities of the next, by field."""
+        again = self._lookback.feed(row) if self._lookback else ()
+        self.coming, self._memory = self._engine.step([*row, *again], self._memory)
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        return self
+
+    def __next__(self) -> tuple[int, ...]:
+        """Sample the next event and hear it. Something must have been heard before."""
+        row = tuple(self._pick(p) for p in self.coming)
+        self.hear(row)
+        return row
+
+    def _pick(self, probabilities: Probabilities) -> int:
+        p = reshaped(probabilities, self.settings.temperature, self.settings.top_p)
+        return int(self._rng.choice(len(p), p=p))
+
+
+class Composer:
+    """An endless iterator over new events, composed by a bundle after the events of a prime."""
+
+    def __init__(self, bundle: Bundle, settings: Composing, prime: Sequence[Event]) -> None:
+        """Of the prime the last `seqlen` events are heard. Equal seeds give equal music."""
+        rng = np.random.default_rng(settings.seed)
+        self._vocabulary = bundle.vocabulary
+        self._rng = rng
+        self._rhythm = None if bundle.vocabulary.knows_durations else Rhythm(bundle.facts["rhythm"])
+        self.sampler = Sampler(StepModel(bundle.step), settings, rng)
+        heard = list(prime)[-bundle.network.seqlen :]
+        self._durations = [e.duration for e in heard]
+        for row in bundle.vocabulary.encode(heard).tolist():
+            self.sampler.hear(row)
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        """The next event."""
+        event = self._vocabulary.event(next(self.sampler), self._next_duration())
+        self._durations = [*self._durations[-8:], event.duration]
+        return event
+
+    def _next_duration(self) -> Fraction:
+        """A duration in quarter lengths, for models that predict pitches alone."""
+        return self._rhythm.sample(self._durations, self._rng) if self._rhythm else Fraction(1)
+
+
+def prime_of(bundle: Bundle, seed: int | None) -> tuple[str, list[Event]]:
+    """The beginning of one of the held-out pieces in a bundle, and its name; chosen by the seed."""
+    primes = bundle.facts["primes"]
+    chosen = primes[int(np.random.default_rng(seed).integers(len(primes)))]
+    events = [Event(tuple(p), Fraction(d), int(v)) for p, d, v in chosen["events"]]
+    return str(chosen["name"]), events

@@ -1,0 +1,196 @@
+"""Events -> sound, through FluidSynth: blocks of 16 bit stereo PCM in exact time."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import wave
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from config_bach import UserError
+from files import replacing
+from lite import quiet
+from piece import Event, held_over
+
+RATE = 44_100  # frames a second
+BLOCK = 1024  # frames
+TAIL = 2 * RATE  # frames in which the last notes die away
+GAIN = 0.6
+SOUNDFONT_VARIABLE = "PLAY_BACH_SOUNDFONT"
+SOUNDFONTS = (  # the better ones first
+    "MuseScore_General.sf3",
+    "MuseScore_General_Lite.sf3",
+    "FluidR3_GM.sf2",
+    "default-GM.sf2",
+    "TimGM6mb.sf2",
+)
+SOUNDFONT_FOLDERS = (
+    "/usr/share/sounds/sf3",
+    "/usr/share/sounds/sf2",
+    "/usr/share/soundfonts",
+    "/usr/local/share/soundfonts",
+    "/opt/homebrew/share/soundfonts",
+)
+
+Pcm = npt.NDArray[np.int16]
+
+
+def fluidsynth_module() -> ModuleType:
+    """pyfluidsynth, loaded. Raises UserError with the command that mends what is missing."""
+    try:
+        import fluidsynth
+    except ImportError as error:
+        raise UserError(
+            f"FluidSynth is missing, so there is no sound; {library_advice()}."
+        ) from error
+    if not hasattr(fluidsynth, "Synth"):
+        raise UserError(
+            "the package 'fluidsynth' from PyPI is another program; mend it with: "
+            "pip uninstall -y fluidsynth && pip install --force-reinstall pyfluidsynth."
+        )
+    return fluidsynth
+
+
+def library_advice() -> str:
+    """How to get libfluidsynth on this system, as a command to type."""
+    commands = {
+        "apt-get": "sudo apt-get install -y libfluidsynth3",
+        "dnf": "sudo dnf install -y fluidsynth-libs",
+        "pacman": "sudo pacman -S --noconfirm fluidsynth",
+        "zypper": "sudo zypper install -y libfluidsynth3",
+        "brew": "brew install fluid-synth",
+        "choco": "choco install fluidsynth",
+    }
+    for tool, command in commands.items():
+        if any((Path(p) / tool).exists() for p in os.get_exec_path()):
+            return f"install it with: {command}"
+    return "install libfluidsynth 2 or later, see fluidsynth.org/download"
+
+
+def find_soundfont() -> Path:
+    """The SoundFont of the environment, of the system, or the one in the pretty_midi package.
+
+    Raises UserError when there is none.
+    """
+    if chosen := os.environ.get(SOUNDFONT_VARIABLE):
+        if Path(chosen).is_file():
+            return Path(chosen)
+        raise UserError(f"{SOUNDFONT_VARIABLE} names {chosen}, but there is no such file; mend it.")
+    for name in SOUNDFONTS:
+        for folder in SOUNDFONT_FOLDERS:
+            if (path := Path(folder) / name).is_file():
+                return path
+    package = importlib.util.find_spec("pretty_midi")
+    if package and package.origin:
+        bundled = Path(package.origin).parent / "TimGM6mb.sf2"
+        if bundled.is_file():
+            return bundled
+    raise UserError("there is no SoundFont; get one with: pip install pretty_midi.")
+
+
+class Synth:
+    """One FluidSynth with one instrument on one channel, rendering on demand, without a sound card."""
+
+    def __init__(self, program: int, soundfont: Path | None = None, gain: float = GAIN) -> None:
+        """program: General MIDI 1..128. Raises UserError if FluidSynth or the SoundFont is missing."""
+        module = fluidsynth_module()
+        font = soundfont or find_soundfont()
+        with quiet():
+            self._synth: Any = module.Synth(gain=gain, samplerate=float(RATE), channels=16)
+            self._font = self._synth.sfload(str(font))
+        if self._font < 0:
+            raise UserError(f"{font} is not a SoundFont that FluidSynth can read; choose another.")
+        self.program(program)
+
+    def program(self, program: int) -> None:
+        """Change the instrument (1..128) of the notes to come."""
+        self._synth.program_select(0, self._font, 0, program - 1)
+
+    def strike(self, pitch: int, velocity: int) -> None:
+        """Begin a note: MIDI pitch, velocity 1..127."""
+        self._synth.noteon(0, pitch, velocity)
+
+    def release(self, pitch: int) -> None:
+        """End a note; it dies away as the instrument does."""
+        self._synth.noteoff(0, pitch)
+
+    def render(self, frames: int) -> Pcm:
+        """The next frames of sound [frames, 2]."""
+        return np.asarray(self._synth.get_samples(frames), np.int16).reshape(-1, 2)
+
+    def close(self) -> None:
+        """Free FluidSynth's memory."""
+        self._synth.delete()
+
+
+class Performer:
+    """Plays events on a synth, block by block.
+
+    Time is kept in exact fractions of a frame, so that tempo never drifts; notes ring on over the
+    ends of blocks and events. `bpm` may be changed at any time and holds from the next event.
+    """
+
+    def __init__(self, events: Iterable[Event], synth: Synth, bpm: float) -> None:
+        self.bpm = bpm
+        self._events = iter(events)
+        self._synth = synth
+        self._last: Event | None = None
+        self._until_change = Fraction(0)  # frames
+        self._left: int | None = None  # frames of the tail, once the events have ended
+
+    def __iter__(self) -> Iterator[Pcm]:
+        """All blocks to the end of the tail."""
+        while self._left is None or self._left > 0:
+            yield self.block()
+
+    def block(self, frames: int = BLOCK) -> Pcm:
+        """The next frames of sound [frames, 2]; silence once all has died away."""
+        parts: list[Pcm] = []
+        while frames > 0:
+            if self._until_change < 1 and self._left is None:
+                self._change()
+                continue
+            ahead = int(self._until_change) if self._left is None else frames
+            parts.append(self._synth.render(min(frames, ahead)))
+            frames -= len(parts[-1])
+            self._until_change -= len(parts[-1])
+            if self._left is not None:
+                self._left -= len(parts[-1])
+        return np.concatenate(parts)
+
+    def _change(self) -> None:
+        """Strike the next event, holding what it shares with the one that ends now."""
+        event = next(self._events, None)
+        if event is None:
+            self._left = TAIL
+        coming = event or Event((), Fraction(0))
+        held = held_over(self._last, coming)
+        for pitch in self._last.pitches if self._last else ():
+            if pitch not in held:
+                self._synth.release(pitch)
+        for pitch in coming.pitches:
+            if pitch not in held:
+                self._synth.strike(pitch, coming.velocity)
+        self._last = coming
+        self._until_change += coming.duration * 60 * RATE / Fraction(str(self.bpm))
+
+
+def write_wav(path: Path, events: Iterable[Event], bpm: float, program: int) -> None:
+    """Render events to a WAV file: PCM 16 bit, stereo, 44.1 kHz. Raises UserError as Synth does."""
+    synth = Synth(program)
+    try:
+        with replacing(path) as aside, wave.open(str(aside), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            for block in Performer(events, synth, bpm):
+                file.writeframes(block.astype("<i2").tobytes())
+    finally:
+        synth.close()
