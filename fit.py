@@ -40,7 +40,7 @@ from lite import export_step
 from model import build
 from piece import Piece
 from rhythm import Rhythm
-from vocabulary import Vocabulary
+from vocabulary import Vocabulary, unknown_cost
 
 log = logging.getLogger("play_bach")
 
@@ -62,6 +62,13 @@ class Data:
     valid: list[Lesson]
     test: list[Lesson]
     baselines: dict[str, Any]
+
+    def unknown_nats(self, vocabulary: Vocabulary) -> float:
+        """What the rare symbols behind '?' cost on average in training, as they do in `measure`."""
+        targets = np.concatenate([x.targets for x in self.train])
+        counted = targets[targets[:, 0] >= 0]
+        costs = np.array([unknown_cost(f) for f in vocabulary.fields])
+        return float(((counted == 0).mean(0) * costs).sum())
 
 
 def new_bundle(
@@ -204,6 +211,7 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self.bundle, self._data, self._folder = bundle, data, folder
         self._bar = tqdm(disable=True)
+        self._unknown = data.unknown_nats(bundle.vocabulary)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set this epoch's learning rate, a cosine from full to a twentieth, and start a bar."""
@@ -228,7 +236,7 @@ class Keeper(keras.callbacks.Callback):
         valid = measure(self.model, self._data.valid, self.bundle.vocabulary)
         figures = {
             "epoch": epoch + 1,
-            "train_nll": float(logs["loss"]),
+            "train_nll": float(logs["loss"]) + self._unknown,
             "train_accuracy": float(logs.get("accuracy", logs.get("next_pitch_accuracy", 0.0))),
             "val_nll": valid.nll,
             "val_accuracy": valid.accuracy,

@@ -86,7 +86,7 @@ def _read_midi(path: Path) -> list[Score]:
             onset, end = (_on_grid(midi, seconds) for seconds in (n.start, n.end))
             notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity))
     tempi = midi.get_tempo_changes()[1]
-    program = max(pitched, key=lambda i: len(i.notes)).program + 1
+    program = int(max(pitched, key=lambda i: len(i.notes)).program) + 1
     return [Score(path.name, tuple(notes), _sensible(tempi[0] if len(tempi) else None), program)]
 
 
