@@ -5,12 +5,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from test_midi_io import BAD_FILES
 
 import corpus
 from config_bach import Places, UserError
 from midi_io import write_midi
 from piece import Piece
-from test_midi_io import BAD_FILES
 
 LONG = Fraction(4)
 
