@@ -50,6 +50,7 @@ PRIME_EVENTS = 64
 
 def wake_tensorflow() -> None:
     """Use TensorFlow once: it greets devices and data pipelines on the screen at their first use."""
+    tf.get_logger().setLevel("ERROR")
     ops.zeros(1)
     list(tf.data.Dataset.from_generator(lambda: iter([0]), tf.int32))
 
