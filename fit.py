@@ -117,7 +117,7 @@ def _commonest(values: Sequence[int]) -> int | None:
     return Counter(values).most_common(1)[0][0] if values else None
 
 
-def _data(parts: Split, bundle: Bundle) -> Data:
+def lessons_of(parts: Split, bundle: Bundle) -> Data:
     """Lessons for both kinds of split, with the baselines computed once."""
     vocabulary, network, training = bundle.vocabulary, bundle.network, bundle.training
     held_out = [lessons(side, vocabulary, network) for side in (parts.valid, parts.test)]
@@ -365,7 +365,7 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
     """
     folder = places.checkpoint / bundle.name
     keras.utils.set_random_seed(bundle.training.seed)
-    data = _data(parts, bundle)
+    data = lessons_of(parts, bundle)
     if not data.valid or not data.test:
         raise UserError("the pieces are too short to hold any out for validation; add longer ones.")
     model = compiled(bundle)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def corpus_of(tunes: list[Piece]) -> Corpus:
     return Corpus("tunes", tuple(tunes), ())
 
 
-def small_fit(tunes: list[Piece], places: Places, **training: object) -> Bundle:
+def small_fit(tunes: list[Piece], places: Places, **training: Any) -> Bundle:
     settings = Training(**{"epochs": 2, **training})
     bundle, parts = new_bundle("t", corpus_of(tunes), Encoding(), SMALL, settings)
     return fit(bundle, parts, places)
@@ -177,15 +178,15 @@ class StopAfter:
     def __enter__(self) -> None:
         self.real = Keeper.on_epoch_end
 
-        def then_stop(keeper: Keeper, epoch: int, logs: object = None) -> None:
+        def then_stop(keeper: Keeper, epoch: int, logs: Any = None) -> None:
             self.real(keeper, epoch, logs)
             if epoch + 1 >= self.epochs:
                 raise KeyboardInterrupt
 
-        Keeper.on_epoch_end = then_stop  # type: ignore[method-assign]
+        Keeper.on_epoch_end = then_stop  # type: ignore[method-assign,assignment]
 
     def __exit__(self, *_: object) -> None:
-        Keeper.on_epoch_end = self.real  # type: ignore[method-assign]
+        Keeper.on_epoch_end = self.real  # type: ignore[method-assign,assignment]
 
 
 def start_training(home: Path, *words: str) -> subprocess.Popen[str]:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from piece import Event, Note, events_from_notes, notes_from_events, pitch_name, pitch_number
+from piece import Event, Note, Piece, events_from_notes, notes_from_events, pitch_name, pitch_number
 
 LONG = Fraction(4)
 
@@ -70,6 +70,6 @@ def test_pitches_have_anglo_saxon_names(pitch: int, name: str) -> None:
     assert pitch_number(name) == pitch
 
 
-def test_copies_are_recognised_in_any_key(tunes: list) -> None:
+def test_copies_are_recognised_in_any_key(tunes: list[Piece]) -> None:
     assert tunes[0].fingerprint == tunes[0].transposed(5).fingerprint
     assert len({t.fingerprint for t in tunes}) == len(tunes)

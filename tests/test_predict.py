@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import groupby, islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +14,16 @@ from conftest import ROOT, SHIPPED
 import bundle as bundles
 from bundle import Bundle
 from config_bach import Composing, Places
-from piece import Event
-from predict import Composer, Sampler, prime_of, reshaped
+from lite import Probabilities
+from piece import Event, Piece
+from predict import Composer, Memory, Sampler, prime_of, reshaped
 from rhythm import Rhythm
 
 Trained = tuple[Bundle, Places]
 P = np.array([0.3, 0.1, 0.4, 0.2])  # token 0 is '?'
 
 
-def compose(bundle: Bundle, notes: int = 60, **settings: float) -> list[Event]:
+def compose(bundle: Bundle, notes: int = 60, **settings: Any) -> list[Event]:
     chosen = Composing(**{"seed": 1, **settings})
     return list(islice(Composer(bundle, chosen, prime_of(bundle, 1)[1]), notes))
 
@@ -62,10 +65,10 @@ class Coin:
 
     inputs = outputs = 1
 
-    def silence(self) -> dict:
+    def silence(self) -> Memory:
         return {}
 
-    def step(self, heard: list[int], memory: dict) -> tuple[list[np.ndarray], dict]:
+    def step(self, heard: Sequence[int], memory: Memory) -> tuple[list[Probabilities], Memory]:
         return [P.astype(np.float32)], memory
 
 
@@ -77,7 +80,7 @@ def test_samples_come_in_proportion() -> None:
 
 
 def test_same_seed_same_notes(trained: Trained) -> None:
-    wild = {"temperature": 1.5, "top_p": 1.0}
+    wild: dict[str, Any] = {"temperature": 1.5, "top_p": 1.0}
     assert compose(trained[0], seed=5, **wild) == compose(trained[0], seed=5, **wild)
     assert compose(trained[0], seed=5, **wild) != compose(trained[0], seed=6, **wild)
 
@@ -114,7 +117,7 @@ def test_a_prime_of_unknown_music_will_do(trained: Trained) -> None:
     assert len(list(islice(Composer(trained[0], Composing(seed=1), odd), 5))) == 5
 
 
-def test_rhythm_repeats_what_it_counted(tunes: list) -> None:
+def test_rhythm_repeats_what_it_counted(tunes: list[Piece]) -> None:
     rhythm = Rhythm.learn(tunes)
     before = [Fraction(1, 2)] * 4
     drawn = {rhythm.sample(before, np.random.default_rng(s)) for s in range(20)}
