@@ -31,6 +31,7 @@ from dataset import (
     lessons,
     split,
     training_lessons,
+    training_side,
     window_lessons,
     window_sides,
 )
@@ -127,10 +128,9 @@ def lessons_of(parts: Split, bundle: Bundle) -> Data:
         every_key = training_lessons(parts.train, vocabulary, network)
         return Data(every_key, held_out[0], held_out[1], figures)
     sides = window_sides([len(x.inputs) + 1 for x in own_key], network.seqlen, training.seed)
-    train, valid, test = (window_lessons(own_key, sides, i, network.seqlen) for i in range(3))
-    return Data(
-        train, valid, test, baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
-    )
+    valid, test = (window_lessons(own_key, sides, i, network.seqlen) for i in (1, 2))
+    figures = baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
+    return Data(training_side(own_key, sides), valid, test, figures)
 
 
 def _known_windows(

@@ -12,6 +12,15 @@ from dataset import (
     lessons,
     split,
     training_lessons,
+    training_side,
+    window_lessons,
+    window_sides,
+)
+    Lesson,
+    cut_windows,
+    lessons,
+    split,
+    training_lessons,
     window_lessons,
     window_sides,
 )
@@ -107,3 +116,13 @@ def test_window_split_asks_each_event_on_one_side_only(tunes: list[Piece]) -> No
     assert sum(counts) == sum(len(p.events) - 8 for p in tunes)
     assert counts[0] / sum(counts) == pytest.approx(0.7, abs=0.01)
     assert all(x.shown == 1 and len(x.inputs) == 8 for x in window_lessons(whole, sides, 1, 8))
+
+
+def test_the_window_split_never_trains_on_what_it_asks(tunes: list[Piece]) -> None:
+    """Each event is a target of training, of validation, or of testing, and of one of them only."""
+    vocabulary = Vocabulary.learn(tunes, Encoding(), True)
+    whole = lessons(tunes, vocabulary, NETWORK)
+    sides = window_sides([len(p.events) for p in tunes], 8, seed=1)
+    for lesson, trained, side in zip(whole, training_side(whole, sides), sides, strict=True):
+        assert ((trained.targets[:, 0] >= 0) == (side[1:] == 0)).all()
+        assert (trained.inputs == lesson.inputs).all()

@@ -186,7 +186,7 @@ class StopAfter:
         Keeper.on_epoch_end = then_stop  # type: ignore[method-assign,assignment]
 
     def __exit__(self, *_: object) -> None:
-        Keeper.on_epoch_end = self.real  # type: ignore[method-assign,assignment]
+        Keeper.on_epoch_end = self.real  # type: ignore[method-assign]
 
 
 def start_training(home: Path, *words: str) -> subprocess.Popen[str]:
