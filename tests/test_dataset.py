@@ -16,14 +16,6 @@ from dataset import (
     window_lessons,
     window_sides,
 )
-    Lesson,
-    cut_windows,
-    lessons,
-    split,
-    training_lessons,
-    window_lessons,
-    window_sides,
-)
 from piece import Piece
 from vocabulary import Vocabulary
 
