@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 import bundle as bundles
 import charts
+from batches import Accuracy, Windows, counted_nll
 from bundle import Bundle
 from config_bach import Encoding, Network, Places, Training, UserError, model_name
 from corpus import Corpus
@@ -27,7 +28,6 @@ from dataset import (
     LABELS,
     Lesson,
     Split,
-    cut_windows,
     lessons,
     split,
     training_lessons,
@@ -144,65 +144,6 @@ def _known_windows(
     ]
     ids = np.concatenate([np.append(r, np.full((1, r.shape[1]), -1), 0) for r in rows])
     return [Known(ids[:, i], side == 0, side == 1) for i in range(ids.shape[1])]
-
-
-class Windows(keras.utils.PyDataset):
-    """The batches of an epoch: lessons cut into windows at places that change with every epoch."""
-
-    def __init__(self, train: list[Lesson], bundle: Bundle, epoch: int) -> None:
-        super().__init__()
-        self._train, self._seqlen, self._epoch = train, bundle.network.seqlen, epoch
-        self._batch, self._seed = bundle.training.batch, bundle.training.seed
-        windows = sum(math.ceil(len(x.inputs) / self._seqlen) for x in train)
-        # a cut never gives fewer windows than these; what it gives beyond them waits for another epoch
-        self._passes = math.ceil(bundle.training.min_steps * self._batch / max(windows, 1))
-        self._steps = math.ceil(windows * self._passes / self._batch)
-        self.on_epoch_end()
-
-    def on_epoch_end(self) -> None:
-        """Cut the next epoch. The same epoch is always cut the same way, also after a restart."""
-        rng = np.random.default_rng([self._seed, self._epoch])
-        self._inputs, self._targets = cut_windows(self._train * self._passes, self._seqlen, rng)
-        self._epoch += 1
-
-    def __len__(self) -> int:
-        return self._steps
-
-    def __getitem__(self, i: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        rows = slice(i * self._batch, (i + 1) * self._batch)
-        return _columns(self._inputs[rows]), _columns(self._targets[rows])
-
-
-def _columns(ids: Any) -> tuple[Any, ...]:
-    return tuple(ids[..., i] for i in range(ids.shape[-1]))
-
-
-def counted_nll(targets: Any, probabilities: Any) -> Any:
-    """Mean nats over the targets that count (those that are not -1)."""
-    counted = ops.cast(targets >= 0, "float32")
-    nats = ops.sparse_categorical_crossentropy(ops.maximum(targets, 0), probabilities)
-    return ops.sum(nats * counted) / ops.maximum(ops.sum(counted), 1.0)
-
-
-class Accuracy(keras.metrics.Metric):
-    """The share of counted targets that were the likeliest symbol."""
-
-    def __init__(self) -> None:
-        super().__init__(name="accuracy")
-        self.right = self.add_weight(name="right", initializer="zeros")
-        self.counted = self.add_weight(name="counted", initializer="zeros")
-
-    def update_state(self, targets: Any, probabilities: Any, sample_weight: Any = None) -> None:
-        """Count one batch."""
-        counted = targets > 0
-        likeliest = ops.cast(ops.argmax(probabilities, axis=-1), targets.dtype)
-        right = ops.logical_and(likeliest == targets, counted)
-        self.right.assign_add(ops.sum(ops.cast(right, "float32")))
-        self.counted.assign_add(ops.sum(ops.cast(targets >= 0, "float32")))
-
-    def result(self) -> Any:
-        """The share so far."""
-        return self.right / ops.maximum(self.counted, 1.0)
 
 
 class Keeper(keras.callbacks.Callback):
@@ -378,7 +319,7 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
     start = time.monotonic()
     try:
         model.fit(
-            Windows(data.train, bundle, done),
+            Windows(data.train, bundle.network.seqlen, bundle.training, done),
             epochs=bundle.facts["epochs"],
             initial_epoch=done,
             shuffle=False,
