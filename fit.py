@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
 import time
@@ -36,7 +37,7 @@ from dataset import (
     window_sides,
 )
 from evaluate import Known, baselines, baselines_of, measure
-from files import keep_previous, shown
+from files import check_writable, keep_previous, shown
 from lite import export_step
 from model import build
 from piece import Piece
@@ -87,7 +88,7 @@ def new_bundle(
         "rhythm": {} if vocabulary.knows_durations else Rhythm.learn(parts.train).counts,
         "primes": _primes(parts.test + parts.valid, network.seqlen),
         "bpm": _typical([p.bpm for p in corpus.pieces if p.bpm]),
-        "instrument": _commonest([p.program for p in corpus.pieces if p.program]),
+        "instrument": _commonest([p.program for p in corpus.pieces]),
         "history": [],
         "epochs": training.epochs,
     }
@@ -114,8 +115,9 @@ def _typical(values: Sequence[float]) -> float | None:
     return round(median(values), 1) if values else None
 
 
-def _commonest(values: Sequence[int]) -> int | None:
-    return Counter(values).most_common(1)[0][0] if values else None
+def _commonest(values: Sequence[int | None]) -> int | None:
+    """The commonest value; None if most pieces say nothing."""
+    return Counter(values).most_common(1)[0][0]
 
 
 def lessons_of(parts: Split, bundle: Bundle) -> Data:
@@ -153,6 +155,7 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self.bundle, self._data, self._folder = bundle, data, folder
         self._bar = tqdm(disable=True)
+        self._started = len(bundle.facts["history"])
         self._unknown = data.unknown_nats(bundle.vocabulary)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -192,35 +195,35 @@ class Keeper(keras.callbacks.Callback):
         )
         log.info(_epoch_line(figures, self.bundle.facts["epochs"]))
         self._save(before, figures)
-        if epoch + 1 - best_epoch(self.bundle)["epoch"] >= self.bundle.training.patience:
+        since = max(best_epoch(self.bundle)["epoch"], self._started)
+        if epoch + 1 - since >= self.bundle.training.patience:
             log.info("no better validation for %d epochs: stopping", self.bundle.training.patience)
             self.model.stop_training = True
 
     def _save(self, before: list[dict[str, Any]], now: dict[str, Any]) -> None:
-        """The last epoch is always kept, the best one (by validation NLL) beside it."""
+        """The last epoch is always kept, the best one beside it."""
         last, best = self._folder / "last.zip", self._folder / "best.zip"
+        is_best = best_epoch(self.bundle) is now
         nll = min((e["val_nll"] for e in before), default=math.inf)
         accuracy = max((e["val_accuracy"] for e in before), default=0.0)
+        where = shown(best if is_best else last)
+        told = "%s improved from %.5f to %.5f, saving model to %s"
         if now["val_nll"] < nll:
-            log.info(
-                "val_nll improved from %.5f to %.5f, saving model to %s",
-                nll,
-                now["val_nll"],
-                shown(best),
-            )
-            replace(self.bundle, optimizer=[]).save(best)
+            log.info(told, "val_nll", nll, now["val_nll"], where)
         if now["val_accuracy"] > accuracy:
-            log.info(
-                "val_accuracy improved from %.5f to %.5f, saving model to %s",
-                accuracy,
-                now["val_accuracy"],
-                shown(last),
-            )
+            log.info(told, "val_accuracy", accuracy, now["val_accuracy"], where)
+        if is_best:
+            replace(self.bundle, optimizer=[]).save(best)
         self.bundle.save(last)
 
 
 def best_epoch(bundle: Bundle) -> dict[str, Any]:
-    """The figures of the epoch with the lowest validation NLL."""
+    """The figures of the epoch with the lowest validation NLL.
+
+    With the articles' split by window it is the one with the highest validation accuracy, as there.
+    """
+    if bundle.facts["split"] == "window":
+        return max(bundle.facts["history"], key=lambda e: e["val_accuracy"])
     return min(bundle.facts["history"], key=lambda e: e["val_nll"])
 
 
@@ -282,21 +285,19 @@ def _finish(bundle: Bundle, data: Data, folder: Path, places: Places) -> Bundle:
     return best
 
 
-def resumed(path: Path, epochs: int | None, corpus: Corpus) -> tuple[Bundle, Split]:
-    """A bundle or checkpoint to go on from, and its split of the corpus as it is now.
+def resumed(bundle: Bundle, epochs: int | None, corpus: Corpus) -> tuple[Bundle, Split]:
+    """A saved bundle or checkpoint made ready to go on, and its split of the corpus as it is now.
 
     An interrupted run goes on to the number of epochs it was meant to have; a finished one, or one
     that is asked for `epochs` more, gets more.
     """
-    bundle = bundles.load(path)
-    done = len(bundle.facts["history"])
-    planned = bundle.facts["epochs"]
+    done, planned = len(bundle.facts["history"]), bundle.facts["epochs"]
     ended = done >= planned or done - best_epoch(bundle)["epoch"] >= bundle.training.patience
     target = done + (epochs or bundle.training.epochs) if epochs or ended else planned
-    parts = split(
-        corpus.pieces, bundle.training.seed, bundle.facts["split"], bundle.facts["corpus"]["pieces"]
-    )
-    return bundle.with_facts(epochs=target), parts
+    pieces = bundle.facts["corpus"]["pieces"]
+    parts = split(corpus.pieces, bundle.training.seed, bundle.facts["split"], pieces)
+    told = {"source": corpus.source, "pieces": parts.table()}
+    return replace(bundle, step=b"").with_facts(epochs=target, corpus=told), parts
 
 
 def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False) -> Bundle:
@@ -305,6 +306,8 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
     Raises UserError if nothing can be learned or saved.
     """
     folder = places.checkpoint / bundle.name
+    for place in (folder, places.models):
+        check_writable(place)  # now, not after hours
     keras.utils.set_random_seed(bundle.training.seed)
     data = lessons_of(parts, bundle)
     if not data.valid or not data.test:
@@ -312,10 +315,14 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
     model = compiled(bundle)
     _announce(bundle, data, model)
     done = len(bundle.facts["history"])
+    if done and not (folder / "best.zip").is_file():
+        replace(bundle, optimizer=[]).save(
+            folder / "best.zip"
+        )  # what came may be the best there is
     keeper = Keeper(bundle, data, folder)
     callbacks: list[Any] = [keeper]
     if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+        callbacks.append(_tensorboard(folder))
     start = time.monotonic()
     try:
         model.fit(
@@ -341,6 +348,12 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
         actual,
     )
     return _finish(keeper.bundle, data, folder, places)
+
+
+def _tensorboard(folder: Path) -> keras.callbacks.Callback:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("--tensorboard needs one more package: pip install tensorboard.")
+    return keras.callbacks.TensorBoard(folder / "tensorboard")
 
 
 def _announce(bundle: Bundle, data: Data, model: keras.Model) -> None:

@@ -187,18 +187,13 @@ def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
     from lite import quiet
 
     _log_to_file(places)
-    known = None
-    if args.load:
-        known = bundles.unfinished(args.app, args.model_type, places) or bundles.choose(
-            args.app, args.model_type, places
-        )
+    known = _to_go_on_with(args, places) if args.load else None
     source = args.corpus or (
-        bundles.manifest_of(known)["facts"]["corpus"]["source"]
-        if known
-        else corpus.default_source(places)
+        known.facts["corpus"]["source"] if known else corpus.default_source(places)
     )
-    encoding, network, training = _shape(args) if known is None else _shape_of(known)
-    found = corpus.read(source, places, encoding.max_duration)
+    found = corpus.read(
+        source, places, known.vocabulary.encoding.max_duration if known else LONGEST
+    )
     log.info("corpus %s", source)
     for line in corpus.table(found):
         log.info(line)
@@ -206,13 +201,19 @@ def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
         import fit as fitting
 
         fitting.wake_tensorflow()
-    if known is None:
-        bundle, parts = fitting.new_bundle(args.app, found, encoding, network, training)
-        set_aside(places.checkpoint / bundle.name)
-    else:
+    if known:
         bundle, parts = fitting.resumed(known, args.epochs, found)
-        log.info("going on with %s after epoch %d", shown(known), len(bundle.facts["history"]))
+        log.info("going on with %s after epoch %d", known.name, len(known.facts["history"]))
+    else:
+        bundle, parts = fitting.new_bundle(args.app, found, *_shape(args))
+        set_aside(places.checkpoint / bundle.name)
     return fitting.fit(bundle, parts, places, args.tensorboard)
+
+
+def _to_go_on_with(args: argparse.Namespace, places: Places) -> bundles.Bundle:
+    """The checkpoint of an unfinished training or, where there is none, the finished model."""
+    unfinished = bundles.unfinished(args.app, args.model_type, places)
+    return bundles.load(unfinished or bundles.choose(args.app, args.model_type, places))
 
 
 def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
@@ -227,12 +228,6 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
     encoding = Encoding(args.normal, args.concatenate, LONGEST, transpose)
     wanted = {"epochs": args.epochs, "split": args.split, "seed": args.seed}
     return encoding, network, Training(**{k: v for k, v in wanted.items() if v is not None})
-
-
-def _shape_of(path: Path) -> tuple[Encoding, Network, Training]:
-    """The settings of a saved model."""
-    known = bundles.load(path)
-    return known.vocabulary.encoding, known.network, known.training
 
 
 def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:
@@ -285,6 +280,7 @@ def run(argv: Sequence[str] | None = None, places: Places | None = None) -> int:
     if args.doctor:
         return examine(places)
     composing_of(args)  # bad values are refused before long work begins
+    _shape(args)
     bundle = fit(args, places) if args.fit else None
     if args.predict_midi:
         predict_midi(args, places, bundle)

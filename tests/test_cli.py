@@ -180,6 +180,7 @@ NONSENSE = [
     ["-l", "0", "-f", "--corpus", "nowhere"],
     ["-l", "0", "-f", "--corpus", "music21:nobody"],
     ["-l", "1", "-f", "--app", "unknown"],
+    ["-l", "1", "-f", "-e", "0"],
     ["-pm", "--app", "unknown"],
     ["-pm", "--temperature", "-1"],
     ["-pm", "--temperature", "nan"],

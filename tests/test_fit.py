@@ -89,7 +89,7 @@ def test_epochs_and_improvements_are_reported(
     text = "\n".join(caplog.messages)
     assert re.search(r"epoch 1/2: train \d\.\d{3} nats .*%, validation \d\.\d{3} nats .*%", text)
     assert re.search(
-        r"val_accuracy improved from 0\.00000 to 0\.\d{5}, saving model to .*last\.zip", text
+        r"val_accuracy improved from 0\.00000 to 0\.\d{5}, saving model to .*best\.zip", text
     )
     assert re.search(r"val_nll improved from inf to \d+\.\d{5}, saving model to .*best\.zip", text)
     assert re.search(r"model fitted in \d+ sec for 2 configured epochs, and 2 actual epochs", text)
@@ -131,11 +131,39 @@ def test_it_stops_when_nothing_gets_better(tunes: list[Piece], places: Places) -
 
 def test_a_finished_model_is_trained_further(tunes: list[Piece], places: Places) -> None:
     first = small_fit(tunes, places)
-    bundle, parts = resumed(bundles.path_of(first.name, places), 1, corpus_of(tunes))
+    bundle, parts = resumed(first, 1, corpus_of(tunes))
     more = fit(bundle, parts, places)
     assert [e["epoch"] for e in more.facts["history"]] == [1, 2, 3]
     kept = places.models / f"{first.name}.1.zip"
     assert len(bundles.load(kept).facts["history"]) == 2
+
+
+def test_a_model_from_elsewhere_is_trained_further(
+    trained: Trained, tunes: list[Piece], places: Places
+) -> None:
+    """There is a bundle but no checkpoint; further epochs may not better it, and do no harm."""
+    spoiled = replace(trained[0], training=replace(trained[0].training, learning_rate=1.0))
+    bundle, parts = resumed(spoiled, 1, corpus_of(tunes))
+    after = fit(bundle, parts, places)
+    assert (
+        after.facts["metrics"]["valid"]["nll"] <= trained[0].facts["metrics"]["valid"]["nll"] + 1e-4
+    )
+    assert len(after.facts["history"]) == 7
+
+
+def test_folders_that_cannot_be_written_are_named_before_training(
+    tunes: list[Piece], places: Places
+) -> None:
+    places.models.rmdir()
+    places.models.write_text("a file where the folder should be")
+    with pytest.raises(UserError, match="models"):
+        small_fit(tunes, places, epochs=100_000)
+
+
+def test_tensorboard_events_are_written(tunes: list[Piece], places: Places) -> None:
+    bundle, parts = new_bundle("t", corpus_of(tunes), Encoding(), SMALL, Training(epochs=1))
+    fit(bundle, parts, places, tensorboard=True)
+    assert list((places.checkpoint / bundle.name / "tensorboard").rglob("events.out*"))
 
 
 def test_the_optimizer_goes_on_where_it_stopped(tunes: list[Piece], places: Places) -> None:
@@ -162,7 +190,9 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(
     stopper = StopAfter(1)
     with stopper:
         fit(bundle, parts, places)
-    bundle, parts = resumed(places.checkpoint / bundle.name / "last.zip", None, corpus)
+    bundle, parts = resumed(
+        bundles.load(places.checkpoint / bundle.name / "last.zip"), None, corpus
+    )
     assert len(bundle.facts["history"]) == 1
     again = fit(bundle, parts, places)
     losses = [[e["val_nll"] for e in b.facts["history"]] for b in (straight, again)]
