@@ -136,33 +136,16 @@ def window_sides(events: Sequence[int], seqlen: int, seed: int) -> list[Ids]:
     return sides
 
 
-def training_side(whole: Sequence[Lesson], sides: Sequence[Ids]) -> list[Lesson]:
-    """The lessons of whole pieces, asking only for the events that follow training windows.
+def asking(whole: Sequence[Lesson], sides: Sequence[Ids], side: int) -> list[Lesson]:
+    """The lessons of whole pieces, asking only for the events that `window_sides` put on a side.
 
-    The same events are learned as from the training windows one by one, but each once and not in
-    forty windows that overlap.
+    Each is asked once, after at least `seqlen` events, instead of in a window of its own: the same
+    lessons in a fortieth of the time.
     """
     return [
-        Lesson(lesson.inputs, np.where(row[1:, None] == 0, lesson.targets, -1).astype(np.int32))
+        Lesson(lesson.inputs, np.where(row[1:, None] == side, lesson.targets, -1).astype(np.int32))
         for lesson, row in zip(whole, sides, strict=True)
     ]
-
-
-def window_lessons(
-    whole: Sequence[Lesson], sides: Sequence[Ids], side: int, seqlen: int
-) -> list[Lesson]:
-    """The windows of one side; only the event that follows each window is asked for."""
-    return [
-        _asking_last(lesson.inputs[i - seqlen : i], lesson.targets[i - seqlen : i])
-        for lesson, row in zip(whole, sides, strict=True)
-        for i in np.flatnonzero(row == side)
-    ]
-
-
-def _asking_last(inputs: Ids, targets: Ids) -> Lesson:
-    asked = np.full_like(targets, -1)
-    asked[-1] = targets[-1]
-    return Lesson(inputs, asked)
 
 
 def cut_windows(whole: Sequence[Lesson], seqlen: int, rng: np.random.Generator) -> tuple[Ids, Ids]:

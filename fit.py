@@ -29,11 +29,10 @@ from dataset import (
     LABELS,
     Lesson,
     Split,
+    asking,
     lessons,
     split,
     training_lessons,
-    training_side,
-    window_lessons,
     window_sides,
 )
 from evaluate import Known, baselines, baselines_of, measure
@@ -130,9 +129,9 @@ def lessons_of(parts: Split, bundle: Bundle) -> Data:
         every_key = training_lessons(parts.train, vocabulary, network)
         return Data(every_key, held_out[0], held_out[1], figures)
     sides = window_sides([len(x.inputs) + 1 for x in own_key], network.seqlen, training.seed)
-    valid, test = (window_lessons(own_key, sides, i, network.seqlen) for i in (1, 2))
+    train, valid, test = (asking(own_key, sides, side) for side in range(3))
     figures = baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
-    return Data(training_side(own_key, sides), valid, test, figures)
+    return Data(train, valid, test, figures)
 
 
 def _known_windows(
