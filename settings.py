@@ -28,7 +28,7 @@ class Server(Settings):
         ""  # the name or address that phones should call; empty: whatever the page was called
     )
     host: str = "127.0.0.1"  # 0.0.0.0 listens on the network
-    ahead: float = setting(1.0, 0.3, 10.0, "seconds composed ahead of what is heard")
+    ahead: float = setting(1.4, 0.3, 10.0, "seconds composed ahead of what is heard")
     backlog: float = setting(8.0, 1.0, 60.0, "seconds a listener may lag before it is dropped")
     keep_minutes: float = setting(5.0, 0.5, 60.0, "minutes of music held for 'Keep that'")
     idle_minutes: float = setting(10.0, 0.02, 1440.0, "minutes a silent station lives")
@@ -36,7 +36,7 @@ class Server(Settings):
     max_stations: int = setting(50, 1, 1000, "stations that play at once")
     max_listeners: int = setting(300, 1, 2000, "listeners of one station")
     max_connections: int = setting(330, 2, 4000, "listeners of all stations")
-    mp3_kbps: int = setting(128, 32, 320, "kilobits a second of MP3")
+    mp3_kbps: int = setting(320, 32, 320, "kilobits a second of MP3")
 
     def __post_init__(self) -> None:
         super().__post_init__()
