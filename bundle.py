@@ -196,6 +196,39 @@ def choose(app: str, model_type: int | None, places: Places) -> Path:
     )
 
 
+def unfinished(app: str, model_type: int | None, places: Places) -> Path | None:
+    """The latest checkpoint of an app (or of a full model name), if it was ever trained here."""
+    names = tuple(f"{app}{t}_" for t in ([model_type] if model_type else (1, 2, 3)))
+    found = [
+        path
+        for path in places.checkpoint.glob("*/last.zip")
+        if path.parent.name == app
+        or (path.parent.name.startswith(names) and "." not in path.parent.name)  # .1 was set aside
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def table(places: Places) -> list[str]:
+    """What is in models/ and how good each is, a line each, the latest last."""
+    known = available(places)
+    if not known:
+        return [f"no models in {places.models} yet: train one with -l 0 -f"]
+    head = f"{'model':<26} {'type':>4} {'symbols':>8} {'valid':>12} {'test':>12} {'lookup':>12}"
+    note = "figures: nats per event (lower is better) and accuracy on held-out music"
+    return [f"{head}  corpus", *(_line(name, known[name]) for name in known), note]
+
+
+def _line(name: str, manifest: dict[str, Any]) -> str:
+    facts, metrics = manifest["facts"], manifest["facts"].get("metrics", {})
+    rows = [metrics.get("valid"), metrics.get("test")]
+    rows.append(metrics.get("baselines", {}).get("longest-match lookup"))
+    figures = " ".join(f"{f['nll']:6.3f} {f['accuracy']:5.1%}" if f else f"{'?':>12}" for f in rows)
+    leak = "" if facts["split"] == "piece" else f"  ({facts['label']})"
+    symbols = len(manifest["vocabulary"]["fields"][0]["symbols"])
+    kind = manifest["network"]["model_type"]
+    return f"{name:<26} {kind:>4} {symbols:>8} {figures}  {facts['corpus']['source']}{leak}"
+
+
 def glob_free(app: str) -> str:
     """An app name without the characters that mean something in a glob."""
     return "".join(c for c in app if c.isalnum() or c in "-_")

@@ -82,6 +82,7 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
         ):
             ax.axhline(figures[what], color=INK, linestyle=style, linewidth=1, label=name)
         ax.set(xlabel="epoch", ylabel=label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False, fontsize=8)
     _save(figure, path)
 

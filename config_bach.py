@@ -6,6 +6,7 @@ bundle carries the ones it was trained with, so that nobody has to repeat them.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
@@ -112,20 +113,25 @@ class Composing(Settings):
     bpm: float | None = setting(None, 10.0, 400.0, "quarter notes a minute")
 
 
-# What differs between the model types. The articles' own type 1 sees each piece in its own key only.
+# What differs between the model types. Only type 2 knows which notes a chord is made of, so only it
+# gains from hearing pieces in other keys; types 1 and 3 would have to learn each key anew.
 NETWORKS = {
     1: Network(model_type=1, units=256, dropout=0.3),
     2: Network(model_type=2, units=128, embedding=32, dropout=0.5, input_dropout=0.2),
-    3: Network(model_type=3, units=192, embedding=96, dropout=0.4, input_dropout=0.1),
+    3: Network(model_type=3, units=160, embedding=64, dropout=0.5, input_dropout=0.2),
 }
-TRANSPOSE = {1: 0, 2: 5, 3: 3}
+TRANSPOSE = {1: 0, 2: 3, 3: 0}
 
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of a Play Bach installation."""
+    """The folders of a Play Bach installation: beside the program, or where PLAY_BACH_HOME says."""
 
-    root: Path = Path(__file__).resolve().parent
+    root: Path = field(
+        default_factory=lambda: Path(
+            os.environ.get("PLAY_BACH_HOME") or Path(__file__).parent
+        ).resolve()
+    )
 
     @property
     def training(self) -> Path:

@@ -21,7 +21,7 @@ from files import write_text
 from midi_io import SUFFIXES, Refused, Score, read_scores
 from piece import Note, Piece, events_from_notes
 
-READER = 1  # raise it when reading changes: then nothing in the cache is used any more
+READER = 2  # raise it when reading changes: then nothing in the cache is used any more
 CHORALES = "music21:chorales"
 SHORTEST = 2  # events; a piece must have a note and the one that follows it
 

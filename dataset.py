@@ -136,6 +136,18 @@ def window_sides(events: Sequence[int], seqlen: int, seed: int) -> list[Ids]:
     return sides
 
 
+def training_side(whole: Sequence[Lesson], sides: Sequence[Ids]) -> list[Lesson]:
+    """The lessons of whole pieces, asking only for the events that follow training windows.
+
+    The same events are learned as from the training windows one by one, but each once and not in
+    forty windows that overlap.
+    """
+    return [
+        Lesson(lesson.inputs, np.where(row[1:, None] == 0, lesson.targets, -1).astype(np.int32))
+        for lesson, row in zip(whole, sides, strict=True)
+    ]
+
+
 def window_lessons(
     whole: Sequence[Lesson], sides: Sequence[Ids], side: int, seqlen: int
 ) -> list[Lesson]:

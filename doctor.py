@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,3 +120,42 @@ def _writable(folder: Path) -> Finding:
     well = os.access(existing, os.W_OK)
     seen = "can be written" if well else "cannot be written"
     return Finding(f"{folder.name}/", well, seen, f'sudo chown -R "$USER" "{existing}"')
+
+
+def install_library() -> None:
+    """Install libfluidsynth through the system's package manager if it is missing.
+
+    Raises UserError, with what to do by hand, if that cannot be done.
+    """
+    if _library().well:
+        return
+    advice = library_advice()
+    command = advice.removeprefix("install it with: ")
+    if command == advice:
+        raise UserError(
+            f"libfluidsynth is missing and there is no package manager I know: {advice}."
+        )
+    words = shlex.split(command)
+    if words[0] == "sudo" and hasattr(os, "geteuid") and os.geteuid() == 0:
+        words = words[1:]
+    print(f"libfluidsynth is missing: {shlex.join(words)}", flush=True)
+    if "apt-get" in words:  # a fresh system has no package lists yet
+        subprocess.run([*words[: words.index("apt-get") + 1], "update", "-qq"], check=False)
+    try:
+        failed = subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode
+    except OSError as error:
+        raise UserError(
+            f"libfluidsynth is missing and {words[0]} cannot be run: {command}."
+        ) from error
+    if failed:
+        raise UserError(f"libfluidsynth could not be installed; do it by hand with: {command}.")
+
+
+if __name__ == "__main__":
+    try:
+        install_library() if "--install-library" in sys.argv else print(
+            *examine(Places()), sep="\n"
+        )
+    except UserError as error:
+        print(f"play_bach: {error}", file=sys.stderr)
+        sys.exit(2)

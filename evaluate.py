@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 LARGEST_BATCH = 8_000_000  # probabilities computed at once
+ROUND = 64  # events; TensorFlow prepares itself anew for every shape it has not met
 ENOUGH = 10_000  # events on which the lookup baseline is measured
 ORDERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # match lengths that the lookup baseline blends
 
@@ -53,7 +54,8 @@ def measure(model: keras.Model, lessons: Sequence[Lesson], vocabulary: Vocabular
     nats = dict.fromkeys((f.name for f in vocabulary.fields), 0.0)
     right = asked = 0
     for batch in _batches(lessons, len(vocabulary.fields[0].symbols)):
-        length = max(len(lesson.inputs) for lesson in batch)
+        longest = max(len(lesson.inputs) for lesson in batch)
+        length = -(-longest // ROUND) * ROUND
         targets = padded([lesson.targets for lesson in batch], length, -1)
         inputs = padded([lesson.inputs for lesson in batch], length, 0)
         heads = model.predict_on_batch([inputs[..., i] for i in range(inputs.shape[-1])])

@@ -56,6 +56,13 @@ def _umask() -> int:
     return mask
 
 
+def check_writable(folder: Path) -> None:
+    """Raise UserError, as `replacing` does, if nothing can be written to a folder."""
+    with replacing(folder / ".writable") as aside:
+        aside.write_text("")
+    (folder / ".writable").unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small text file whole or not at all. Raises UserError as `replacing` does."""
     with replacing(path) as aside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
 import time
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 import bundle as bundles
 import charts
+from batches import Accuracy, Windows, counted_nll
 from bundle import Bundle
 from config_bach import Encoding, Network, Places, Training, UserError, model_name
 from corpus import Corpus
@@ -27,20 +29,20 @@ from dataset import (
     LABELS,
     Lesson,
     Split,
-    cut_windows,
     lessons,
     split,
     training_lessons,
+    training_side,
     window_lessons,
     window_sides,
 )
 from evaluate import Known, baselines, baselines_of, measure
-from files import keep_previous, shown
+from files import check_writable, keep_previous, shown
 from lite import export_step
 from model import build
 from piece import Piece
 from rhythm import Rhythm
-from vocabulary import Vocabulary
+from vocabulary import Vocabulary, unknown_cost
 
 log = logging.getLogger("play_bach")
 
@@ -50,6 +52,7 @@ PRIME_EVENTS = 64
 
 def wake_tensorflow() -> None:
     """Use TensorFlow once: it greets devices and data pipelines on the screen at their first use."""
+    tf.get_logger().setLevel("ERROR")
     ops.zeros(1)
     list(tf.data.Dataset.from_generator(lambda: iter([0]), tf.int32))
 
@@ -62,6 +65,13 @@ class Data:
     valid: list[Lesson]
     test: list[Lesson]
     baselines: dict[str, Any]
+
+    def unknown_nats(self, vocabulary: Vocabulary) -> float:
+        """What the rare symbols behind '?' cost on average in training, as they do in `measure`."""
+        targets = np.concatenate([x.targets for x in self.train])
+        counted = targets[targets[:, 0] >= 0]
+        costs = np.array([unknown_cost(f) for f in vocabulary.fields])
+        return float(((counted == 0).mean(0) * costs).sum())
 
 
 def new_bundle(
@@ -78,7 +88,7 @@ def new_bundle(
         "rhythm": {} if vocabulary.knows_durations else Rhythm.learn(parts.train).counts,
         "primes": _primes(parts.test + parts.valid, network.seqlen),
         "bpm": _typical([p.bpm for p in corpus.pieces if p.bpm]),
-        "instrument": _commonest([p.program for p in corpus.pieces if p.program]),
+        "instrument": _commonest([p.program for p in corpus.pieces]),
         "history": [],
         "epochs": training.epochs,
     }
@@ -105,11 +115,12 @@ def _typical(values: Sequence[float]) -> float | None:
     return round(median(values), 1) if values else None
 
 
-def _commonest(values: Sequence[int]) -> int | None:
-    return Counter(values).most_common(1)[0][0] if values else None
+def _commonest(values: Sequence[int | None]) -> int | None:
+    """The commonest value; None if most pieces say nothing."""
+    return Counter(values).most_common(1)[0][0]
 
 
-def _data(parts: Split, bundle: Bundle) -> Data:
+def lessons_of(parts: Split, bundle: Bundle) -> Data:
     """Lessons for both kinds of split, with the baselines computed once."""
     vocabulary, network, training = bundle.vocabulary, bundle.network, bundle.training
     held_out = [lessons(side, vocabulary, network) for side in (parts.valid, parts.test)]
@@ -119,10 +130,9 @@ def _data(parts: Split, bundle: Bundle) -> Data:
         every_key = training_lessons(parts.train, vocabulary, network)
         return Data(every_key, held_out[0], held_out[1], figures)
     sides = window_sides([len(x.inputs) + 1 for x in own_key], network.seqlen, training.seed)
-    train, valid, test = (window_lessons(own_key, sides, i, network.seqlen) for i in range(3))
-    return Data(
-        train, valid, test, baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
-    )
+    valid, test = (window_lessons(own_key, sides, i, network.seqlen) for i in (1, 2))
+    figures = baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
+    return Data(training_side(own_key, sides), valid, test, figures)
 
 
 def _known_windows(
@@ -138,65 +148,6 @@ def _known_windows(
     return [Known(ids[:, i], side == 0, side == 1) for i in range(ids.shape[1])]
 
 
-class Windows(keras.utils.PyDataset):
-    """The batches of an epoch: lessons cut into windows at places that change with every epoch."""
-
-    def __init__(self, train: list[Lesson], bundle: Bundle, epoch: int) -> None:
-        super().__init__()
-        self._train, self._seqlen, self._epoch = train, bundle.network.seqlen, epoch
-        self._batch, self._seed = bundle.training.batch, bundle.training.seed
-        windows = sum(math.ceil(len(x.inputs) / self._seqlen) for x in train)
-        # a cut never gives fewer windows than these; what it gives beyond them waits for another epoch
-        self._passes = math.ceil(bundle.training.min_steps * self._batch / max(windows, 1))
-        self._steps = math.ceil(windows * self._passes / self._batch)
-        self.on_epoch_end()
-
-    def on_epoch_end(self) -> None:
-        """Cut the next epoch. The same epoch is always cut the same way, also after a restart."""
-        rng = np.random.default_rng([self._seed, self._epoch])
-        self._inputs, self._targets = cut_windows(self._train * self._passes, self._seqlen, rng)
-        self._epoch += 1
-
-    def __len__(self) -> int:
-        return self._steps
-
-    def __getitem__(self, i: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        rows = slice(i * self._batch, (i + 1) * self._batch)
-        return _columns(self._inputs[rows]), _columns(self._targets[rows])
-
-
-def _columns(ids: Any) -> tuple[Any, ...]:
-    return tuple(ids[..., i] for i in range(ids.shape[-1]))
-
-
-def counted_nll(targets: Any, probabilities: Any) -> Any:
-    """Mean nats over the targets that count (those that are not -1)."""
-    counted = ops.cast(targets >= 0, "float32")
-    nats = ops.sparse_categorical_crossentropy(ops.maximum(targets, 0), probabilities)
-    return ops.sum(nats * counted) / ops.maximum(ops.sum(counted), 1.0)
-
-
-class Accuracy(keras.metrics.Metric):
-    """The share of counted targets that were the likeliest symbol."""
-
-    def __init__(self) -> None:
-        super().__init__(name="accuracy")
-        self.right = self.add_weight(name="right", initializer="zeros")
-        self.counted = self.add_weight(name="counted", initializer="zeros")
-
-    def update_state(self, targets: Any, probabilities: Any, sample_weight: Any = None) -> None:
-        """Count one batch."""
-        counted = targets > 0
-        likeliest = ops.cast(ops.argmax(probabilities, axis=-1), targets.dtype)
-        right = ops.logical_and(likeliest == targets, counted)
-        self.right.assign_add(ops.sum(ops.cast(right, "float32")))
-        self.counted.assign_add(ops.sum(ops.cast(targets >= 0, "float32")))
-
-    def result(self) -> Any:
-        """The share so far."""
-        return self.right / ops.maximum(self.counted, 1.0)
-
-
 class Keeper(keras.callbacks.Callback):
     """After each epoch: measure, report, save, and stop when nothing gets better any more."""
 
@@ -204,6 +155,8 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self.bundle, self._data, self._folder = bundle, data, folder
         self._bar = tqdm(disable=True)
+        self._started = len(bundle.facts["history"])
+        self._unknown = data.unknown_nats(bundle.vocabulary)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set this epoch's learning rate, a cosine from full to a twentieth, and start a bar."""
@@ -228,7 +181,7 @@ class Keeper(keras.callbacks.Callback):
         valid = measure(self.model, self._data.valid, self.bundle.vocabulary)
         figures = {
             "epoch": epoch + 1,
-            "train_nll": float(logs["loss"]),
+            "train_nll": float(logs["loss"]) + self._unknown,
             "train_accuracy": float(logs.get("accuracy", logs.get("next_pitch_accuracy", 0.0))),
             "val_nll": valid.nll,
             "val_accuracy": valid.accuracy,
@@ -242,35 +195,35 @@ class Keeper(keras.callbacks.Callback):
         )
         log.info(_epoch_line(figures, self.bundle.facts["epochs"]))
         self._save(before, figures)
-        if epoch + 1 - best_epoch(self.bundle)["epoch"] >= self.bundle.training.patience:
+        since = max(best_epoch(self.bundle)["epoch"], self._started)
+        if epoch + 1 - since >= self.bundle.training.patience:
             log.info("no better validation for %d epochs: stopping", self.bundle.training.patience)
             self.model.stop_training = True
 
     def _save(self, before: list[dict[str, Any]], now: dict[str, Any]) -> None:
-        """The last epoch is always kept, the best one (by validation NLL) beside it."""
+        """The last epoch is always kept, the best one beside it."""
         last, best = self._folder / "last.zip", self._folder / "best.zip"
+        is_best = best_epoch(self.bundle) is now
         nll = min((e["val_nll"] for e in before), default=math.inf)
         accuracy = max((e["val_accuracy"] for e in before), default=0.0)
+        where = shown(best if is_best else last)
+        told = "%s improved from %.5f to %.5f, saving model to %s"
         if now["val_nll"] < nll:
-            log.info(
-                "val_nll improved from %.5f to %.5f, saving model to %s",
-                nll,
-                now["val_nll"],
-                shown(best),
-            )
-            replace(self.bundle, optimizer=[]).save(best)
+            log.info(told, "val_nll", nll, now["val_nll"], where)
         if now["val_accuracy"] > accuracy:
-            log.info(
-                "val_accuracy improved from %.5f to %.5f, saving model to %s",
-                accuracy,
-                now["val_accuracy"],
-                shown(last),
-            )
+            log.info(told, "val_accuracy", accuracy, now["val_accuracy"], where)
+        if is_best:
+            replace(self.bundle, optimizer=[]).save(best)
         self.bundle.save(last)
 
 
 def best_epoch(bundle: Bundle) -> dict[str, Any]:
-    """The figures of the epoch with the lowest validation NLL."""
+    """The figures of the epoch with the lowest validation NLL.
+
+    With the articles' split by window it is the one with the highest validation accuracy, as there.
+    """
+    if bundle.facts["split"] == "window":
+        return max(bundle.facts["history"], key=lambda e: e["val_accuracy"])
     return min(bundle.facts["history"], key=lambda e: e["val_nll"])
 
 
@@ -332,21 +285,19 @@ def _finish(bundle: Bundle, data: Data, folder: Path, places: Places) -> Bundle:
     return best
 
 
-def resumed(path: Path, epochs: int | None, corpus: Corpus) -> tuple[Bundle, Split]:
-    """A bundle or checkpoint to go on from, and its split of the corpus as it is now.
+def resumed(bundle: Bundle, epochs: int | None, corpus: Corpus) -> tuple[Bundle, Split]:
+    """A saved bundle or checkpoint made ready to go on, and its split of the corpus as it is now.
 
     An interrupted run goes on to the number of epochs it was meant to have; a finished one, or one
     that is asked for `epochs` more, gets more.
     """
-    bundle = bundles.load(path)
-    done = len(bundle.facts["history"])
-    planned = bundle.facts["epochs"]
+    done, planned = len(bundle.facts["history"]), bundle.facts["epochs"]
     ended = done >= planned or done - best_epoch(bundle)["epoch"] >= bundle.training.patience
     target = done + (epochs or bundle.training.epochs) if epochs or ended else planned
-    parts = split(
-        corpus.pieces, bundle.training.seed, bundle.facts["split"], bundle.facts["corpus"]["pieces"]
-    )
-    return bundle.with_facts(epochs=target), parts
+    pieces = bundle.facts["corpus"]["pieces"]
+    parts = split(corpus.pieces, bundle.training.seed, bundle.facts["split"], pieces)
+    told = {"source": corpus.source, "pieces": parts.table()}
+    return replace(bundle, step=b"").with_facts(epochs=target, corpus=told), parts
 
 
 def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False) -> Bundle:
@@ -355,21 +306,27 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
     Raises UserError if nothing can be learned or saved.
     """
     folder = places.checkpoint / bundle.name
+    for place in (folder, places.models):
+        check_writable(place)  # now, not after hours
     keras.utils.set_random_seed(bundle.training.seed)
-    data = _data(parts, bundle)
+    data = lessons_of(parts, bundle)
     if not data.valid or not data.test:
         raise UserError("the pieces are too short to hold any out for validation; add longer ones.")
     model = compiled(bundle)
     _announce(bundle, data, model)
     done = len(bundle.facts["history"])
+    if done and not (folder / "best.zip").is_file():
+        replace(bundle, optimizer=[]).save(
+            folder / "best.zip"
+        )  # what came may be the best there is
     keeper = Keeper(bundle, data, folder)
     callbacks: list[Any] = [keeper]
     if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+        callbacks.append(_tensorboard(folder))
     start = time.monotonic()
     try:
         model.fit(
-            Windows(data.train, bundle, done),
+            Windows(data.train, bundle.network.seqlen, bundle.training, done),
             epochs=bundle.facts["epochs"],
             initial_epoch=done,
             shuffle=False,
@@ -391,6 +348,12 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
         actual,
     )
     return _finish(keeper.bundle, data, folder, places)
+
+
+def _tensorboard(folder: Path) -> keras.callbacks.Callback:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("--tensorboard needs one more package: pip install tensorboard.")
+    return keras.callbacks.TensorBoard(folder / "tensorboard")
 
 
 def _announce(bundle: Bundle, data: Data, model: keras.Model) -> None:

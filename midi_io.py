@@ -51,9 +51,11 @@ def read_scores(path: Path) -> list[Score]:
         raise
     except ZeroDivisionError as error:
         raise Refused("a tempo or a division of zero") from error
+    except EOFError as error:
+        raise Refused("cut short: the file ends in the middle") from error
     except Exception as error:  # the readers raise all sorts of errors on damaged files
         reason = " ".join(str(error).split())[:60] or type(error).__name__
-        raise Refused(f"damaged or cut short ({reason})") from error
+        raise Refused(f"damaged ({reason})") from error
 
 
 def _look_at_bytes(path: Path) -> None:
@@ -85,9 +87,15 @@ def _read_midi(path: Path) -> list[Score]:
         for n in player.notes:
             onset, end = (_on_grid(midi, seconds) for seconds in (n.start, n.end))
             notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity))
-    tempi = midi.get_tempo_changes()[1]
-    program = max(pitched, key=lambda i: len(i.notes)).program + 1
-    return [Score(path.name, tuple(notes), _sensible(tempi[0] if len(tempi) else None), program)]
+    program = int(max(pitched, key=lambda i: len(i.notes)).program) + 1
+    return [Score(path.name, tuple(notes), _sensible(_prevailing(midi)), program)]
+
+
+def _prevailing(midi: Any) -> float:
+    """The tempo in BPM that is in force for most of the time; the first one may be a leftover."""
+    since, tempi = midi.get_tempo_changes()
+    lasting = [*since[1:], midi.get_end_time()] - since
+    return float(tempi[lasting.argmax()])
 
 
 def _on_grid(midi: Any, seconds: float) -> Fraction:

@@ -8,9 +8,8 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import bundle as bundles
@@ -26,11 +25,10 @@ from config_bach import (
     Training,
     UserError,
 )
+from files import set_aside, shown
 
 log = logging.getLogger("play_bach")
 
-DEFAULT_BPM = 90.0
-DEFAULT_PROGRAM = 1
 CHOSEN_FOR_YOU = 2**31  # seeds that are drawn stay short enough to type
 
 EXAMPLES = """
@@ -186,18 +184,16 @@ def composing_of(args: argparse.Namespace) -> Composing:
 def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
     """-f: train a new model, or go on with a saved one."""
     import corpus
-    from files import set_aside, shown
     from lite import quiet
 
     _log_to_file(places)
-    known = _to_resume(args, places) if args.load else None
+    known = _to_go_on_with(args, places) if args.load else None
     source = args.corpus or (
-        bundles.manifest_of(known)["facts"]["corpus"]["source"]
-        if known
-        else corpus.default_source(places)
+        known.facts["corpus"]["source"] if known else corpus.default_source(places)
     )
-    encoding, network, training = _shape(args) if known is None else _shape_of(known)
-    found = corpus.read(source, places, encoding.max_duration)
+    found = corpus.read(
+        source, places, known.vocabulary.encoding.max_duration if known else LONGEST
+    )
     log.info("corpus %s", source)
     for line in corpus.table(found):
         log.info(line)
@@ -205,13 +201,19 @@ def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
         import fit as fitting
 
         fitting.wake_tensorflow()
-    if known is None:
-        bundle, parts = fitting.new_bundle(args.app, found, encoding, network, training)
-        set_aside(places.checkpoint / bundle.name)
-    else:
+    if known:
         bundle, parts = fitting.resumed(known, args.epochs, found)
-        log.info("going on with %s after epoch %d", shown(known), len(bundle.facts["history"]))
+        log.info("going on with %s after epoch %d", known.name, len(known.facts["history"]))
+    else:
+        bundle, parts = fitting.new_bundle(args.app, found, *_shape(args))
+        set_aside(places.checkpoint / bundle.name)
     return fitting.fit(bundle, parts, places, args.tensorboard)
+
+
+def _to_go_on_with(args: argparse.Namespace, places: Places) -> bundles.Bundle:
+    """The checkpoint of an unfinished training or, where there is none, the finished model."""
+    unfinished = bundles.unfinished(args.app, args.model_type, places)
+    return bundles.load(unfinished or bundles.choose(args.app, args.model_type, places))
 
 
 def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
@@ -228,104 +230,16 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
     return encoding, network, Training(**{k: v for k, v in wanted.items() if v is not None})
 
 
-def _shape_of(path: Path) -> tuple[Encoding, Network, Training]:
-    """The settings of a saved model."""
-    known = bundles.load(path)
-    return known.vocabulary.encoding, known.network, known.training
-
-
-def _to_resume(args: argparse.Namespace, places: Places) -> Path:
-    """The checkpoint of an unfinished training or, where there is none, the finished model."""
-    numbers = [args.model_type] if args.model_type else list(MODEL_TYPES)
-    names = tuple(f"{args.app}{n}_" for n in numbers)
-    checkpoints = [
-        path
-        for path in places.checkpoint.glob("*/last.zip")
-        if path.parent.name == args.app
-        or (
-            path.parent.name.startswith(names) and "." not in path.parent.name
-        )  # .1 was moved aside
-    ]
-    if checkpoints:
-        return max(checkpoints, key=lambda path: path.stat().st_mtime)
-    return bundles.choose(args.app, args.model_type, places)
-
-
 def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:
-    """-pm: compose with a model, and write the .mid file and the pictures and sounds asked for."""
-    import charts
-    import midi_io
-    import synth
-    from corpus import read_piece
-    from files import keep_previous, shown
-    from instruments import instrument_name, program_number
-    from predict import Composer, prime_of
+    """-pm: compose with a model, and name the files that were written."""
+    from compose import compose, write
 
-    settings = composing_of(args)
     bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
-    facts = bundle.facts
-    program = (
-        program_number(args.instrument)
-        if args.instrument
-        else facts["instrument"] or DEFAULT_PROGRAM
-    )
-    bpm = settings.bpm or facts["bpm"] or DEFAULT_BPM
-    if args.prime:
-        piece = read_piece(args.prime, places, bundle.vocabulary.encoding.max_duration)
-        name, prime = piece.name, list(piece.events)
-    else:
-        name, prime = prime_of(bundle, settings.seed)
-    events = list(islice(Composer(bundle, settings, prime), settings.notes))
+    piece = compose(bundle, composing_of(args), places, args.prime, args.instrument)
+    print(piece)
     midi = args.output or places.models / f"{bundle.name}.mid"
-    if midi.suffix.lower() not in midi_io.MIDI_SUFFIXES:
-        midi = midi.with_name(midi.name + ".mid")
-    picture, wav, score = (midi.with_suffix(s) for s in (".png", ".wav", ".musicxml"))
-    keep_previous(midi, picture, wav, score)
-    print(
-        f"{bundle.name}: {len(events)} notes and chords after the beginning of {name}, "
-        f"seed {settings.seed}, {instrument_name(program)}, {bpm:g} BPM"
-    )
-    midi_io.write_midi(midi, events, bpm, program)
-    print(f"  music    {shown(midi)}")
-    title = f"{bundle.name}, seed {settings.seed}"
-    extras: tuple[tuple[str, Path, bool, Callable[[], None]], ...] = (
-        ("sound", wav, args.wav, lambda: synth.write_wav(wav, events, bpm, program)),
-        (
-            "score",
-            score,
-            args.musicxml,
-            lambda: midi_io.write_musicxml(score, events, bpm, program),
-        ),
-        ("picture", picture, True, lambda: charts.piano_roll(picture, events, title)),
-    )
-    for kind, path, wanted, write in extras:
-        path.unlink(missing_ok=True)  # what lies there belongs to the piece before
-        if wanted:
-            write()
-            print(f"  {kind:<8} {shown(path)}")
-
-
-def show_models(places: Places) -> None:
-    """--list: what is in models/ and how good each is, the latest last."""
-    known = bundles.available(places)
-    if not known:
-        print(f"no models in {places.models} yet: train one with -l 0 -f")
-        return
-    print(
-        f"{'model':<26} {'type':>4} {'symbols':>8} {'valid':>12} {'test':>12} {'lookup':>12}  corpus"
-    )
-    for name, manifest in known.items():
-        facts, metrics = manifest["facts"], manifest["facts"].get("metrics", {})
-        rows = [metrics.get("valid"), metrics.get("test")]
-        rows.append(metrics.get("baselines", {}).get("longest-match lookup"))
-        figures = " ".join(
-            f"{f['nll']:6.3f} {f['accuracy']:5.1%}" if f else f"{'?':>12}" for f in rows
-        )
-        leak = "" if facts["split"] == "piece" else f"  ({facts['label']})"
-        symbols = len(manifest["vocabulary"]["fields"][0]["symbols"])
-        kind = manifest["network"]["model_type"]
-        print(f"{name:<26} {kind:>4} {symbols:>8} {figures}  {facts['corpus']['source']}{leak}")
-    print("figures: nats per event (lower is better) and accuracy on held-out music")
+    for kind, path in write(piece, midi, args.wav, args.musicxml):
+        print(f"  {kind:<8} {shown(path)}")
 
 
 def examine(places: Places) -> int:
@@ -366,11 +280,12 @@ def run(argv: Sequence[str] | None = None, places: Places | None = None) -> int:
     if args.doctor:
         return examine(places)
     composing_of(args)  # bad values are refused before long work begins
+    _shape(args)
     bundle = fit(args, places) if args.fit else None
     if args.predict_midi:
         predict_midi(args, places, bundle)
     if args.list:
-        show_models(places)
+        print("\n".join(bundles.table(places)))
     return 0
 
 

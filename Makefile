@@ -1,0 +1,34 @@
+# make play: set everything up, compose a piece.    make test: set everything up, run all checks.
+PYTHON ?= python3
+PY = .venv/bin/python
+
+.PHONY: play test setup clean
+
+play: setup
+	$(PY) play_bach.py -pm --wav --instrument "church organ"
+
+test: setup .venv/dev-ready
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest
+
+setup: .venv/ready
+	@$(PY) doctor.py --install-library
+
+.venv/ready: requirements.txt | .venv/bin/python
+	$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev-ready: requirements-dev.txt requirements.txt | .venv/bin/python
+	$(PY) -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# some systems carry Python without its venv module: virtualenv does the same
+.venv/bin/python:
+	$(PYTHON) -m venv .venv 2>/dev/null || { rm -rf .venv; \
+		$(PYTHON) -m pip install -q --target .cache/virtualenv virtualenv && \
+		PYTHONPATH=.cache/virtualenv $(PYTHON) -m virtualenv -q .venv; }
+
+clean:
+	rm -rf .venv .cache

@@ -1,0 +1,87 @@
+"""A new piece as files: the .mid, its piano roll and, if asked for, the sound and the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import charts
+import midi_io
+import synth
+from bundle import Bundle
+from config_bach import Composing, Places
+from corpus import read_piece
+from files import keep_previous
+from instruments import instrument_name, program_number
+from piece import Event
+from predict import Composer, prime_of
+
+DEFAULT_BPM = 90.0
+DEFAULT_PROGRAM = 1
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composed piece: its events, and how they are to sound (BPM, program 1..128)."""
+
+    title: str
+    events: Sequence[Event]
+    bpm: float
+    program: int
+
+    def __str__(self) -> str:
+        sound = f"{instrument_name(self.program)}, {self.bpm:g} BPM"
+        return f"{self.title}: {len(self.events)} notes and chords, {sound}"
+
+
+def compose(
+    bundle: Bundle,
+    settings: Composing,
+    places: Places,
+    prime: Path | None = None,
+    instrument: str | None = None,
+) -> Composition:
+    """Compose after a score file, or after the beginning of a piece that training never saw.
+
+    Tempo and instrument are those asked for, else those of the corpus. Raises UserError for a prime
+    or an instrument that cannot be used.
+    """
+    program = program_number(instrument) if instrument else bundle.facts["instrument"]
+    if prime:
+        piece = read_piece(prime, places, bundle.vocabulary.encoding.max_duration)
+        name, heard = piece.name, list(piece.events)
+    else:
+        name, heard = prime_of(bundle, settings.seed)
+    events = list(islice(Composer(bundle, settings, heard), settings.notes))
+    bpm = settings.bpm or bundle.facts["bpm"] or DEFAULT_BPM
+    title = f"{bundle.name} after {name}, seed {settings.seed}"
+    return Composition(title, events, bpm, program or DEFAULT_PROGRAM)
+
+
+def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tuple[str, Path]]:
+    """Write the files of a piece beside each other; returns what each is and where it lies.
+
+    Files of an earlier piece at the same place are kept under a number. Raises UserError if
+    something cannot be written.
+    """
+    if midi.suffix.lower() not in midi_io.MIDI_SUFFIXES:
+        midi = midi.with_name(midi.name + ".mid")
+    how = (piece.events, piece.bpm, piece.program)
+    writers: dict[str, tuple[str, bool, Callable[[Path], None]]] = {
+        "music": (midi.suffix, True, lambda p: midi_io.write_midi(p, *how)),
+        "score": (".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how)),
+        "sound": (".wav", wav, lambda p: synth.write_wav(p, *how)),
+        "picture": (".png", True, lambda p: charts.piano_roll(p, piece.events, piece.title)),
+    }
+    keep_previous(*(midi.with_suffix(suffix) for suffix, _, _ in writers.values()))
+    written = []
+    for kind, (suffix, wanted, write_to) in writers.items():
+        path = midi.with_suffix(suffix)
+        if wanted:
+            write_to(path)
+            written.append((kind, path))
+        else:
+            path.unlink(missing_ok=True)  # it belongs to the piece before, and is kept as such
+    return written
