@@ -14,6 +14,7 @@ import functools
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from flask import Flask, Response, g, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 import keep
-from config_bach import Places, UserError
+from config_bach import UserError
 from guard import REALM
 from hall import Hall
 from mp3 import Mp3
@@ -44,7 +45,7 @@ EXPORTS = threading.Semaphore(2)  # downloads that are made at once
 
 def create_app(hall: Hall) -> Flask:
     """The Flask app. Everything but /ping needs the login or a signed link."""
-    app = Flask("play_bach", template_folder=str(Places().root / "gui"), static_folder=None)
+    app = Flask("play_bach", template_folder=str(Path(__file__).parent / "gui"), static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 4096
     app.before_request(functools.partial(_admit, hall))
     app.after_request(_seal)
