@@ -53,7 +53,7 @@ class Shelf:
 
         Raises UserError for any other name, and for a file that is gone, damaged or cannot compose.
         """
-        if name != bundles.glob_free(name):  # it becomes part of a path
+        if name not in {p.stem for p in self._places.models.glob(f"*{bundles.SUFFIX}")}:
             raise UserError("there is no such model; choose one of the list.")
         path = bundles.path_of(name, self._places)
         with self._lock:

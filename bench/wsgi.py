@@ -72,7 +72,7 @@ def serve(kind: str, port: int, listeners: int) -> None:
     else:
         from gunicorn.app.base import BaseApplication
 
-        class Gunicorn(BaseApplication):  # type: ignore[misc]
+        class Gunicorn(BaseApplication):
             def load_config(self) -> None:
                 """The settings that hold this many long responses."""
                 for key, value in {"bind": f"127.0.0.1:{port}", "worker_class": "gthread",

@@ -22,7 +22,8 @@ from conftest import ROOT, play_bach, refused
 from live import SHIPPED, free_port, get, raw, until
 
 from config_bach import Places, UserError
-from settings import load_or_create, path_of
+from serve import _greet
+from settings import Server, load_or_create, path_of
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def started(empty: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]
     took = time.monotonic() - begun
     yield process, data, took
     process.kill()
-    process.communicate()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 def start(home: Path) -> subprocess.Popen[str]:
@@ -123,23 +126,19 @@ def test_it_ends_within_three_seconds_while_others_listen(
 def test_the_first_start_makes_a_password_that_only_you_can_read(empty: Path) -> None:
     server, new = load_or_create(Places(empty))
     file = path_of(Places(empty))
-    assert new and len(server.password) >= 16
+    assert new
+    assert len(server.password) >= 16
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert load_or_create(Places(empty)) == (server, False)
     file.unlink()
     assert load_or_create(Places(empty))[0].password != server.password
 
 
-def test_the_password_is_printed_once(empty: Path) -> None:
+def test_the_password_is_printed_once(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = []
     for _ in range(2):
-        process = start(empty)
-        time.sleep(0.1)
-        try:
-            until(lambda: answers(8801), 20)
-            process.send_signal(signal.SIGTERM)
-        finally:
-            output.append(process.communicate(timeout=10)[0])
+        _greet(*load_or_create(Places(empty)), Places(empty))
+        output.append(capsys.readouterr().out)
     password = load_or_create(Places(empty))[0].password
     assert password in output[0]
     assert password not in output[1]
@@ -182,7 +181,8 @@ def test_a_port_in_use_is_one_sentence(empty: Path, key: str) -> None:
         taken.bind(("127.0.0.1", data[key]))
         taken.listen()
         sentence = refused(play_bach("-st", home=empty))
-    assert str(data[key]) in sentence and key in sentence
+    assert str(data[key]) in sentence
+    assert key in sentence
 
 
 def test_no_model_yet_is_one_sentence(tmp_path: Path) -> None:
@@ -190,14 +190,11 @@ def test_no_model_yet_is_one_sentence(tmp_path: Path) -> None:
     assert "-l 0 -f" in refused(play_bach("-st", home=tmp_path))
 
 
-def test_on_the_network_it_shows_a_code_to_scan(empty: Path) -> None:
+def test_on_the_network_it_shows_a_code_to_scan(
+    empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(empty)
-    code = """
-import serve
-from config_bach import Places
-serve._greet(serve.Server(password='x', host='0.0.0.0', dns='my-house.example'), False, Places())
-"""
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                           env={**os.environ, "PLAY_BACH_HOME": str(empty)}, check=True).stdout  # fmt: skip
+    _greet(Server(password="x", host="0.0.0.0", dns="my-house.example"), False, Places(empty))
+    shown = capsys.readouterr().out
     assert "http://my-house.example:8800/" in shown
-    assert len([line for line in shown.splitlines() if "\u2580" in line or "\u2588" in line]) > 8
+    assert len([x for x in shown.splitlines() if "\u2580" in x or "\u2588" in x]) > 8

@@ -297,7 +297,12 @@ def test_a_model_too_slow_for_the_machine_gives_way_to_the_corpus(
     listener = station.join("wav")
     hear(listener, 1.5)
     compose = Composer.__next__
-    monkeypatch.setattr(Composer, "__next__", lambda self: (time.sleep(0.35), compose(self))[1])
+
+    def crawl(self: Composer) -> Event:
+        time.sleep(0.35)
+        return compose(self)
+
+    monkeypatch.setattr(Composer, "__next__", crawl)
     monkeypatch.setattr(source, "composer_of", lambda *_: (_ for _ in ()).throw(UserError("no")))
     until(lambda: hear(listener, 0.05).any() and station.from_corpus, 30)
     assert station.trouble
@@ -312,7 +317,8 @@ def test_a_model_that_is_gone_or_corrupt_leaves_the_present_one_playing(
     path_of(OTHER, equipped).write_bytes(b"PK but no zip")
     with pytest.raises(UserError, match="damaged"):
         station.turn(model=OTHER)
-    for name in ("never_was", "../../etc/passwd", "", "a/b"):
+    path_of(OTHER, equipped).unlink()
+    for name in (OTHER, "never_was", "../../etc/passwd", "", "a/b"):
         with pytest.raises(UserError, match="no "):
             station.turn(model=name)
     path_of(MODEL, equipped).unlink()
