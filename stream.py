@@ -67,6 +67,7 @@ def create_app(hall: Hall) -> Flask:
         if name not in app.view_functions:
             app.view_functions[name] = functools.partial(view, hall)
         app.add_url_rule(rule, name)
+    app.add_url_rule("/stations/<name>", "look", functools.partial(_look, hall))
     app.add_url_rule("/stations/<name>", "turn", functools.partial(_turn, hall), methods=["POST"])
     return app
 
@@ -117,6 +118,21 @@ def _ping(hall: Hall) -> Response:
 
 def _status(hall: Hall) -> Response:
     return jsonify(hall.stations.figures())
+
+
+def _look(hall: Hall, name: str) -> Response:
+    """How a station is: its knobs, its listeners, and a link by which others hear it too."""
+    station = hall.stations.get(name)
+    if station is None:
+        return _says(404, "there is no such station.")
+    return jsonify(
+        knobs=station.knobs.to_json(),
+        listeners=station.listeners,
+        underruns=station.underruns,
+        trouble=station.trouble,
+        heard_in=round(station.lead, 2),
+        listen=station_link(hall, "listen", station=name),
+    )
 
 
 def _turn(hall: Hall, name: str) -> Response:
