@@ -15,8 +15,9 @@ import numpy as np
 import bundle as bundles
 from bundle import Bundle
 from config_bach import Composing, Places, UserError
+from lite import Probabilities
 from piece import Event
-from predict import Composer, prime_of, reshaped
+from predict import Composer, prime_of
 from vocabulary import symbol
 
 log = logging.getLogger("play_bach")
@@ -168,7 +169,7 @@ class Source:
 
     def _draw(self, composer: Composer) -> Draw:
         vocabulary, sampler = self._bundle.vocabulary, composer.sampler
-        p = reshaped(sampler.coming[0], sampler.settings.temperature, sampler.settings.top_p)
+        p = softened(sampler.coming[0], sampler.settings.temperature)
         event = next(composer)
         field = vocabulary.fields[0]
         best = np.argpartition(-p, min(LIKELY, len(p) - 1))[:LIKELY]
@@ -176,3 +177,14 @@ class Source:
         chosen = symbol(event, field.name, vocabulary.encoding)
         chance = float(p[field.ids[chosen]]) if chosen in field.ids else 0.0
         return Draw(event, tuple(x for x in likely if x[1] > 0), chosen, chance)
+
+
+def softened(p: Probabilities, temperature: float) -> Probabilities:
+    """The softmax at a temperature [symbols], for people to see; sampling leaves its tail out."""
+    p = p.copy()
+    p[0] = 0  # '?' is never composed
+    if temperature == 0:
+        p = (p == p.max()).astype(p.dtype)
+    elif temperature != 1:
+        p = (p / max(float(p.max()), 1e-30)) ** (1 / temperature)
+    return p / max(float(p.sum()), 1e-30)

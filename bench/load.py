@@ -133,8 +133,8 @@ def main() -> None:
     print(
         f"{os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}, {args.seconds:g} s"
     )
-    columns = ("at once", "without a gap", "gaps", "server's underruns", "cores")
-    columns += ("s of sound a CPU s", "MB", "threads")
+    columns = ["at once", "without a gap", "gaps", "server's underruns", "cores"]
+    columns += ["s of sound a CPU s", "MB", "threads"]
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     for what, counts in (("stations", args.stations), ("listeners", args.listeners)):
         for count in counts:
