@@ -366,6 +366,8 @@ def _announce(bundle: Bundle, data: Data, model: keras.Model) -> None:
         sum(x.shown for x in data.train),
         sum(x.shown for x in data.valid),
     )
+    if bundle.network.model_type == 2 and len(bundle.vocabulary.fields) < 3:
+        log.info("nearly all notes are equally loud: velocities are not learned")
     log.info(bundle.facts["label"])
     for name, figures in data.baselines.items():
         log.info("baseline, %s: %.3f nats %.1f %%", name, figures["nll"], 100 * figures["accuracy"])

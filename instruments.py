@@ -67,6 +67,6 @@ def program_number(instrument: str) -> int:
     close = [NAMES[i] for i in hits[:6]] or [
         NAMES[lowered.index(n)] for n in difflib.get_close_matches(wanted, lowered, 3, 0.4)
     ]
-    advice = f"did you mean {' or '.join(close)}?" if close else "--list names them all."
+    advice = f"did you mean {' or '.join(close)}?" if close else "give a number from 1 to 128."
     problem = "could be several" if hits else "is not in General MIDI"
     raise UserError(f"the instrument '{instrument}' {problem}; {advice}")

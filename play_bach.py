@@ -114,6 +114,9 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seqlen", type=int, metavar="N", help="events in a window (40)")
     group.add_argument("--units", type=int, metavar="N", help="LSTM units in each layer")
     group.add_argument(
+        "--dropout", type=float, metavar="P", help="share of units silenced (0.3 to 0.5, by type)"
+    )
+    group.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard events as well"
     )
 
@@ -153,6 +156,7 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
         raise UserError("--corpus, --epochs, --split and --tensorboard are for training: add -f.")
     shaping = {"--concatenate": args.concatenate, "--normal": args.normal, "--split": args.split}
     shaping |= {"--transpose": args.transpose, "--seqlen": args.seqlen, "--units": args.units}
+    shaping |= {"--dropout": args.dropout}
     if args.load == 1 and (given := [k for k, v in shaping.items() if v not in (None, False)]):
         raise UserError(
             f"{', '.join(given)} cannot change a saved model: train a new one with -l 0 -f."
@@ -222,7 +226,7 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
     """The settings of a new model."""
     number = args.model_type or 1
     network = NETWORKS[number]
-    given = {"seqlen": args.seqlen, "units": args.units}
+    given = {"seqlen": args.seqlen, "units": args.units, "dropout": args.dropout}
     network = replace(network, **{k: v for k, v in given.items() if v is not None})
     transpose = TRANSPOSE[number] if args.transpose is None else args.transpose
     if args.split == "window" and args.transpose is None:

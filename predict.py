@@ -6,7 +6,7 @@ note. It knows nothing of files or sound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
 
@@ -21,6 +21,9 @@ from piece import Event
 from rhythm import Rhythm
 
 ENOUGH = 256  # symbols that nearly always hold the mass that is sampled from
+LONGEST_RUN = 8  # the same note or chord in a row
+LONGEST_PERIOD = 4  # patterns of up to so many events are watched
+LONGEST_LOOP = 32  # events that such a pattern may fill
 
 Memory = dict[str, npt.NDArray[np.float32]]
 
@@ -39,19 +42,25 @@ class Engine(Protocol):
 
 
 def reshaped(
-    probabilities: npt.NDArray[np.floating], temperature: float, top_p: float
+    probabilities: npt.NDArray[np.floating],
+    temperature: float,
+    top_p: float,
+    forbidden: Collection[int] = (),
 ) -> npt.NDArray[np.float64]:
     """The distribution that is sampled from: [symbols] -> [symbols], summing to 1.
 
-    Token 0, '?', is never chosen. temperature 0 leaves the likeliest symbol alone; above 1 flattens.
+    Token 0, '?', is never chosen, nor is a forbidden one. temperature 0 leaves the likeliest symbol
+    alone; above 1 flattens.
     top_p keeps the fewest symbols that together have that mass (nucleus sampling, Holtzman et al.
     2020), one at the least.
     """
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         logits = np.log(np.asarray(probabilities, np.float64))
-        logits[0] = -np.inf
+        closed = [0, *forbidden]
+        logits[closed] = -np.inf
         if not np.isfinite(logits).any():
-            logits[1:] = 0.0  # a network that is sure of '?' alone: anything goes
+            logits[:] = 0.0  # a network that is sure of '?' alone: anything else goes
+            logits[closed] = -np.inf
         logits -= logits.max()
         if temperature == 0:
             return _nucleus((logits == 0).astype(np.float64), 0.0)
@@ -77,6 +86,20 @@ def _descending(p: npt.NDArray[np.float64], mass: float) -> npt.NDArray[np.intp]
     return np.argsort(-p, kind="stable")
 
 
+def stuck(heard: Sequence[int]) -> set[int]:
+    """The tokens that would go on with a repetition that has gone on for long enough.
+
+    LONGEST_RUN equal tokens in a row, or LONGEST_LOOP of a pattern of two to four.
+    """
+    forbidden = set()
+    for period in range(1, LONGEST_PERIOD + 1):
+        limit = LONGEST_RUN if period == 1 else LONGEST_LOOP
+        last = heard[-limit:]
+        if len(last) == limit and all(a == b for a, b in zip(last, last[period:], strict=False)):
+            forbidden.add(last[-period])
+    return forbidden
+
+
 class Sampler:
     """An endless iterator over rows of token ids, one id per field."""
 
@@ -87,10 +110,12 @@ class Sampler:
         self._rng = rng
         self._lookback = Lookback() if engine.inputs > engine.outputs else None
         self._memory = engine.silence()
+        self._heard: list[int] = []  # the first field of the latest events
         self.coming: list[Probabilities] = []
 
     def hear(self, row: Sequence[int]) -> None:
         """Take in one event; `coming` then holds the probabilities of the next, by field."""
+        self._heard = [*self._heard[1 - LONGEST_LOOP :], row[0]]
         again = self._lookback.feed(row) if self._lookback else ()
         self.coming, self._memory = self._engine.step([*row, *again], self._memory)
 
@@ -99,12 +124,13 @@ class Sampler:
 
     def __next__(self) -> tuple[int, ...]:
         """Sample the next event and hear it. Something must have been heard before."""
-        row = tuple(self._pick(p) for p in self.coming)
+        first, *others = self.coming
+        row = (self._pick(first, stuck(self._heard)), *(self._pick(p) for p in others))
         self.hear(row)
         return row
 
-    def _pick(self, probabilities: Probabilities) -> int:
-        p = reshaped(probabilities, self.settings.temperature, self.settings.top_p)
+    def _pick(self, probabilities: Probabilities, forbidden: Collection[int] = ()) -> int:
+        p = reshaped(probabilities, self.settings.temperature, self.settings.top_p, forbidden)
         return int(self._rng.choice(len(p), p=p))
 
 

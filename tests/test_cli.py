@@ -176,6 +176,7 @@ NONSENSE = [
     ["-l", "0", "-f", "-e", "many"],
     ["-l", "0", "-f", "--seqlen", "1"],
     ["-l", "0", "-f", "--units", "-5"],
+    ["-l", "0", "-f", "--dropout", "1"],
     ["-l", "0", "-f", "--transpose", "12"],
     ["-l", "0", "-f", "--corpus", "nowhere"],
     ["-l", "0", "-f", "--corpus", "music21:nobody"],

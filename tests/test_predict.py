@@ -16,7 +16,7 @@ from bundle import Bundle
 from config_bach import Composing, Places
 from lite import Probabilities
 from piece import Event, Piece
-from predict import Composer, Memory, Sampler, prime_of, reshaped
+from predict import Composer, Memory, Sampler, prime_of, reshaped, stuck
 from rhythm import Rhythm
 
 Trained = tuple[Bundle, Places]
@@ -72,11 +72,34 @@ class Coin:
         return [P.astype(np.float32)], memory
 
 
+@pytest.mark.parametrize(
+    ("heard", "forbidden"),
+    [
+        ([3] * 7, set()),
+        ([3] * 8, {3}),
+        ([3, 5] * 15 + [3], set()),
+        ([3, 5] * 16, {3}),
+        ([1, 2, 3] * 11, {1}),
+        ([1, 2, 3, 4] * 8, {1}),
+        ([1, 2, 3, 4, 5] * 20, set()),
+    ],
+)
+def test_a_repetition_ends_after_long_enough(heard: list[int], forbidden: set[int]) -> None:
+    assert stuck(heard) == forbidden
+
+
+def test_even_the_likeliest_does_not_repeat_for_ever() -> None:
+    sampler = Sampler(Coin(), Composing(temperature=0), np.random.default_rng(0))
+    sampler.hear([1])
+    rows = [row[0] for row in islice(sampler, 100)]
+    assert max(len(list(group)) for _, group in groupby(rows)) == 8
+
+
 def test_samples_come_in_proportion() -> None:
     sampler = Sampler(Coin(), Composing(top_p=1.0), np.random.default_rng(0))
     sampler.hear([1])
     counts = np.bincount([row[0] for row in islice(sampler, 7000)], minlength=4) / 7000
-    assert counts == pytest.approx([0, 1 / 7, 4 / 7, 2 / 7], abs=0.02)
+    assert counts == pytest.approx([0, 1 / 7, 4 / 7, 2 / 7], abs=0.03)  # runs of 9 are broken
 
 
 def test_same_seed_same_notes(trained: Trained) -> None:
