@@ -27,7 +27,7 @@ from synth import RATE, Pcm, Performer, Synth
 
 log = logging.getLogger("play_bach")
 
-CHUNK = 4096  # frames that are sent at a time
+CHUNK = 8192  # frames that are sent at a time: 0.19 s; half as long costs 15 % more
 STUCK = 0.4  # of the time ahead; a composer that takes longer is given up
 LEAST_LIFE = 1.0  # seconds between two predict threads of a station
 LATE_FOR = 10.0  # seconds for which an underrun is reported

@@ -24,18 +24,22 @@ from listeners import ROOT, Listener, Server, listen
 
 KINDS = ("mp3", "wav")
 REPEATS = 11
+ARRIVAL = 0.06  # seconds between two who come
 LIMITS = {"max_stations": 200, "max_listeners": 500, "max_connections": 520, "idle_minutes": 5}
 
 
 def crowd(home: Path, what: str, kind: str, count: int, seconds: float) -> str:
     """So many stations, or listeners of one station, at once; a row of the table."""
     with Server(home, **LIMITS) as server:
-        if what == "stations":
-            listeners = [arrived(Listener(server, f"/play.{kind}")) for _ in range(count)]
-        else:
+        listeners: list[Listener] = []
+        path = f"/play.{kind}"
+        if what != "stations":
             first, path = server.share_link(kind)
-            listeners = [first, *(arrived(Listener(server, path)) for _ in range(count - 1))]
-        listen(listeners, 3)
+            listeners.append(first)
+        while len(listeners) < count:
+            listeners.append(Listener(server, path))
+            listen(listeners, ARRIVAL)
+        listen(listeners, 5)
         for x in listeners:  # they came while others were still coming
             x.underruns, x.gap = 0, 0.0
         cpu, begun = server.cpu, time.monotonic()
@@ -51,13 +55,6 @@ def crowd(home: Path, what: str, kind: str, count: int, seconds: float) -> str:
         for x in listeners:
             x.close()
     return row
-
-
-def arrived(listener: Listener) -> Listener:
-    """Listeners come one after the other, 30 a second."""
-    time.sleep(1 / 30)
-    listener.read()
-    return listener
 
 
 def first_sound(home: Path) -> list[float]:

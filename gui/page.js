@@ -158,6 +158,8 @@ const bach = {
       $(name).value = value;
       bach.show(name, value, false);
     }
+    const model = $("model").selectedOptions[0];
+    $("score").textContent = model ? model.dataset.score : "";
   },
 
   figures(figures) {
@@ -192,7 +194,7 @@ const bach = {
   },
 
   tell(now, next) {
-    const words = now ? now.corpus ? now.pitches.map(bach.spell).join(" ") || "rest" : SHARP(now.chosen[0].split("$")[0]).replace(/^R$/, "rest") : "";
+    const words = now ? now.corpus ? now.pitches.map(bach.spell).join(" ") || "rest" : SHARP(now.chosen[0].split("$")[0]).replace(/^R$/, "rest") : "Music nobody has heard yet";
     $("chord").textContent = words;
     $("chance").textContent = now ? now.corpus ? "from the corpus" : `drawn at ${bach.percent(now.chosen[1])}` : "";
     bach.bars(next && !next.corpus ? next.likely : []);
@@ -209,8 +211,15 @@ const bach = {
     if (!likely.length) {
       const empty = document.createElement("li");
       empty.className = "none";
-      empty.textContent = "Press Play: before every note the network weighs all it knows, and you see its favourites here.";
-      return list.replaceChildren(empty);
+      empty.textContent = "Before every note the network weighs all it knows. Its favourites appear here.";
+      const ghosts = [62, 41, 25, 14].map((wide) => {
+        const row = document.createElement("li"), bar = document.createElement("i");
+        row.className = "ghost";
+        bar.style.width = `${wide}%`;
+        row.append(bar);
+        return row;
+      });
+      return list.replaceChildren(empty, ...ghosts);
     }
     if (list.children.length !== BARS || list.querySelector(".none")) {
       list.replaceChildren(...Array.from({ length: BARS }, () => {
@@ -287,7 +296,7 @@ document.addEventListener("DOMContentLoaded", () => {
   audio.addEventListener("ended", () => {
     if (bach.testing) { bach.testing = null; $("tested").textContent = "The scale was played to its end."; } else bach.failed();
   });
-  bach.bars([]);
+  bach.tell(null);
   bach.draw();
   setInterval(() => bach.ask({ what: "here" }), 20000); // the server forgets pages that are silent
   const again = remi._renewConnection.bind(remi);

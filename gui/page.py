@@ -126,12 +126,13 @@ class Page(Door):
 
     def _knobs(self) -> remi.Container:
         models = [
-            tag("option", "", _model_line(name, manifest), value=name)
+            tag("option", "", name, value=name, data_score=_score(manifest))
             for name, manifest in reversed(self.hall.shelf.models().items())
         ]
         return card(
             "Your station",
             chooser("model", "Model", *models),
+            tag("p", "hint score", "", id="score"),
             chooser("program", "Instrument", *_families()),
             slider("bpm", "Tempo", 30, 240, 1),
             slider("temperature", "Temperature", 0, 2, 0.05),
@@ -247,12 +248,15 @@ def _note(x: Played) -> list[Any]:
     return [x.number, onset, seconds, list(x.event.pitches), likely, chosen, x.draw.from_corpus]
 
 
-def _model_line(name: str, manifest: dict[str, Any]) -> str:
-    """A model with its score on music it has never seen."""
+def _score(manifest: dict[str, Any]) -> str:
+    """How good a model is at music it has never seen."""
     valid = manifest["facts"].get("metrics", {}).get("valid")
     if not valid:
-        return name
-    return f"{name}  ({valid['accuracy']:.0%} right, {valid['nll']:.2f} nats on unseen music)"
+        return "not measured yet"
+    return (
+        f"On music it never saw: {valid['accuracy']:.0%} of the notes foretold, "
+        f"{valid['nll']:.2f} nats an event"
+    )
 
 
 def _families() -> list[remi.Container]:
@@ -322,7 +326,7 @@ def _tests() -> remi.Container:
     return card("Is everything all right?", tests, tag("p", "hint", "", id="tested"), kind)
 
 
-FORMATS = {"mp3": "MP3, for phones and mobile data", "wav": "WAV, as exact as it gets"}
+FORMATS = {"mp3": "MP3, for every phone", "wav": "WAV, uncompressed"}
 
 
 def _figures() -> remi.Container:
