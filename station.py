@@ -8,7 +8,6 @@ nobody can hold up anybody else. While nobody listens the station rests.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections import deque
@@ -18,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from config_bach import Settings, UserError, setting
+from config_bach import Settings, setting
+from listener import Full, Listener
 from mp3 import Mp3
 from piece import Event
 from settings import Server
@@ -32,10 +32,6 @@ STUCK = 0.4  # of the time ahead; a composer that takes longer is given up
 LEAST_LIFE = 1.0  # seconds between two predict threads of a station
 LATE_FOR = 10.0  # seconds for which an underrun is reported
 FORMATS = ("wav", "mp3")
-
-
-class Full(UserError):
-    """No room: a limit of the settings is reached."""
 
 
 @dataclass(frozen=True)
@@ -67,37 +63,6 @@ class Played:
     def seconds(self) -> float:
         """How long it lasts."""
         return float(self.event.duration) * 60 / self.knobs.bpm
-
-
-class Listener:
-    """One who listens: its own queue of pieces of sound, in its own format."""
-
-    def __init__(self, kind: str, name: str, most: int) -> None:
-        """kind: 'wav' or 'mp3'. name: what its page calls it. most: pieces it may lag behind."""
-        self.kind, self.name = kind, name
-        self.start = 0  # the frame of the station that it hears first
-        self._most = most
-        self._gone = False
-        self._box: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The pieces as they come, until the station ends or drops this listener."""
-        while not self._gone and (piece := self._box.get()) is not None:
-            yield piece
-
-    def offer(self, piece: bytes) -> bool:
-        """Hand over a piece of sound; False if this listener lags too far behind."""
-        if self._box.qsize() >= self._most:
-            return False
-        self._box.put(piece)
-        return True
-
-    def drop(self) -> None:
-        """Free what waits, and let the response end."""
-        self._gone = True
-        while not self._box.empty():
-            self._box.get_nowait()
-        self._box.put(None)
 
 
 class Station:
@@ -282,8 +247,9 @@ class Station:
                 player.source.swap(bundle, composer)
                 player.cut = True
             self._bundle = bundle
-        self.knobs = knobs
-        return self.lead
+        with self._turn:  # somebody else may have turned another knob meanwhile
+            self.knobs = replace(self.knobs, **changes)
+            return self.lead
 
     # ---- what others ask
 

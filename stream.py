@@ -25,8 +25,9 @@ import keep
 from config_bach import UserError
 from guard import REALM
 from hall import Hall
+from listener import Full, Listener
 from mp3 import Mp3
-from station import Full, Listener, Station
+from station import Station
 from synth import RATE
 
 TYPES = {

@@ -161,9 +161,12 @@ class Page(Door):
             return
         self._quiet_since = time.monotonic()
         if self.hall.stations.get(station.name) is None:
-            self._open(station.knobs)  # it ended of boredom; Play is to work all the same
-            station = self._station or station
-        self._send("news", self._news(station))
+            try:
+                self._open(station.knobs)  # it ended of boredom; Play is to work all the same
+            except UserError as error:
+                self._send("say", {"text": str(error), "bad": True})
+                return
+        self._send("news", self._news(self._station or station))
 
     def _let_go(self, station: Station) -> None:
         """Forget a page that has gone, once nobody listens to its station any more."""

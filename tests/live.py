@@ -19,9 +19,10 @@ import pytest
 
 from config_bach import Places
 from hall import Hall
+from listener import Listener
 from serve import Servers
 from settings import Server
-from station import Listener, Station
+from station import Station
 
 USER, PASSWORD = "bach", "correct horse"
 LOGIN = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

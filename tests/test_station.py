@@ -18,10 +18,11 @@ import source
 import station as stations
 from bundle import path_of
 from config_bach import UserError
+from listener import Full
 from piece import Event
 from predict import Composer
 from source import Draw
-from station import CHUNK, Full, Knobs
+from station import CHUNK, Knobs
 from synth import RATE, Performer
 
 ORGAN, PIANO, FLUTE = 20, 1, 74
