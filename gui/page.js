@@ -212,7 +212,7 @@ const bach = {
       const empty = document.createElement("li");
       empty.className = "none";
       empty.textContent = "Before every note the network weighs all it knows. Its favourites appear here.";
-      const ghosts = [62, 41, 25, 14].map((wide) => {
+      const ghosts = [62, 41, 25].map((wide) => {
         const row = document.createElement("li"), bar = document.createElement("i");
         row.className = "ghost";
         bar.style.width = `${wide}%`;
@@ -275,12 +275,12 @@ const bach = {
     const same = before && before.pitches.length === note.pitches.length && before.pitches.every((p, i) => p === note.pitches[i]);
     for (const pitch of note.pitches) {
       const held = before && !same && before.pitches.includes(pitch);
-      const gap = held ? -2 : 1;
+      const gap = held ? 0 : 1, round = thick / 2.5;
       g.globalAlpha = now || past ? fade : 0.28;
       g.fillStyle = now ? "#ffd08a" : past ? "#e3a45c" : "#f6f1e7";
       if (now) { g.shadowColor = "rgba(255,190,110,.75)"; g.shadowBlur = 12; }
       g.beginPath();
-      g.roundRect(from + gap, y(pitch) - thick / 2, Math.max(long - 1 - gap, 2), thick, thick / 2.5);
+      g.roundRect(from + gap, y(pitch) - thick / 2, Math.max(long - gap - 1, 2), thick, held ? [0, round, round, 0] : round);
       g.fill();
       g.shadowBlur = 0;
     }
