@@ -42,6 +42,7 @@ examples:
   play_bach.py -pm --prime my_tune.mid --musicxml continue a tune of yours
   play_bach.py -l 0 -f --app hymns --corpus music21:bach
                                                   train on scores that music21 carries
+  play_bach.py -st                                music composed this very moment, on a phone
   play_bach.py --list                             what is in models/, and how good it is
   play_bach.py --doctor                           what is missing on this machine, and the mend
 
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     do = p.add_argument_group("what to do (several at once if you like)")
     do.add_argument("-f", "--fit", action="store_true", help="train the model")
     do.add_argument("-pm", "--predict-midi", action="store_true", help="compose a .mid file")
+    do.add_argument("-st", "--stream", action="store_true", help="stream live music to phones")
     do.add_argument("--list", action="store_true", help="list the models and how good each is")
     do.add_argument("--doctor", action="store_true", help="look for what is missing here")
     which = p.add_argument_group("which model")
@@ -146,7 +148,7 @@ def _add_composing(group: argparse._ArgumentGroup) -> None:
 
 def refuse_nonsense(args: argparse.Namespace) -> None:
     """Raise UserError for combinations that make no sense, in one sentence."""
-    if not (args.fit or args.predict_midi or args.list or args.doctor):
+    if not (args.fit or args.predict_midi or args.stream or args.list or args.doctor):
         raise UserError("nothing to do: add -pm to compose, -f to train, or -h for help.")
     if args.load == 0 and not args.fit:
         raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
@@ -246,6 +248,13 @@ def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundl
         print(f"  {kind:<8} {shown(path)}")
 
 
+def stream(places: Places) -> None:
+    """-st: serve the control page and the sound until Ctrl-C."""
+    from serve import stream as serve
+
+    serve(places)
+
+
 def examine(places: Places) -> int:
     """--doctor: print what was found; 0 if all is well, 2 if something must be mended."""
     from doctor import examine as look
@@ -290,6 +299,8 @@ def run(argv: Sequence[str] | None = None, places: Places | None = None) -> int:
         predict_midi(args, places, bundle)
     if args.list:
         print("\n".join(bundles.table(places)))
+    if args.stream:
+        stream(places)
     return 0
 
 

@@ -134,16 +134,39 @@ class Performer:
     """Plays events on a synth, block by block.
 
     Time is kept in exact fractions of a frame, so that tempo never drifts; notes ring on over the
-    ends of blocks and events. `bpm` may be changed at any time and holds from the next event.
+    ends of blocks and events. `bpm` may be changed at any time and holds from the next frame.
     """
 
     def __init__(self, events: Iterable[Event], synth: Synth, bpm: float) -> None:
-        self.bpm = bpm
+        self.frames = 0  # rendered so far; while the next event is asked for, this is its onset
+        self._bpm = bpm
         self._events = iter(events)
         self._synth = synth
         self._last: Event | None = None
         self._until_change = Fraction(0)  # frames
         self._left: int | None = None  # frames of the tail, once the events have ended
+
+    @property
+    def bpm(self) -> float:
+        """Quarter notes a minute."""
+        return self._bpm
+
+    @bpm.setter
+    def bpm(self, bpm: float) -> None:
+        if bpm != self._bpm:  # what is left of the event that sounds is stretched too
+            self._until_change *= Fraction(str(self._bpm)) / Fraction(str(bpm))
+            self._bpm = bpm
+
+    def strike_again(self) -> None:
+        """Let what sounds begin anew, on an instrument that has just been changed."""
+        sounding = self._last or Event((), Fraction(0))
+        for pitch in sounding.pitches:
+            self._synth.release(pitch)
+            self._synth.strike(pitch, sounding.velocity)
+
+    def cut_short(self) -> None:
+        """End the event that sounds now; the next one begins with the next frame."""
+        self._until_change = Fraction(0)
 
     def __iter__(self) -> Iterator[Pcm]:
         """All blocks to the end of the tail."""
@@ -160,6 +183,7 @@ class Performer:
             ahead = int(self._until_change) if self._left is None else frames
             parts.append(self._synth.render(min(frames, ahead)))
             frames -= len(parts[-1])
+            self.frames += len(parts[-1])
             self._until_change -= len(parts[-1])
             if self._left is not None:
                 self._left -= len(parts[-1])
@@ -179,7 +203,7 @@ class Performer:
             if pitch not in held:
                 self._synth.strike(pitch, coming.velocity)
         self._last = coming
-        self._until_change += coming.duration * 60 * RATE / Fraction(str(self.bpm))
+        self._until_change += coming.duration * 60 * RATE / Fraction(str(self._bpm))
 
 
 def write_wav(path: Path, events: Iterable[Event], bpm: float, program: int) -> None:

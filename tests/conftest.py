@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from live import equipped, new_hall, new_servers  # noqa: F401  (fixtures of the live music)
 
 from bundle import Bundle
 from config_bach import Places

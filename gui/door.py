@@ -1,0 +1,292 @@
+"""The door of the control page: REMI's HTTP and WebSocket, with a login before both.
+
+REMI checks a password for GET alone, tells sessions apart by the millisecond they began in, lets a
+client call any method of any widget of anybody, never forgets a session, and counts characters where
+WebSocket counts bytes. All of that is put right here, in subclasses.
+"""
+
+from __future__ import annotations
+
+import http.cookies
+import logging
+import os
+import secrets
+import select
+import struct
+import threading
+import warnings
+from typing import Any
+from urllib.parse import urlparse
+
+from guard import REALM
+from hall import Hall
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # REMI imports pkg_resources, which complains about itself
+    from remi import server as remi
+
+log = logging.getLogger("play_bach")
+
+COOKIE = "remi_session"
+REQUEST_TIME = 15.0  # seconds that a client may take to say what it wants
+SILENT_TIME = 75.0  # seconds without a message, after which a page is taken for gone
+SEND_TIME = 2.0  # seconds that a page may not take what it is sent
+LARGEST_MESSAGE = 4096  # bytes
+UPDATE = 0.25  # seconds between two pieces of news for a page
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10  # WebSocket opcodes
+TITLE = "Play Bach"
+
+
+class Door(remi.App):
+    """Lets in those who log in; everybody gets a session of their own."""
+
+    session: int
+    timeout = REQUEST_TIME
+    server_version = "PlayBach"
+    sys_version = ""
+    _entrance = threading.Lock()
+
+    @property
+    def hall(self) -> Hall:
+        """What both servers share."""
+        return self.server.hall
+
+    def parse_request(self) -> bool:
+        """Read the request; answer it at once if the client has not logged in."""
+        return bool(super().parse_request()) and self._admitted()
+
+    def _admitted(self) -> bool:
+        verdict = self.hall.guard.check(self.headers.get("Authorization"), self.client_address[0])
+        upgrade = self.headers.get("Upgrade", "").lower() == "websocket"
+        if upgrade and not self._same_origin():
+            return self._refuse(403, "this page is not ours.")
+        if verdict.welcome or (upgrade and not verdict.wait and self._known_session()):
+            return True  # Safari sends no login with an upgrade, but the cookie that came with one
+        if verdict.wait:
+            wait = str(int(verdict.wait) + 1)
+            return self._refuse(
+                429, f"too many wrong passwords; wait {wait} s.", "Retry-After", wait
+            )
+        return self._refuse(401, "log in, please.", "WWW-Authenticate", REALM)
+
+    def _refuse(self, status: int, text: str, header: str = "", value: str = "") -> bool:
+        self.close_connection = True
+        self._answer(status, text + "\n", "text/plain", {header: value} if header else {})
+        return False
+
+    def _answer(self, status: int, text: str, kind: str, headers: dict[str, str]) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("X-Frame-Options", "DENY")
+        self.send_header("Referrer-Policy", "no-referrer")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _same_origin(self) -> bool:
+        """Whether a page of ours asks for the upgrade; programs that are no browser send no origin."""
+        origin = self.headers.get("Origin")
+        return origin is None or urlparse(origin).netloc == self.headers.get("Host", "")
+
+    def _known_session(self) -> bool:
+        return self._session_of_cookie() in remi.clients
+
+    def _session_of_cookie(self) -> int | None:
+        try:
+            cookie = http.cookies.SimpleCookie(self.headers.get("Cookie", ""))[COOKIE].value
+        except (KeyError, http.cookies.CookieError):
+            return None
+        return int(cookie) if cookie.isdigit() and len(cookie) < 50 else None
+
+    def do_GET(self) -> None:  # noqa: N802
+        """The page, or the upgrade to a WebSocket. There is nothing else here."""
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self.close_connection = True
+            Channel(self.headers, self.request, self.client_address, self.server)
+        elif urlparse(self.path).path == "/":
+            self._page()
+        else:
+            self._answer(404, "there is only one page: /\n", "text/plain", {})
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def do_POST(self) -> None:  # noqa: N802
+        """REMI takes uploads; this page has none."""
+        self._answer(405, "there is nothing to post.\n", "text/plain", {})
+
+    def _page(self) -> None:
+        if not self._known_session() and len(remi.clients) >= self.server.most_sessions:
+            self._answer(503, "too many pages are open; try again later.\n", "text/plain", {})
+            return
+        self._instance()
+        with self.update_lock:
+            if "root" not in self.page.children["body"].children:
+                self.set_root_widget(self.main())
+            html = "<!DOCTYPE html>\n" + self.page.repr()
+        cookie = f"{COOKIE}={self.session}; SameSite=Strict; HttpOnly; Path=/"
+        self._answer(200, html, "text/html", {"Set-Cookie": cookie})
+
+    def _instance(self) -> None:
+        """Find the session, or begin one whose number nobody can guess."""
+        with Door._entrance:
+            known = self._known_session()
+            super()._instance()
+            if not known:
+                remi.clients.pop(self.session, None)
+                self.session = secrets.randbits(128)
+                remi.clients[self.session] = self
+
+    def _net_interface_ip(self) -> str:
+        """REMI writes this between quotes into its script; the page knows better than our headers."""
+        return "' + location.host + '"
+
+    def websocket_handshake_done(self, channel: Channel) -> None:
+        """REMI would replace the whole page, and cut off the sound that it plays."""
+        self.greet(channel)
+
+    def greet(self, channel: Channel) -> None:
+        """A page has connected: tell it everything."""
+
+    def ask(self, **question: str) -> None:
+        """The page wants something."""
+
+    def forget(self) -> None:
+        """End this session."""
+        self.on_close()
+        remi.clients.pop(self.session, None)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """No line for every request: they would tell who listened when."""
+
+
+class Channel(remi.WebSocketsHandler):
+    """A WebSocket of a page; all it can do is ask its own session."""
+
+    def handle(self) -> None:
+        """Read messages until the page has gone."""
+        self._sending = threading.Lock()
+        self.request.settimeout(SILENT_TIME)
+        if not self.handshake():
+            return
+        app = remi.clients.get(self.session)
+        try:
+            if app is not None:
+                app.websockets.add(self)
+            while app is not None and self.read_next_message():
+                pass
+        finally:
+            if app is not None:
+                app.websockets.discard(self)
+            self.handshake_done = False
+
+    def handshake(self) -> bool:
+        """Answer the upgrade of a known session."""
+        return bool(self.headers.get("Sec-WebSocket-Key")) and bool(super().handshake())
+
+    def read_next_message(self) -> bool:
+        """Read one frame and obey it. False when this was the last."""
+        try:
+            first, second = self._exactly(2)
+            length = second & 127
+            if length == 126:
+                (length,) = struct.unpack(">H", self._exactly(2))
+            if length > LARGEST_MESSAGE or not second & 128 or not first & 128:
+                return False  # a page masks what it sends, and has nothing long to say
+            mask, data = self._exactly(4), self._exactly(length)
+        except (OSError, ValueError, EOFError):
+            return False
+        return self._obey(first & 15, bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+
+    def _exactly(self, count: int) -> bytes:
+        data = self.rfile.read(count)
+        if len(data) < count:
+            raise EOFError
+        return data
+
+    def _obey(self, opcode: int, data: bytes) -> bool:
+        if opcode == PING:
+            self._frame(PONG, data)
+        elif opcode == TEXT:
+            try:
+                self.on_message(remi.from_websocket(data.decode()))
+            except Exception:  # nonsense from a page must not end its session
+                log.debug("a page sent nonsense", exc_info=True)
+        return opcode != CLOSE
+
+    def on_message(self, message: str) -> None:
+        """'callback/bach/ask/...' goes to the session; nothing else means anything."""
+        self.send_message("3")  # REMI's acknowledgement
+        kind, widget, function, *rest = (*message.split("/", 3), "", "", "")
+        app = remi.clients.get(self.session)
+        if (kind, widget, function) == ("callback", "bach", "ask") and app is not None:
+            question = remi.parse_parametrs(rest[0])
+            app.ask(**{str(k): str(v) for k, v in question.items()})
+
+    def send_message(self, message: str) -> bool:
+        """Send text. False if the page does not take it."""
+        return self.handshake_done and self._frame(TEXT, message.encode())
+
+    def _frame(self, opcode: int, data: bytes) -> bool:
+        head = bytes([128 | opcode])
+        head += bytes([len(data)]) if len(data) < 126 else b""
+        head += struct.pack(">BH", 126, len(data)) if 126 <= len(data) < 65536 else b""
+        head += struct.pack(">BQ", 127, len(data)) if len(data) >= 65536 else b""
+        with self._sending:
+            try:
+                if not select.select([], [self.request], [], SEND_TIME)[1]:
+                    return False
+                self.request.sendall(head + data)
+            except (OSError, ValueError):
+                return False
+        return True
+
+
+class PageServer(remi.ThreadedHTTPServer):
+    """The server of the control page. Raises OSError if its port cannot be had."""
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = os.name == "posix"  # elsewhere it would share a port with others
+    request_queue_size = 64
+
+    def __init__(self, hall: Hall) -> None:
+        from gui.page import Page
+
+        self.hall = hall
+        self.most_sessions = 4 * hall.server.max_stations
+        self._places = threading.BoundedSemaphore(self.most_sessions + 64)
+        address = (hall.server.host, hall.server.remi_port)
+        super().__init__(
+            address, Page, None, True, False, UPDATE, 1000, 100, TITLE, self, None, None, None
+        )
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for each connection, but not for any number of them."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Free the place when the connection ends."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that vanish are no news."""
+        log.debug("a page's connection failed", exc_info=True)
+
+    def end(self) -> None:
+        """Stop, and close all pages."""
+        self.shutdown()
+        self.server_close()
+        for page in list(remi.clients.values()):
+            page.forget()

@@ -1,0 +1,118 @@
+"""The settings of the server: play_bach.json, made on first start, read on every other."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from config_bach import Places, Settings, UserError, setting
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PASSWORD_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Server(Settings):
+    """What the streaming server is told by play_bach.json."""
+
+    user: str = "bach"
+    password: str = ""
+    remi_port: int = setting(8800, 1, 65535, "the control page")
+    flask_port: int = setting(8801, 1, 65535, "the sound")
+    dns: str = (
+        ""  # the name or address that phones should call; empty: whatever the page was called
+    )
+    host: str = "127.0.0.1"  # 0.0.0.0 listens on the network
+    ahead: float = setting(1.4, 0.3, 10.0, "seconds composed ahead of what is heard")
+    backlog: float = setting(8.0, 1.0, 60.0, "seconds a listener may lag before it is dropped")
+    keep_minutes: float = setting(5.0, 0.5, 60.0, "minutes of music held for 'Keep that'")
+    idle_minutes: float = setting(10.0, 0.02, 1440.0, "minutes a silent station lives")
+    link_hours: float = setting(24.0, 0.01, 8760.0, "hours a link to the sound is good for")
+    max_stations: int = setting(50, 1, 1000, "stations that play at once")
+    max_listeners: int = setting(300, 1, 2000, "listeners of one station")
+    max_connections: int = setting(330, 2, 4000, "listeners of all stations")
+    mp3_kbps: int = setting(320, 32, 320, "kilobits a second of MP3")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.remi_port == self.flask_port:
+            raise UserError(
+                f"remi_port and flask_port are both {self.remi_port}; give each its own."
+            )
+        for name in ("user", "password", "host"):
+            if not getattr(self, name).strip():
+                raise UserError(f"{name} is empty; write one.")
+        if ":" in self.user:
+            raise UserError("user holds a ':', which a login cannot carry; choose another.")
+
+    @property
+    def on_network(self) -> bool:
+        """Whether others than this machine can call."""
+        return self.host not in LOOPBACK
+
+
+def path_of(places: Places) -> Path:
+    """Where the settings of the server lie."""
+    return places.root / "play_bach.json"
+
+
+def load_or_create(places: Places) -> tuple[Server, bool]:
+    """The settings, and whether they were made just now, with a random password, readable by you alone.
+
+    Raises UserError, naming the file and the key, when they cannot be read, written or understood.
+    """
+    path = path_of(places)
+    if path.exists():
+        return _read(path), False
+    server = Server(password=secrets.token_urlsafe(PASSWORD_BYTES))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(json.dumps(server.to_json(), indent=2) + "\n")
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; mend the permissions of {path.parent}."
+        ) from error
+    return server, True
+
+
+def readable_by_others(places: Places) -> bool:
+    """Whether other users of this machine can read the password."""
+    if os.name != "posix":
+        return False
+    return bool(path_of(places).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _read(path: Path) -> Server:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); mend it, or delete it to get a new one."
+        ) from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path} must hold an object in braces; delete it to get a new one.")
+    known = {f.name: f.default for f in fields(Server)}
+    for key, value in data.items():
+        _check(path, key, value, known)
+    try:
+        return Server(**data)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _check(path: Path, key: str, value: Any, known: dict[str, Any]) -> None:
+    """Raise UserError for a key that means nothing, or a value of the wrong type."""
+    if key not in known:
+        raise UserError(f"{path}: '{key}' is not a setting; there are {', '.join(known)}.")
+    wanted = type(known[key])
+    fits = isinstance(value, int | float if wanted is float else wanted)
+    if not fits or isinstance(value, bool):
+        kinds = {str: "text in quotes", int: "a whole number", float: "a number"}
+        raise UserError(f"{path}: '{key}' is {json.dumps(value)}, but must be {kinds[wanted]}.")

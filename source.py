@@ -1,0 +1,190 @@
+"""Where a station's events come from: the model or, while that fails, the corpus."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bundle as bundles
+from bundle import Bundle
+from config_bach import Composing, Places, UserError
+from lite import Probabilities
+from piece import Event
+from predict import Composer, prime_of
+from vocabulary import symbol
+
+log = logging.getLogger("play_bach")
+
+LIKELY = 5  # symbols that are shown
+PATIENCE = (1.0, 30.0)  # seconds before the model is tried again: at first, and at most
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One event, and what else could have come: (symbol, probability), the likeliest first."""
+
+    event: Event
+    likely: tuple[tuple[str, float], ...] = ()
+    chosen: str = ""
+    chance: float = 0.0  # of what was chosen
+    from_corpus: bool = False
+
+
+class Shelf:
+    """The trained models, read once and shared by all stations. Weights are left out: 5 MB a model."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._read: dict[str, tuple[tuple[int, int], Bundle]] = {}
+        self._lock = threading.Lock()
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """The manifests of all readable models by name, the latest last."""
+        return bundles.available(self._places)
+
+    def bundle(self, name: str) -> Bundle:
+        """A model of models/, by a name that `models` gives.
+
+        Raises UserError for any other name, and for a file that is gone, damaged or cannot compose.
+        """
+        if name not in {p.stem for p in self._places.models.glob(f"*{bundles.SUFFIX}")}:
+            raise UserError("there is no such model; choose one of the list.")
+        path = bundles.path_of(name, self._places)
+        with self._lock:
+            stamp = _stamp(path)
+            if name in self._read and self._read[name][0] == stamp:
+                return self._read[name][1]
+            bundle = replace(bundles.load(path), weights=[], optimizer=[])
+            if not bundle.step or not bundle.facts.get("primes"):
+                raise UserError(f"{path} holds nothing to compose with; train it anew.")
+            self._read[name] = (stamp, bundle)
+            return bundle
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise UserError(f"there is no model {path.name}; train it with -l 0 -f.") from error
+    return facts.st_mtime_ns, facts.st_size
+
+
+def composer_of(bundle: Bundle, temperature: float, seed: int) -> Composer:
+    """A composer that goes on from a held-out piece. Raises UserError if the model cannot run."""
+    try:
+        _, prime = prime_of(bundle, seed)
+        return Composer(bundle, Composing(temperature=temperature, seed=seed), prime)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged bundle can fail in any way
+        raise UserError(
+            f"the model {bundle.name} cannot compose ({error}); train it anew."
+        ) from error
+
+
+def encore(bundle: Bundle, seed: int) -> Iterator[Event]:
+    """Music from the corpus, endlessly: the held-out pieces that the bundle carries."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield from prime_of(bundle, int(rng.integers(2**31)))[1]
+
+
+class Source:
+    """An endless iterator over draws that never fails: when the model does, the corpus plays on."""
+
+    def __init__(self, bundle: Bundle, temperature: float, seed: int, trouble: str = "") -> None:
+        """trouble: why the model is not to be tried at once; empty if it is."""
+        self.trouble = trouble  # empty while the model composes
+        self.notes = 0
+        self.seconds = 0.0  # spent composing
+        self._bundle, self._temperature, self._seed = bundle, temperature, seed
+        self._encore = encore(bundle, seed)
+        self._failures = 1 if trouble else 0
+        self._retry = time.monotonic() + PATIENCE[0] if trouble else 0.0
+        self._composer: Composer | None = None
+        if not trouble:
+            self._try()
+
+    def __iter__(self) -> Iterator[Draw]:
+        return self
+
+    def __next__(self) -> Draw:
+        """The next event."""
+        if self._composer is None and time.monotonic() >= self._retry:
+            self._try()
+        composer, begun = self._composer, time.thread_time()
+        if composer is not None:
+            try:
+                draw = self._draw(composer)
+            except Exception as error:  # whatever it is, silence would be worse
+                log.warning("a model failed, the corpus plays on: %r", error)
+                self.give_up(f"the model failed ({type(error).__name__})")
+            else:
+                self.notes += 1
+                self.seconds += time.thread_time() - begun
+                self._failures = 0 if self.notes % 100 == 0 else self._failures
+                return draw
+        return Draw(next(self._encore), from_corpus=True)
+
+    def swap(self, bundle: Bundle, composer: Composer) -> None:
+        """Go on with another model."""
+        self._bundle, self._composer = bundle, composer
+        self._encore = encore(bundle, self._seed)
+        self.trouble, self._failures = "", 0
+
+    def warm(self, temperature: float) -> None:
+        """Change the temperature of the events to come."""
+        self._temperature = temperature
+        if (
+            self._composer is not None
+            and self._composer.sampler.settings.temperature != temperature
+        ):
+            sampler = self._composer.sampler
+            sampler.settings = replace(sampler.settings, temperature=temperature)
+
+    def _try(self) -> None:
+        """Begin anew with the model."""
+        try:
+            seed = self._seed + self._failures
+            self._composer = composer_of(self._bundle, self._temperature, seed)
+            self.trouble = ""
+        except UserError as error:
+            log.warning("a model cannot start, the corpus plays on: %s", error)
+            self.give_up("the model cannot start")
+
+    def give_up(self, why: str) -> None:
+        """Let the corpus play, and try the model again after a while."""
+        self._composer = None
+        self._failures += 1
+        wait = min(PATIENCE[0] * 2.0 ** (self._failures - 1), PATIENCE[1])
+        self._retry = time.monotonic() + wait
+        self.trouble = why
+
+    def _draw(self, composer: Composer) -> Draw:
+        vocabulary, sampler = self._bundle.vocabulary, composer.sampler
+        p = softened(sampler.coming[0], sampler.settings.temperature)
+        event = next(composer)
+        field = vocabulary.fields[0]
+        best = np.argpartition(-p, min(LIKELY, len(p) - 1))[:LIKELY]
+        likely = sorted(((field.symbols[i], float(p[i])) for i in best), key=lambda x: -x[1])
+        chosen = symbol(event, field.name, vocabulary.encoding)
+        chance = float(p[field.ids[chosen]]) if chosen in field.ids else 0.0
+        return Draw(event, tuple(x for x in likely if x[1] > 0), chosen, chance)
+
+
+def softened(p: Probabilities, temperature: float) -> Probabilities:
+    """The softmax at a temperature [symbols], for people to see; sampling leaves its tail out."""
+    p = p.copy()
+    p[0] = 0  # '?' is never composed
+    if temperature == 0:
+        p = (p == p.max()).astype(p.dtype)
+    elif temperature != 1:
+        p = (p / max(float(p.max()), 1e-30)) ** (1 / temperature)
+    return p / max(float(p.sum()), 1e-30)

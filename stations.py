@@ -1,0 +1,118 @@
+"""All stations of a server: the limits, the watch over them, and the figures."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from typing import Any
+
+from listener import Full, Listener
+from settings import Server
+from source import Shelf
+from station import Knobs, Station
+
+WATCH = 0.2  # seconds between two looks at all stations
+BRIEF = 15.0  # seconds that a station without a page outlives its last listener
+MANY = 4  # stations that were opened but do not play, for each that may
+
+
+class Stations:
+    """The registry. Stations share nothing but the models, which are only read."""
+
+    def __init__(self, server: Server, shelf: Shelf) -> None:
+        self.shelf, self._server = shelf, server
+        self.born = time.monotonic()
+        self._stations: dict[str, Station] = {}
+        self._lock = threading.Lock()
+        self._joining = 0
+        self._past = dict.fromkeys(("underruns", "dropped", "restarts", "cpu", "seconds"), 0.0)
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name="watch").start()
+
+    def open(self, knobs: Knobs, brief: bool = False) -> Station:
+        """A station of one's own; it costs nothing until somebody listens.
+
+        brief: it ends soon after its last listener. Raises UserError for an unusable model, and
+        Full when too many were opened.
+        """
+        station = Station(
+            secrets.token_urlsafe(9), self.shelf, knobs, self._server, secrets.randbelow(2**31)
+        )
+        station.brief = brief
+        with self._lock:
+            if len(self._stations) >= MANY * self._server.max_stations:
+                raise Full("too many stations are open; try again later.")
+            self._stations[station.name] = station
+        return station
+
+    def get(self, name: str) -> Station | None:
+        """The station of that name, unless it has ended."""
+        return self._stations.get(name)
+
+    def join(self, station: Station, kind: str, name: str = "") -> Listener:
+        """A new listener of a station. Raises Full when a limit of the settings is reached."""
+        limits = self._server
+        with self._lock:
+            playing = [s for s in self._stations.values() if s.playing and s is not station]
+            listening = sum(s.listeners for s in self._stations.values()) + self._joining
+            if not station.playing and len(playing) >= limits.max_stations:
+                raise Full(
+                    f"all {limits.max_stations} stations (max_stations) are taken; try again later."
+                )
+            if listening >= limits.max_connections:
+                raise Full(
+                    f"all {limits.max_connections} places (max_connections) are taken; "
+                    "try again later."
+                )
+            self._joining += 1
+        try:
+            return station.join(kind, name)
+        finally:
+            with self._lock:
+                self._joining -= 1
+
+    def end(self, station: Station) -> None:
+        """End a station and free what it holds; its figures are kept."""
+        with self._lock:
+            if self._stations.pop(station.name, None) is None:
+                return
+            for figure in self._past:
+                self._past[figure] += getattr(station, figure)
+        station.end()
+
+    def close(self) -> None:
+        """End all stations."""
+        self._over.set()
+        for station in list(self._stations.values()):
+            self.end(station)
+
+    def figures(self) -> dict[str, Any]:
+        """The statistics of the server since it started."""
+        with self._lock:
+            stations = list(self._stations.values())
+            total = {
+                figure: past + sum(getattr(s, figure) for s in stations)
+                for figure, past in self._past.items()
+            }
+        notes = [s.notes for s in stations]
+        count, spent = sum(n for n, _ in notes), sum(s for _, s in notes)
+        return {
+            "listeners": sum(s.listeners for s in stations),
+            "stations": sum(s.playing and s.listeners > 0 for s in stations),
+            "underruns": int(total["underruns"]),
+            "dropped": int(total["dropped"]),
+            "restarts": int(total["restarts"]),
+            "composed_per_cpu_second": round(total["seconds"] / max(total["cpu"], 1e-3), 1),
+            "ms_per_note": round(1000 * spent / max(count, 1), 2),
+            "uptime": round(time.monotonic() - self.born),
+        }
+
+    def _watch(self) -> None:
+        while not self._over.wait(WATCH):
+            now = time.monotonic()
+            for station in list(self._stations.values()):
+                station.check()
+                alive = BRIEF if station.brief else self._server.idle_minutes * 60
+                if not station.listeners and now - station.quiet_since > alive:
+                    self.end(station)

@@ -1,0 +1,128 @@
+"""What the tests of the live music share: a hall with the real model, real servers, real sockets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from config_bach import Places
+from hall import Hall
+from listener import Listener
+from serve import Servers
+from settings import Server
+from station import Station
+
+USER, PASSWORD = "bach", "correct horse"
+LOGIN = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+SHIPPED = Path(__file__).resolve().parent.parent / "models" / "bach2_nc_mo.zip"
+MODEL = SHIPPED.stem
+OTHER = "other2_nc_mo"
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def settings(**changes: Any) -> Server:
+    ports = {"remi_port": free_port(), "flask_port": free_port()}
+    small: dict[str, Any] = {"max_connections": 12, **ports, **changes}
+    return Server(user=USER, password=PASSWORD, **small)
+
+
+@pytest.fixture
+def equipped(tmp_path: Path) -> Places:
+    """An installation with the model that is shipped, under two names."""
+    (tmp_path / "models").mkdir()
+    for name in (OTHER, MODEL):
+        shutil.copy(SHIPPED, tmp_path / "models" / f"{name}.zip")
+    return Places(tmp_path)
+
+
+@pytest.fixture
+def new_hall(equipped: Places) -> Iterator[Callable[..., Hall]]:
+    """Halls with some settings changed; they are closed afterwards."""
+    halls: list[Hall] = []
+
+    def make(**changes: Any) -> Hall:
+        halls.append(Hall(settings(**changes), equipped))
+        return halls[-1]
+
+    yield make
+    for hall in halls:
+        hall.close()
+
+
+@pytest.fixture
+def new_servers(equipped: Places) -> Iterator[Callable[..., Servers]]:
+    """Both servers, with some settings changed; they are closed afterwards."""
+    running: list[Servers] = []
+
+    def make(**changes: Any) -> Servers:
+        running.append(Servers(settings(**changes), equipped))
+        return running[-1]
+
+    yield make
+    for servers in running:
+        servers.close()
+
+
+def opened(hall: Hall, **knobs: Any) -> Station:
+    return hall.stations.open(replace(hall.default_knobs(MODEL), **knobs))
+
+
+def hear(listener: Listener, seconds: float) -> np.ndarray:
+    """So much sound of a WAV listener [frames, 2]."""
+    pieces: list[np.ndarray] = []
+    coming = iter(listener)
+    while sum(map(len, pieces)) < seconds * 44100:
+        pieces.append(np.frombuffer(next(coming), "<i2").reshape(-1, 2))
+    return np.concatenate(pieces)
+
+
+def until(what: Callable[[], Any], seconds: float = 5.0) -> float:
+    """Wait until something is true; returns the seconds it took. Fails if it takes too long."""
+    begun = time.monotonic()
+    while not what():
+        assert time.monotonic() - begun < seconds, "it did not happen in time"
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def get(port: int, path: str, login: str | None = LOGIN, **headers: str) -> tuple[int, Any, bytes]:
+    """GET a page of a local server: status, headers, the first 64 kB at most."""
+    headers = {k.replace("_", "-"): v for k, v in headers.items()}
+    if login:
+        headers["Authorization"] = login
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read(65536)
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def figures(servers: Servers) -> dict[str, Any]:
+    return dict(json.loads(get(servers.hall.server.flask_port, "/status")[2]))
+
+
+def raw(port: int, path: str, *lines: str, login: str | None = LOGIN) -> socket.socket:
+    """A connection that has sent a request, and has read nothing."""
+    s = socket.create_connection(("127.0.0.1", port), timeout=10)
+    head = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *lines]
+    head += [f"Authorization: {login}"] if login else []
+    s.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
+    return s

@@ -1,0 +1,283 @@
+"""The control page: its login in raw bytes, and all of it in a real browser the size of a phone."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mido
+import pytest
+from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
+
+from config_bach import Places
+from serve import Servers
+
+NewServers = Callable[..., Servers]
+UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==")
+
+
+def port(servers: Servers) -> int:
+    return servers.hall.server.remi_port
+
+
+def answer(servers: Servers, *lines: str, login: str | None = None) -> bytes:
+    """The beginning of what the server says to a request."""
+    with raw(port(servers), "/", *lines, login=login) as s:
+        return s.recv(4096)
+
+
+def test_without_a_login_every_path_and_method_is_refused(new_servers: NewServers) -> None:
+    servers = new_servers()
+    for path in ("/", "/ping", "/res:style.css", "/../gui/page.py", "/123/close", "/%00"):
+        assert get(port(servers), path, None)[0] == 401, path
+    for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"):
+        request = urllib.request.Request(f"http://127.0.0.1:{port(servers)}/", method=method)
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(request, timeout=5)
+        assert refusal.value.code == 401, method
+        refusal.value.close()
+
+
+def test_a_websocket_needs_the_login_too(new_servers: NewServers) -> None:
+    servers = new_servers()
+    assert b" 401 " in answer(servers, *UPGRADE)
+    assert b" 401 " in answer(servers, *UPGRADE, "Cookie: remi_session=0")
+    assert b" 401 " in answer(servers, *UPGRADE, "Cookie: remi_session=1234567890123")
+    assert b" 401 " in answer(servers, *UPGRADE, login="Basic d3Jvbmc6d3Jvbmc=")
+    cookie = session(servers)
+    assert b" 101 " in answer(servers, *UPGRADE, f"Cookie: {cookie}")
+    assert b" 101 " in answer(servers, *UPGRADE, f"Cookie: {cookie}", login=LOGIN)
+
+
+def session(servers: Servers) -> str:
+    """The cookie of a new session."""
+    status, headers, _ = get(port(servers), "/")
+    assert status == 200
+    assert "HttpOnly" in headers["Set-Cookie"]
+    return str(headers["Set-Cookie"].partition(";")[0])
+
+
+def test_a_page_of_somebody_else_cannot_open_our_websocket(new_servers: NewServers) -> None:
+    servers = new_servers()
+    cookie = f"Cookie: {session(servers)}"
+    assert b" 403 " in answer(servers, *UPGRADE, cookie, "Origin: http://evil.example", login=LOGIN)
+    ours = f"Origin: http://127.0.0.1:{port(servers)}"
+    assert b" 101 " in answer(servers, *UPGRADE, cookie, ours)
+
+
+def test_sessions_are_kept_apart_and_cannot_be_guessed(new_servers: NewServers) -> None:
+    servers = new_servers()
+    cookies = {session(servers) for _ in range(5)}
+    assert len(cookies) == 5
+    assert all(int(c.partition("=")[2]) > 2**64 for c in cookies)
+
+
+def frame(text: str) -> bytes:
+    """A short masked WebSocket frame."""
+    data = text.encode()
+    return bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "callback/bach/close/",
+        "callback/0/ask/",
+        "callback/bach/ask/9|what=turn",
+        "callback/bach/ask/",
+        "%",
+        "callback/bach/ask/9|what=turn|8|name=bpm|9|value=abc",
+        "callback/bach/ask/9|what=turn|14|name=__class__|7|value=1",
+    ],
+)
+def test_nonsense_from_a_page_harms_nobody(new_servers: NewServers, message: str) -> None:
+    servers = new_servers()
+    with raw(port(servers), "/", *UPGRADE, f"Cookie: {session(servers)}") as s:
+        assert b" 101 " in s.recv(4096)
+        s.sendall(frame(message))
+        time.sleep(0.1)
+        s.sendall(frame("callback/bach/ask/9|what=turn|8|name=bpm|9|value=155"))
+        until(lambda: any(x.knobs.bpm == 155 for x in servers.hall.stations._stations.values()))
+    assert get(port(servers), "/")[0] == 200
+
+
+def test_names_of_models_are_written_into_the_page_as_text(
+    new_servers: NewServers, equipped: Places
+) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    shutil.copy(equipped.models / f"{MODEL}.zip", equipped.models / f"{evil}.zip")
+    page = get(port(new_servers()), "/")[2].decode()
+    assert evil not in page
+    assert "&lt;img" in page
+
+
+CHROMIUM = next(
+    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), ""
+)
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--autoplay-policy=no-user-gesture-required --hide-scrollbars --window-size=375,812"
+)
+LISTEN = """
+const audio = document.getElementById("audio");
+if (!window.ear) {
+  const context = new AudioContext();
+  window.ear = context.createAnalyser();
+  ear.fftSize = 8192; ear.smoothingTimeConstant = 0.9;
+  context.createMediaElementSource(audio).connect(ear);
+  ear.connect(context.destination);
+  context.resume();
+}
+const bins = new Float32Array(ear.frequencyBinCount);
+ear.getFloatFrequencyData(bins);
+return Array.from(bins.slice(0, 2048));
+"""
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> Iterator[Any]:
+    """A real Chromium, as small as a phone held upright."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    driver = shutil.which("chromedriver")
+    if not CHROMIUM or not driver:
+        pytest.skip("needs chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    metrics = {"width": 375, "height": 812, "pixelRatio": 2.0}
+    options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+def visit(phone: Any, servers: Servers) -> Callable[[str], Any]:
+    """Log in, and wait until the page is connected; returns a way to ask the page something."""
+    login = f"{USER}:{PASSWORD.replace(' ', '%20')}"
+    phone.get(f"http://{login}@127.0.0.1:{port(servers)}/")
+
+    def ask(script: str) -> Any:
+        return phone.execute_script(f"return {script}")
+
+    until(lambda: ask("!!bach.links.listen"), 10)
+    return ask
+
+
+def choose(phone: Any, name: str, value: str) -> None:
+    """Do what a finger does to a list or a slider."""
+    phone.execute_script(
+        "const c = document.getElementById(arguments[0]); c.value = arguments[1];"
+        "c.dispatchEvent(new Event('input')); c.dispatchEvent(new Event('change'));",
+        name,
+        value,
+    )
+
+
+def touch(phone: Any, name: str) -> None:
+    from selenium.webdriver.common.by import By
+
+    phone.find_element(By.ID, name).click()
+
+
+def sound(phone: Any) -> list[float]:
+    """What the audio element plays, in decibels by frequency, averaged over a second and a half."""
+    phone.execute_script(LISTEN)
+    spectra = []
+    for _ in range(10):
+        time.sleep(0.15)
+        spectra.append(phone.execute_script(LISTEN))
+    return [sum(max(s[i], -140) for s in spectra) / len(spectra) for i in range(len(spectra[0]))]
+
+
+def test_on_a_phone_from_login_to_keep_that(phone: Any, new_servers: NewServers) -> None:
+    servers = new_servers()
+    ask = visit(phone, servers)
+    choose(phone, "program", "20")  # church organ
+    until(lambda: "instrument" in ask("document.getElementById('hint').textContent"))
+    begun = time.monotonic()
+    touch(phone, "play")
+    until(lambda: ask("document.getElementById('audio').currentTime > 0"), 10)
+    assert time.monotonic() - begun < 5
+    until(lambda: ask("document.getElementById('audio').currentTime > 4"), 12)
+    assert ask("document.getElementById('state').textContent") == "composing for you"
+    assert ask("bach.start") is not None
+    assert ask("document.querySelectorAll('#bars li em').length") == 5
+    assert re.match(r"\d+(\.\d)? %", ask("document.querySelector('#bars em').textContent"))
+    assert ask("document.getElementById('chord').textContent")
+    organ = sound(phone)
+    choose(phone, "program", "74")  # flute
+    until(lambda: "will be heard in" in ask("document.getElementById('hint').textContent"))
+    time.sleep(3.5)
+    assert max(organ) > -100, "silence"
+    flute = sound(phone)
+    assert max(flute) > -100, "silence"
+    different = sum(abs(a - b) for a, b in zip(organ, flute, strict=True)) / len(organ)
+    assert different > 6  # decibels, on average over all frequencies
+
+    touch(phone, "keep")
+    until(lambda: ask("!document.getElementById('downloads').hidden"))
+    with urllib.request.urlopen(
+        ask("document.getElementById('keep-mid').href"), timeout=10
+    ) as kept:
+        midi = mido.MidiFile(file=io.BytesIO(kept.read()))
+    assert sum(m.type == "note_on" for m in midi.tracks[0]) > 5
+    assert {19, 73} == {m.program for m in midi.tracks[0] if m.type == "program_change"}
+    wide = ask("document.documentElement.scrollWidth")
+    assert wide <= 375  # nothing sticks out
+    errors = [x for x in phone.get_log("browser") if x["level"] == "SEVERE"]
+    assert errors == []
+
+
+def test_stop_tests_models_and_a_reload(phone: Any, new_servers: NewServers) -> None:
+    servers = new_servers()
+    ask = visit(phone, servers)
+    touch(phone, "play")
+    until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
+    (station,) = servers.hall.stations._stations.values()
+    assert station.listeners == 1
+    choose(phone, "model", OTHER)
+    until(lambda: station.knobs.model == OTHER)
+    choose(phone, "bpm", "144")
+    until(lambda: station.knobs.bpm == 144)
+    phone.execute_script("bach.ask({what: 'turn', name: 'model', value: '../../x'})")
+    until(lambda: "no such model" in ask("document.getElementById('hint').textContent"))
+    assert station.knobs.model == OTHER
+    touch(phone, "play")  # now it says Stop
+    until(lambda: station.listeners == 0)
+    touch(phone, "ping")
+    until(lambda: "pong" in ask("document.getElementById('tested').textContent"))
+    touch(phone, "scale")
+    until(lambda: "to its end" in ask("document.getElementById('tested').textContent"), 15)
+    phone.refresh()
+    until(lambda: ask("typeof bach !== 'undefined' && bach.knobs.bpm") == 144, 10)
+    assert ask("document.getElementById('model').value") == OTHER
+
+
+def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
+    phone: Any, new_servers: NewServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from predict import Composer
+
+    servers = new_servers()
+    ask = visit(phone, servers)
+    touch(phone, "play")
+    until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
+
+    def fail(self: Composer) -> Any:
+        raise RuntimeError("gone")
+
+    monkeypatch.setattr(Composer, "__next__", fail)
+    until(
+        lambda: "Bach himself plays on" in ask("document.getElementById('state').textContent"), 10
+    )
+    before = ask("document.getElementById('audio').currentTime")
+    until(lambda: ask("document.getElementById('audio').currentTime") > before + 2, 6)

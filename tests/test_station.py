@@ -1,0 +1,362 @@
+"""A station: what its listeners can rely on, whatever happens to the model or to each other."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from live import MODEL, OTHER, hear, opened, until
+from test_synth import loudness, onsets
+
+import source
+import station as stations
+from bundle import path_of
+from config_bach import UserError
+from listener import Full
+from piece import Event
+from predict import Composer
+from source import Draw
+from station import CHUNK, Knobs
+from synth import RATE, Performer
+
+ORGAN, PIANO, FLUTE = 20, 1, 74
+NewHall = Callable[..., Any]
+
+
+def instead(monkeypatch: pytest.MonkeyPatch, events: list[Event]) -> None:
+    """Let stations play these events again and again instead of a model's."""
+
+    def play(self: Any) -> Draw:
+        self.notes += 1
+        return Draw(events[(self.notes - 1) % len(events)])
+
+    monkeypatch.setattr(source.Source, "__next__", play)
+
+
+CLICKS = [Event((84,), Fraction(1, 4), 110), Event((), Fraction(3, 4))]
+
+
+@pytest.mark.parametrize("bpm", [75.0, 133.0])
+def test_the_tempo_that_is_set_is_the_tempo_in_the_samples(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch, bpm: float
+) -> None:
+    instead(monkeypatch, CLICKS)
+    station = opened(new_hall(), bpm=bpm, program=PIANO)
+    times = onsets(hear(station.join("wav"), 5))
+    assert len(times) > 4
+    assert np.allclose(np.diff(times), 60 / bpm, atol=0.021)
+    assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(60 / bpm, abs=0.005)
+
+
+def test_nothing_clicks_or_gaps_where_pieces_of_sound_meet(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(monkeypatch, [Event((60,), Fraction(60))])
+    pcm = hear(opened(new_hall(), program=ORGAN, volume=1.0).join("wav"), 3).astype(float).mean(1)
+    steps = np.abs(np.diff(pcm))[RATE // 2 :]
+    seams = np.arange(CHUNK * 6 - 1, len(pcm) - 1, CHUNK) - RATE // 2
+    assert loudness(pcm[RATE // 2 :, None]).min() > 50
+    assert steps[seams].max() <= np.quantile(steps, 0.999)
+
+
+def test_listeners_of_one_station_hear_the_same(new_hall: NewHall) -> None:
+    station = opened(new_hall())
+    first = station.join("wav")
+    a = hear(first, 2)
+    second = station.join("wav")
+    assert second.start > first.start
+    b = hear(second, 2)
+    a = np.concatenate([a, hear(first, 3)])
+    offset = second.start - first.start
+    assert np.array_equal(a[offset : offset + RATE], b[:RATE])
+    assert b[:RATE].any()
+
+
+def test_who_joins_is_sent_a_burst_to_begin_with(new_hall: NewHall) -> None:
+    station = opened(new_hall())
+    early = station.join("wav")
+    hear(early, 2.5)
+    begun = time.monotonic()
+    hear(station.join("wav"), 1)
+    assert time.monotonic() - begun < 0.2
+    assert station.lead <= 1.4 + CHUNK / RATE
+
+
+def test_stations_are_kept_apart(new_hall: NewHall) -> None:
+    hall = new_hall()
+    one, two = opened(hall), opened(hall)
+    hear(one.join("wav"), 3)
+    hear(two.join("wav"), 3)
+    one.turn(bpm=200.0, temperature=0.3)
+    assert two.knobs.bpm != 200
+    assert two.knobs.temperature == 1
+    assert [x.event for x in one.news(0)] != [x.event for x in two.news(0)]
+
+
+def test_equal_seeds_compose_equal_music(new_hall: NewHall) -> None:
+    hall = new_hall()
+    music = []
+    for _ in range(2):
+        station = stations.Station("x", hall.shelf, hall.default_knobs(), hall.server, seed=7)
+        hear(station.join("wav"), 2)
+        music.append([x.event for x in station.news(0)][:3])
+        station.end()
+    assert music[0] == music[1]
+
+
+def spectrum(pcm: np.ndarray) -> np.ndarray:
+    s = np.abs(np.fft.rfft(pcm[: RATE // 2].astype(float).mean(1)))[:4000]
+    return s / np.linalg.norm(s)
+
+
+def test_a_new_instrument_sounds_at_once_even_in_a_long_note(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(monkeypatch, [Event((60, 67), Fraction(60))])
+    station = opened(new_hall(), program=ORGAN)
+    listener = station.join("wav")
+    before = hear(listener, 2)
+    seconds = station.turn(program=FLUTE)
+    assert 0 < seconds < 2
+    hear(listener, seconds + 0.3)
+    after = hear(listener, 1)
+    assert spectrum(before[-RATE:]) @ spectrum(after) < 0.8
+    assert spectrum(before[-RATE:]) @ spectrum(before[-RATE // 2 :]) > 0.95
+
+
+def test_a_new_tempo_holds_from_where_it_was_set(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(monkeypatch, CLICKS)
+    station = opened(new_hall(), bpm=60.0, program=PIANO)
+    listener = station.join("wav")
+    heard = [hear(listener, 2.5)]
+    seconds = station.turn(bpm=200.0)
+    heard.append(hear(listener, 4))
+    times = np.array(onsets(np.concatenate(heard)))
+    changed = 2.5 + seconds + 2 * CHUNK / RATE + 1
+    gaps = np.diff(times[times > changed])
+    assert len(gaps) > 2
+    assert np.allclose(gaps, 0.3, atol=0.021)
+
+
+def test_volume_fades_to_silence_without_a_click(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(monkeypatch, [Event((60,), Fraction(60))])
+    station = opened(new_hall(), program=ORGAN, volume=1.0)
+    listener = station.join("wav")
+    before = hear(listener, 2)
+    seconds = station.turn(volume=0.0)
+    after = hear(listener, seconds + 1)
+    pcm = np.concatenate([before, after]).astype(float).mean(1)
+    assert not after[-CHUNK:].any()
+    assert np.abs(np.diff(pcm))[RATE:].max() <= 1.05 * np.abs(np.diff(pcm))[RATE : 2 * RATE].max()
+
+
+@pytest.mark.parametrize(
+    "knob",
+    [{"bpm": 1e9}, {"bpm": float("nan")}, {"program": 0}, {"volume": -1}, {"temperature": 3}],
+)
+def test_a_knob_cannot_be_turned_too_far(new_hall: NewHall, knob: dict[str, float]) -> None:
+    station = opened(new_hall())
+    with pytest.raises(UserError, match=next(iter(knob))):
+        station.turn(**knob)
+
+
+def test_a_listener_that_stops_reading_is_dropped_and_delays_nobody(new_hall: NewHall) -> None:
+    station = opened(new_hall(backlog=1.5, ahead=0.5))
+    hung, good = station.join("wav"), station.join("wav")
+    begun = time.monotonic()
+    while time.monotonic() - begun < 3:
+        waiting = time.monotonic()
+        hear(good, 0.05)
+        assert time.monotonic() - waiting < 0.3
+    assert station.dropped == 1
+    assert station.listeners == 1
+    assert station.underruns == 0
+    assert list(hung) == []  # its response ends
+
+
+def test_nobody_listening_stops_the_work_and_coming_back_starts_it(new_hall: NewHall) -> None:
+    station = opened(new_hall())
+    listener = station.join("wav")
+    hear(listener, 2)
+    station.leave(listener)
+    time.sleep(0.2)
+    composed = station.seconds
+    time.sleep(0.5)
+    assert station.seconds == composed
+    begun = time.monotonic()
+    hear(station.join("wav"), 1)
+    assert time.monotonic() - begun < 0.4
+
+
+def test_a_station_nobody_listens_to_ends_and_frees_its_thread(new_hall: NewHall) -> None:
+    hall = new_hall(idle_minutes=0.02)
+    station = opened(hall)
+    threads = threading.active_count()
+    station.leave(station.join("wav"))
+    assert threading.active_count() == threads + 1
+    until(lambda: hall.stations.get(station.name) is None)
+    until(lambda: threading.active_count() == threads)
+    with pytest.raises(Full, match="ended"):
+        station.join("wav")
+
+
+def test_beyond_the_limits_there_is_no_room(new_hall: NewHall) -> None:
+    hall = new_hall(max_stations=1, max_listeners=2, max_connections=2)
+    station, second = opened(hall), opened(hall)
+    hall.stations.join(station, "wav")
+    with pytest.raises(Full, match="max_stations"):
+        hall.stations.join(second, "wav")
+    hall.stations.join(station, "mp3")
+    with pytest.raises(Full, match="max_"):
+        hall.stations.join(station, "wav")
+
+
+def test_a_model_that_fails_gives_way_to_the_corpus_and_comes_back(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "PATIENCE", (0.5, 0.5))
+    station = opened(new_hall(), bpm=200.0)
+    listener = station.join("wav")
+    hear(listener, 2)
+    compose, broken = Composer.__next__, threading.Event()
+    broken.set()
+
+    def fail(self: Composer) -> Event:
+        if broken.is_set():
+            raise RuntimeError("LiteRT has had enough")
+        return compose(self)
+
+    monkeypatch.setattr(Composer, "__next__", fail)
+    pcm = hear(listener, 3)
+    assert "failed" in station.trouble
+    assert station.from_corpus
+    assert any(x.draw.from_corpus for x in station.news(0))
+    assert loudness(pcm, RATE // 2).min() > 5  # music, not silence
+    assert station.underruns == 0
+    broken.clear()
+    hear(listener, 3)
+    assert station.trouble == ""
+    assert not station.news(0)[-1].draw.from_corpus
+
+
+def test_a_predict_thread_that_dies_is_replaced(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = opened(new_hall(), bpm=200.0)
+    listener = station.join("wav")
+    hear(listener, 2.5)
+    block, killed = Performer.block, threading.Event()
+
+    def die(self: Performer, frames: int) -> Any:
+        if not killed.is_set():
+            killed.set()
+            raise SystemExit
+        return block(self, frames)
+
+    monkeypatch.setattr(Performer, "block", die)
+    until(lambda: station.restarts == 1, 3)
+    assert "died" in station.trouble
+    pcm = hear(listener, 4)
+    assert loudness(pcm, RATE // 2).min() > 5
+    assert station.underruns == 0
+    until(lambda: hear(listener, 0.1).any() and station.trouble == "", 6)
+
+
+def test_a_model_that_hangs_is_given_up(new_hall: NewHall, monkeypatch: pytest.MonkeyPatch) -> None:
+    station = opened(new_hall(), bpm=200.0)
+    listener = station.join("wav")
+    hear(listener, 2.5)
+    compose, once = Composer.__next__, threading.Event()
+
+    def hang(self: Composer) -> Event:
+        if not once.is_set():
+            once.set()
+            time.sleep(4)
+        return compose(self)
+
+    monkeypatch.setattr(Composer, "__next__", hang)
+    until(once.is_set)
+    until(lambda: "stuck" in station.trouble, 2)
+    assert loudness(hear(listener, 3), RATE // 2).min() > 5
+    assert station.underruns == 0
+
+
+def test_a_model_too_slow_for_the_machine_gives_way_to_the_corpus(
+    new_hall: NewHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = opened(new_hall(ahead=1.0), bpm=240.0)
+    listener = station.join("wav")
+    hear(listener, 1.5)
+    compose = Composer.__next__
+
+    def crawl(self: Composer) -> Event:
+        time.sleep(0.35)
+        return compose(self)
+
+    monkeypatch.setattr(Composer, "__next__", crawl)
+    monkeypatch.setattr(source, "composer_of", lambda *_: (_ for _ in ()).throw(UserError("no")))
+    until(lambda: hear(listener, 0.05).any() and station.from_corpus, 30)
+    assert station.trouble
+
+
+def test_a_model_that_is_gone_or_corrupt_leaves_the_present_one_playing(
+    new_hall: NewHall, equipped: Any
+) -> None:
+    station = opened(new_hall())
+    listener = station.join("wav")
+    hear(listener, 1)
+    path_of(OTHER, equipped).write_bytes(b"PK but no zip")
+    with pytest.raises(UserError, match="damaged"):
+        station.turn(model=OTHER)
+    path_of(OTHER, equipped).unlink()
+    for name in (OTHER, "never_was", "../../etc/passwd", "", "a/b"):
+        with pytest.raises(UserError, match="no "):
+            station.turn(model=name)
+    path_of(MODEL, equipped).unlink()
+    assert hear(listener, 2).any()
+    assert station.knobs.model == MODEL
+    assert station.trouble == ""
+    assert station.underruns == 0
+
+
+def test_another_model_is_heard_within_two_seconds(new_hall: NewHall) -> None:
+    station = opened(new_hall())
+    listener = station.join("wav")
+    hear(listener, 2)
+    last = station.news(0)[-1].number
+    assert station.turn(model=OTHER) < 2
+    hear(listener, 0.5)
+    assert station.news(last)
+    assert station.knobs.model == OTHER
+    assert station.trouble == ""
+
+
+def test_what_is_held_is_what_was_heard_in_the_last_minutes(new_hall: NewHall) -> None:
+    station = opened(new_hall(keep_minutes=0.5), bpm=240.0)
+    hear(station.join("wav"), 3)
+    heard, composed = station.heard(), station.news(0)
+    assert 0 < len(heard) <= len(composed)
+    assert heard[-1].onset <= (station.seconds - station.lead + 0.1) * RATE
+    for a, b in itertools.pairwise(composed):
+        assert b.onset - a.onset == pytest.approx(a.seconds * RATE, abs=2)
+
+
+def test_what_could_come_next_is_a_distribution(new_hall: NewHall) -> None:
+    station = opened(new_hall())
+    hear(station.join("wav"), 2)
+    draw = station.news(0)[-1].draw
+    chances = [p for _, p in draw.likely]
+    assert chances == sorted(chances, reverse=True)
+    assert 0 < sum(chances) <= 1.0001
+    assert 0 < draw.chance <= 1
+    assert isinstance(station.knobs, Knobs)

@@ -1,0 +1,341 @@
+"""The audio server over real HTTP: who may listen, in what format, and what becomes of bad clients."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import threading
+import time
+import urllib.parse
+import urllib.request
+import wave
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import mido
+import numpy as np
+import pytest
+from live import LOGIN, PASSWORD, USER, figures, get, opened, raw, until
+
+from guard import CLIENTS, Guard, Links
+from mp3 import frame_length
+from serve import Servers
+from station import Station
+from stream import TOTAL, station_link
+
+OCARINA = 80  # hardly an overtone
+
+NewServers = Callable[..., Servers]
+
+
+def link(servers: Servers, station: Station, filename: str = "bach.wav") -> str:
+    return f"{station_link(servers.hall, 'listen', station=station.name)}/{filename}"
+
+
+def port(servers: Servers) -> int:
+    return servers.hall.server.flask_port
+
+
+PATHS = (
+    "/",
+    "/status",
+    "/play.wav",
+    "/play.mp3",
+    "/stations/x",
+    "/static/x",
+    "/../etc/passwd",
+    "/%00",
+)
+SIGNED = ("/listen/x", "/listen/x/bach.mp3", "/share/x", "/scale/x/scale.wav", "/keep/x/bach.mid")
+
+
+def test_without_credentials_only_ping_answers(new_servers: NewServers) -> None:
+    servers = new_servers()
+    assert json.loads(get(port(servers), "/ping", None)[2]) == {"ping": "pong"}
+    for path in PATHS:
+        assert get(port(servers), path, None)[0] == 401, path
+    for path in SIGNED:
+        assert get(port(servers), path, None)[0] == 403, path
+        assert get(port(servers), path)[0] == 403, path  # the login does not forge links
+    assert get(port(servers), "/status")[0] == 200
+    status, headers, _ = get(port(servers), "/status", None)
+    assert status == 401
+    assert headers["WWW-Authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
+def test_no_method_gets_past_the_login(new_servers: NewServers, method: str) -> None:
+    servers = new_servers()
+    for path in (*PATHS, *SIGNED):
+        request = urllib.request.Request(f"http://127.0.0.1:{port(servers)}{path}", method=method)
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(request, timeout=5)
+        assert refusal.value.code in (401, 403, 405)
+        refusal.value.close()
+
+
+def test_wav_begins_with_an_endless_header_and_then_music(new_servers: NewServers) -> None:
+    servers = new_servers()
+    status, headers, data = get(port(servers), link(servers, opened(servers.hall)), None)
+    assert (status, headers["Content-Type"]) == (200, "audio/wav")
+    assert data[:4] == b"RIFF"
+    assert data[8:16] == b"WAVEfmt "
+    assert data[4:8] == data[40:44] == b"\xff\xff\xff\xff"
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (44100, 2, 2)
+    assert np.frombuffer(data[44 : 44 + 40000], "<i2").any()
+    assert headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_mp3_is_whole_frames_from_the_first_byte(new_servers: NewServers) -> None:
+    servers = new_servers()
+    station = opened(servers.hall)
+    for _ in range(2):  # the second listener joins in the middle
+        status, headers, data = get(port(servers), link(servers, station, "bach.mp3"), None)
+        assert (status, headers["Content-Type"]) == (200, "audio/mpeg")
+        place = frames = 0
+        while place + 4 <= len(data):
+            length = frame_length(data[place : place + 4])
+            assert length > 0
+            place, frames = place + length, frames + 1
+        assert frames > 20
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [("audio/wav", "audio/wav"), ("audio/mpeg", "audio/mpeg"), ("*/*", "audio/mpeg")],
+)
+def test_the_browser_may_choose_the_format(new_servers: NewServers, accept: str, kind: str) -> None:
+    servers = new_servers()
+    path = station_link(servers.hall, "listen", station=opened(servers.hall).name)
+    assert get(port(servers), path, None, Accept=accept)[1]["Content-Type"] == kind
+
+
+def test_an_iphone_is_answered_in_ranges(new_servers: NewServers) -> None:
+    servers = new_servers()
+    station = opened(servers.hall)
+    path = link(servers, station, "bach.mp3")
+    status, headers, data = get(port(servers), path, None, Range="bytes=0-1")
+    assert (status, len(data), data[0]) == (206, 2, 0xFF)
+    assert headers["Content-Range"] == f"bytes 0-1/{TOTAL}"
+    assert headers["Accept-Ranges"] == "bytes"
+    assert headers["Content-Length"] == "2"
+    assert station.listeners == 0  # it only asked
+    status, headers, data = get(port(servers), path, None, Range=f"bytes=0-{TOTAL - 1}")
+    assert status == 206
+    assert headers["Content-Range"] == f"bytes 0-{TOTAL - 1}/{TOTAL}"
+    assert frame_length(data[:4]) > 0
+    assert len(data) == 65536
+    status, headers, _ = get(port(servers), path, None, Range="bytes=70000-")
+    assert headers["Content-Range"] == f"bytes 70000-{TOTAL - 1}/{TOTAL}"
+    assert get(port(servers), path, None, Range="bytes=0-")[0] == 200  # Chrome and Firefox
+    assert get(port(servers), path, None, Range=f"bytes={TOTAL}-")[0] == 416
+
+
+def test_links_expire_and_cannot_be_forged_or_used_for_something_else(
+    new_servers: NewServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = new_servers(link_hours=1.0)
+    station = opened(servers.hall)
+    path = link(servers, station)
+    assert get(port(servers), path, None)[0] == 200
+    assert get(port(servers), path.replace("/listen/", "/scale/"), None)[0] == 403
+    token = path.split("/")[2]
+    for forged in (token[:-1] + ("A" if token[-1] != "A" else "B"), token.upper(), "x" * 3000):
+        assert get(port(servers), path.replace(token, forged), None)[0] == 403
+    assert Links(1).read("listen", token) is None  # another server's key
+    now = time.time()
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: now + 3700)
+    assert get(port(servers), path, None)[0] == 403
+
+
+def test_guessing_the_password_gets_slower_and_slower() -> None:
+    now = [0.0]
+    guard = Guard(USER, PASSWORD, lambda: now[0])
+    wrong = "Basic " + "d3Jvbmc6d3Jvbmc="
+    tries = 0
+    for now[0] in np.arange(0, 3600, 0.25):
+        tries += guard.check(wrong, "10.0.0.1").wait == 0
+    assert tries < 75  # of 14400 in an hour
+    verdict = guard.check(LOGIN, "10.0.0.1")
+    assert not verdict.welcome
+    assert verdict.status == 429
+    assert verdict.wait <= 60
+    assert guard.check(LOGIN, "10.0.0.2").welcome
+    now[0] += 61
+    assert guard.check(LOGIN, "10.0.0.1").welcome
+    assert guard.check(wrong, "10.0.0.1").status == 401  # the count began anew
+
+
+def test_the_memory_of_guesses_is_bounded() -> None:
+    guard = Guard(USER, PASSWORD)
+    for i in range(CLIENTS + 500):
+        guard.check("Basic xxx", f"10.{i // 65536}.{i // 256 % 256}.{i % 256}")
+        guard.check("Basic xxx", f"2001:db8::{i:x}")  # one client with all of its addresses
+    assert len(guard._guesses) <= CLIENTS
+    assert guard.check(LOGIN, "2001:db8::ffff").status == 429
+
+
+def test_both_ports_slow_down_guesses_made_at_either(new_servers: NewServers) -> None:
+    servers = new_servers()
+    for _ in range(4):
+        assert get(port(servers), "/status", "Basic d3Jvbmc6d3Jvbmc=")[0] == 401
+    status, headers, _ = get(servers.hall.server.remi_port, "/")
+    assert status == 429
+    assert int(headers["Retry-After"]) >= 1
+
+
+def test_one_who_hangs_up_frees_thread_and_memory(new_servers: NewServers) -> None:
+    servers = new_servers()
+    station = opened(servers.hall)
+    before = threading.active_count()
+    paths = [link(servers, station, f"bach.{kind}") for kind in ("wav", "mp3")]
+    sockets = [raw(port(servers), path, login=None) for path in paths]
+    until(lambda: station.listeners == 2)
+    for s in sockets:
+        s.recv(1000)
+        s.close()
+    assert until(lambda: station.listeners == 0) < 5
+    servers.hall.stations.end(station)
+    assert until(lambda: threading.active_count() <= before) < 5
+
+
+def test_one_who_stops_reading_is_dropped_and_the_others_play_on(new_servers: NewServers) -> None:
+    servers = new_servers(backlog=1.0)
+    station = opened(servers.hall)
+    hung = raw(port(servers), link(servers, station), login=None)
+    good = raw(port(servers), link(servers, station), login=None)
+    good.settimeout(1)
+    begun, received = time.monotonic(), 0
+    while station.dropped == 0 and time.monotonic() - begun < 20:
+        received += len(good.recv(1 << 16))  # would time out if it were held up
+    assert station.dropped == 1
+    assert station.listeners == 1
+    assert received > (time.monotonic() - begun) * 44100 * 4
+    assert station.underruns == 0
+    hung.close()
+    good.close()
+
+
+def test_nonsense_and_silence_leave_the_server_well(new_servers: NewServers) -> None:
+    servers = new_servers()
+    liars = []
+    for words in (b"\0\1\2\3\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 70000, b"GET"):
+        for number in (port(servers), servers.hall.server.remi_port):
+            liars.append(raw(number, "/ping", login=None))
+            with contextlib.suppress(OSError):
+                liars[-1].sendall(words)
+    assert get(port(servers), "/ping", None)[0] == 200
+    assert get(servers.hall.server.remi_port, "/")[0] == 200
+    for liar in liars:
+        liar.close()
+
+
+def test_beyond_the_limits_comes_a_polite_503(new_servers: NewServers) -> None:
+    servers = new_servers(max_stations=1, max_connections=2)
+    first = raw(port(servers), "/play.wav")
+    until(lambda: figures(servers)["listeners"] == 1)
+    status, headers, data = get(port(servers), "/play.wav")
+    assert status == 503
+    assert headers["Retry-After"]
+    assert "max_stations" in data.decode()
+    first.close()
+
+
+def test_a_station_just_for_a_player_with_a_login(new_servers: NewServers) -> None:
+    servers = new_servers()
+    one, two = (raw(port(servers), "/play.mp3") for _ in range(2))
+    names = {re.search(rb"X-Station: (\S+)", s.recv(4096))[1] for s in (one, two)}  # type: ignore[index]
+    assert len(names) == 2
+    name = names.pop().decode()
+    answer = post(servers, f"/stations/{name}", {"bpm": 150})
+    assert 0 < answer["heard_in"] < 2
+    for bad in ({"bpm": 1e6}, {"nonsense": 1}, {"bpm": "fast"}):
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            post(servers, f"/stations/{name}", bad)
+        assert refusal.value.code == 400
+        refusal.value.close()
+    one.close()
+    two.close()
+
+
+def post(servers: Servers, path: str, what: Any) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port(servers)}{path}",
+        json.dumps(what).encode(),
+        {"Authorization": LOGIN, "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_friends_with_the_link_hear_the_same_station(new_servers: NewServers) -> None:
+    servers = new_servers()
+    station = opened(servers.hall)
+    status, _, page = get(
+        port(servers), station_link(servers.hall, "share", station=station.name), None
+    )
+    assert status == 200
+    source = re.search(r'source = "([^"]+)"', page.decode())
+    assert source
+    friend = raw(port(servers), source[1], login=None)
+    until(lambda: station.listeners == 1)
+    friend.close()
+    servers.hall.stations.end(station)
+    assert get(port(servers), source[1], None)[0] == 410
+
+
+def test_keep_that_gives_midi_score_and_sound_of_what_was_heard(new_servers: NewServers) -> None:
+    servers = new_servers()
+    station = opened(servers.hall, bpm=120.0, program=7)
+    listener = raw(port(servers), link(servers, station), login=None)
+    time.sleep(2.5)
+    station.turn(bpm=180.0, program=20)
+    time.sleep(4)
+    path = station_link(servers.hall, "keep", keepsake=servers.hall.keep(station))
+    listener.close()
+    heard = station.heard()
+    _, headers, data = get(port(servers), f"{path}/bach.mid", None)
+    assert re.fullmatch(r'attachment; filename="[\w .-]+\.mid"', headers["Content-Disposition"])
+    midi = mido.MidiFile(file=io.BytesIO(data))
+    tempi = [round(mido.tempo2bpm(m.tempo)) for m in midi.tracks[0] if m.type == "set_tempo"]
+    programs = [m.program for m in midi.tracks[0] if m.type == "program_change"]
+    assert (tempi, programs) == ([120, 180], [6, 19])
+    notes = sum(x.seconds for x in heard)
+    assert midi.length == pytest.approx(notes, abs=1.5)
+    status, _, score = get(port(servers), f"{path}/bach.musicxml", None)
+    assert status == 200
+    assert b"<score-partwise" in score
+    with urllib.request.urlopen(f"http://127.0.0.1:{port(servers)}{path}/bach.wav") as answer:
+        sound = answer.read()[44:]
+    assert len(sound) / 4 / 44100 == pytest.approx(midi.length + 2, abs=0.5)
+    assert get(port(servers), f"{path}/bach.exe", None)[0] == 404
+
+
+def test_the_sound_test_is_a_scale(new_servers: NewServers) -> None:
+    servers = new_servers()
+    path = station_link(servers.hall, "scale", program=OCARINA)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port(servers)}{path}/scale.wav") as answer:
+        pcm = np.frombuffer(answer.read()[44:], "<i2").reshape(-1, 2)
+    tones = [strongest(pcm[int((i + 0.2) * 11025) :][:8000]) for i in range(8)]
+    assert all(a < b for a, b in pairwise(tones))
+    assert tones[7] / tones[0] == pytest.approx(2, rel=0.02)
+    data = get(port(servers), f"{path}/scale.mp3", None)[2]
+    assert frame_length(data[:4]) > 0
+
+
+def strongest(pcm: np.ndarray) -> float:
+    return float(np.abs(np.fft.rfft(pcm.astype(float).mean(1), 1 << 16)).argmax())
+
+
+def test_nothing_a_client_writes_comes_back_as_html(new_servers: NewServers) -> None:
+    servers = new_servers()
+    evil = urllib.parse.quote("<script>alert(1)</script>")
+    for path in (f"/{evil}", f"/listen/{evil}", f"/share/{evil}", f"/keep/{evil}/{evil}"):
+        _, headers, data = get(port(servers), path, None)
+        assert headers["Content-Type"].startswith("text/plain")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert b"<script>" not in data
