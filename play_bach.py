@@ -250,7 +250,7 @@ def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundl
 
 def stream(places: Places) -> None:
     """-st: serve the control page and the sound until Ctrl-C."""
-    from serve import stream as serve
+    from stream.serve import stream as serve
 
     serve(places)
 

@@ -18,8 +18,8 @@ import warnings
 from typing import Any
 from urllib.parse import urlparse
 
-from guard import REALM
-from hall import Hall
+from stream.guard import REALM
+from stream.hall import Hall
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # REMI imports pkg_resources, which complains about itself

@@ -19,10 +19,10 @@ from remi import gui as remi
 
 from config_bach import UserError
 from gui.door import Channel, Door
-from hall import minutes
 from instruments import FAMILIES, NAMES
-from station import Knobs, Played, Station
-from stream import station_link
+from stream.app import station_link
+from stream.hall import minutes
+from stream.station import Knobs, Played, Station
 from synth import RATE
 
 log = logging.getLogger("play_bach")

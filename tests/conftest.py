@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from live import equipped, new_hall, new_servers  # noqa: F401  (fixtures of the
 from bundle import Bundle
 from config_bach import Places
 from piece import Event, Piece
+
+# a suite that runs in the background inherits an ignored Ctrl-C, and so would what it starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "models" / "bach2_nc_mo.zip"

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from config_bach import Places
-from hall import Hall
-from listener import Listener
-from serve import Servers
-from settings import Server
-from station import Station
+from stream.hall import Hall
+from stream.listener import Listener
+from stream.serve import Servers
+from stream.settings import Server
+from stream.station import Station
 
 USER, PASSWORD = "bach", "correct horse"
 LOGIN = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -16,7 +16,7 @@ import pytest
 from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
 
 from config_bach import Places
-from serve import Servers
+from stream.serve import Servers
 
 NewServers = Callable[..., Servers]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==")

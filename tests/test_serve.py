@@ -22,8 +22,8 @@ from conftest import ROOT, play_bach, refused
 from live import SHIPPED, free_port, get, raw, until
 
 from config_bach import Places, UserError
-from serve import _greet
-from settings import Server, load_or_create, path_of
+from stream.serve import _greet
+from stream.settings import Server, load_or_create, path_of
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def busy() -> float:
 
 def test_no_module_of_the_server_needs_tensorflow() -> None:
     code = (
-        "import sys, serve, gui.page, keep, predict, lite; lite.StepModel.__init__; "
+        "import sys, stream.serve, gui.page, stream.keep, predict, lite; lite.StepModel.__init__; "
         "assert 'tensorflow' not in sys.modules and 'music21' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -14,15 +14,15 @@ import pytest
 from live import MODEL, OTHER, hear, opened, until
 from test_synth import loudness, onsets
 
-import source
-import station as stations
 from bundle import path_of
 from config_bach import UserError
-from listener import Full
 from piece import Event
 from predict import Composer
-from source import Draw
-from station import CHUNK, Knobs
+from stream import source
+from stream import station as stations
+from stream.listener import Full
+from stream.source import Draw
+from stream.station import CHUNK, Knobs
 from synth import RATE, Performer
 
 ORGAN, PIANO, FLUTE = 20, 1, 74

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from config_bach import Places, UserError
-from guard import Guard, Links
-from settings import Server
-from source import Shelf
-from station import Knobs, Played, Station
-from stations import Stations
+from stream.guard import Guard, Links
+from stream.settings import Server
+from stream.source import Shelf
+from stream.station import Knobs, Played, Station
+from stream.stations import Stations
 
 KEEPSAKES = 64  # that wait for their download at once, the oldest goes first
 DEFAULT_BPM = 90.0

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from config_bach import Settings, setting
-from listener import Full, Listener
-from mp3 import Mp3
 from piece import Event
-from settings import Server
-from source import Draw, Shelf, Source, composer_of
+from stream.listener import Full, Listener
+from stream.mp3 import Mp3
+from stream.settings import Server
+from stream.source import Draw, Shelf, Source, composer_of
 from synth import RATE, Pcm, Performer, Synth
 
 log = logging.getLogger("play_bach")

@@ -7,10 +7,10 @@ import threading
 import time
 from typing import Any
 
-from listener import Full, Listener
-from settings import Server
-from source import Shelf
-from station import Knobs, Station
+from stream.listener import Full, Listener
+from stream.settings import Server
+from stream.source import Shelf
+from stream.station import Knobs, Station
 
 WATCH = 0.2  # seconds between two looks at all stations
 BRIEF = 15.0  # seconds that a station without a page outlives its last listener

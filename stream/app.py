@@ -21,13 +21,13 @@ import numpy as np
 from flask import Flask, Response, g, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
-import keep
 from config_bach import UserError
-from guard import REALM
-from hall import Hall
-from listener import Full, Listener
-from mp3 import Mp3
-from station import Station
+from stream import keep
+from stream.guard import REALM
+from stream.hall import Hall
+from stream.listener import Full, Listener
+from stream.mp3 import Mp3
+from stream.station import Station
 from synth import RATE
 
 TYPES = {
@@ -46,7 +46,9 @@ EXPORTS = threading.Semaphore(2)  # downloads that are made at once
 
 def create_app(hall: Hall) -> Flask:
     """The Flask app. Everything but /ping needs the login or a signed link."""
-    app = Flask("play_bach", template_folder=str(Path(__file__).parent / "gui"), static_folder=None)
+    app = Flask(
+        "play_bach", template_folder=str(Path(__file__).parent.parent / "gui"), static_folder=None
+    )
     app.config["MAX_CONTENT_LENGTH"] = 4096
     app.before_request(functools.partial(_admit, hall))
     app.after_request(_seal)

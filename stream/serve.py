@@ -12,11 +12,11 @@ from typing import Any
 
 from cheroot import wsgi
 
-import settings
 from config_bach import Places, UserError
-from hall import Hall
-from settings import Server
-from stream import create_app
+from stream import settings
+from stream.app import create_app
+from stream.hall import Hall
+from stream.settings import Server
 from synth import find_soundfont, fluidsynth_module
 
 log = logging.getLogger("play_bach")

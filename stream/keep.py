@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from config_bach import UserError
-from mp3 import Mp3
 from piece import Event, notes_from_events
-from station import Played
+from stream.mp3 import Mp3
+from stream.station import Played
 from synth import RATE, Pcm, Performer, Synth
 
 TICKS = 480  # of a MIDI quarter note
@@ -75,7 +75,8 @@ def musicxml(played: Sequence[Played]) -> bytes:
         path = Path(folder) / "Play Bach.musicxml"
         try:
             subprocess.run(
-                [sys.executable, __file__, str(path)],
+                [sys.executable, "-m", "stream.keep", str(path)],
+                cwd=Path(__file__).parent.parent,
                 input=json.dumps(job).encode(),
                 check=True,
                 capture_output=True,
