@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from config_bach import Training
+from config_bach import Network, Training
 from dataset import Lesson, cut_windows
 
 
@@ -18,14 +18,14 @@ class Windows(keras.utils.PyDataset):
     """The batches of an epoch: lessons cut into windows at places that change with every epoch."""
 
     def __init__(
-        self, lessons: Sequence[Lesson], seqlen: int, training: Training, epoch: int
+        self, lessons: Sequence[Lesson], network: Network, training: Training, epoch: int
     ) -> None:
-        """seqlen: events in a window; epoch: the first one, counted from 0."""
+        """epoch: the first one, counted from 0."""
         super().__init__()
-        self._lessons, self._seqlen, self._epoch = list(lessons), seqlen, epoch
+        self._lessons, self._network, self._epoch = list(lessons), network, epoch
         self._batch, self._seed = training.batch, training.seed
         # a cut never gives fewer windows than these; what it gives beyond them waits for another epoch
-        windows = sum(math.ceil(len(x.inputs) / seqlen) for x in self._lessons)
+        windows = sum(math.ceil(len(x.inputs) / network.seqlen) for x in self._lessons)
         self._passes = math.ceil(training.min_steps * self._batch / max(windows, 1))
         self._steps = math.ceil(windows * self._passes / self._batch)
         self.on_epoch_end()
@@ -33,7 +33,12 @@ class Windows(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Cut the next epoch. The same epoch is always cut the same way, also after a restart."""
         rng = np.random.default_rng([self._seed, self._epoch])
-        self._inputs, self._targets = cut_windows(self._lessons * self._passes, self._seqlen, rng)
+        lessons, seqlen = self._lessons * self._passes, self._network.seqlen
+        self._inputs, self._targets = cut_windows(lessons, seqlen, rng)
+        forgetful = rng.random(len(self._inputs)) < self._network.forget
+        self._inputs[forgetful, :, self._targets.shape[-1] :] = (
+            0  # what is looked back at comes last
+        )
         self._epoch += 1
 
     def __len__(self) -> int:

@@ -87,6 +87,7 @@ class Network(Settings):
     embedding: int = setting(64, 2, 1024, "size of a pitch embedding")
     dropout: float = setting(0.4, 0.0, 0.95, "share of units silenced while training")
     input_dropout: float = setting(0.0, 0.0, 0.95, "share of inputs silenced while training")
+    forget: float = setting(0.0, 0.0, 1.0, "share of training windows without lookback")
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,7 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
     start = time.monotonic()
     try:
         model.fit(
-            Windows(data.train, bundle.network.seqlen, bundle.training, done),
+            Windows(data.train, bundle.network, bundle.training, done),
             epochs=bundle.facts["epochs"],
             initial_epoch=done,
             shuffle=False,

@@ -117,6 +117,9 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         "--dropout", type=float, metavar="P", help="share of units silenced (0.3 to 0.5, by type)"
     )
     group.add_argument(
+        "--forget", type=float, metavar="P", help="share of windows without lookback (type 2; 0)"
+    )
+    group.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard events as well"
     )
 
@@ -156,7 +159,7 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
         raise UserError("--corpus, --epochs, --split and --tensorboard are for training: add -f.")
     shaping = {"--concatenate": args.concatenate, "--normal": args.normal, "--split": args.split}
     shaping |= {"--transpose": args.transpose, "--seqlen": args.seqlen, "--units": args.units}
-    shaping |= {"--dropout": args.dropout}
+    shaping |= {"--dropout": args.dropout, "--forget": args.forget}
     if args.load == 1 and (given := [k for k, v in shaping.items() if v not in (None, False)]):
         raise UserError(
             f"{', '.join(given)} cannot change a saved model: train a new one with -l 0 -f."
@@ -226,7 +229,7 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
     """The settings of a new model."""
     number = args.model_type or 1
     network = NETWORKS[number]
-    given = {"seqlen": args.seqlen, "units": args.units, "dropout": args.dropout}
+    given = {k: getattr(args, k) for k in ("seqlen", "units", "dropout", "forget")}
     network = replace(network, **{k: v for k, v in given.items() if v is not None})
     transpose = TRANSPOSE[number] if args.transpose is None else args.transpose
     if args.split == "window" and args.transpose is None:

@@ -66,7 +66,7 @@ def training(source: str, places: Places, model_type: int) -> dict[str, float]:
     bundle, parts = untrained(source, places, model_type)
     data = fitting.lessons_of(parts, bundle)
     model = fitting.compiled(bundle)
-    batches = Windows(data.train, bundle.network.seqlen, bundle.training, 0)
+    batches = Windows(data.train, bundle.network, bundle.training, 0)
     inputs, targets = batches[0]
     model.train_on_batch(inputs, targets)  # TensorFlow prepares itself
     took = statistics.median(

@@ -1,11 +1,13 @@
 """The split is honest, and windows keep to their piece."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from config_bach import Encoding, Network
+from batches import Windows
+from config_bach import Encoding, Network, Training
 from dataset import (
     Lesson,
     asking,
@@ -110,3 +112,17 @@ def test_the_window_split_asks_each_event_on_one_side_only(tunes: list[Piece]) -
     for each in zip(*asked, strict=True):
         assert (sum((x.targets[:, 0] >= 0).astype(int) for x in each) <= 1).all()
         assert all((x.targets[:7] == -1).all() for x in each)
+
+
+def test_forgetful_windows_hear_nothing_of_lookback(tunes: list[Piece]) -> None:
+    vocabulary = Vocabulary.learn(tunes, Encoding(), True)
+    whole = lessons(tunes, vocabulary, NETWORK)
+    shares = []
+    for forget in (0.0, 0.5, 1.0):
+        windows = Windows(whole, replace(NETWORK, forget=forget), Training(), 0)
+        inputs = [windows[i][0] for i in range(len(windows))]
+        assert all(any(x[0].any(axis=1)) for x in inputs)  # the events themselves are heard
+        told = [x[-1].any(axis=1).mean() for x in inputs]
+        shares.append(float(np.mean(told)))
+    assert shares[2] == 0
+    assert 0.35 * shares[0] < shares[1] < 0.65 * shares[0]
