@@ -1,13 +1,18 @@
 # make play: set everything up, compose a piece.    make test: set everything up, run all checks.
+# make live: set everything up, start the server for the phone.
 PYTHON ?= python3
 PY = .venv/bin/python
 
-.PHONY: play test setup clean
+.PHONY: play live test setup clean
 
 play: setup
 	$(PY) play_bach.py -pm --wav --instrument "church organ"
 
+live: setup
+	$(PY) play_bach.py -st
+
 test: setup .venv/dev-ready
+	@$(PY) doctor.py --install-browser
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy

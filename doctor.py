@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,7 @@ TO_COMPOSE = {
     "ai-edge-litert": "ai_edge_litert",
     "tqdm": "tqdm",
 }
+TO_STREAM = {n: n for n in ("flask", "remi", "cheroot", "lameenc", "segno")}
 TO_DRAW = {"matplotlib": "matplotlib"}
 TO_TRAIN = {"tensorflow": "tensorflow", "keras": "keras"}
 
@@ -46,6 +48,7 @@ def examine(places: Places) -> list[Finding]:
         _python(),
         _packages("to compose", TO_COMPOSE),
         _packages("to train", TO_TRAIN),
+        _packages("to stream", TO_STREAM),
         _packages("to draw", TO_DRAW),
         _namesake(),
         _library(),
@@ -135,27 +138,49 @@ def install_library() -> None:
         raise UserError(
             f"libfluidsynth is missing and there is no package manager I know: {advice}."
         )
+    _install("libfluidsynth", command)
+
+
+def install_browser() -> None:
+    """Install the Chromium that the tests of the control page drive, where apt is at hand.
+
+    Elsewhere those tests are skipped if there is none.
+    """
+    if shutil.which("chromedriver") or not shutil.which("apt-get"):
+        return
+    _install("chromium", "sudo apt-get install -y chromium chromium-driver")
+
+
+def _install(what: str, command: str) -> None:
+    """Run a package manager's command. Raises UserError, with the command, if it fails."""
     words = shlex.split(command)
     if words[0] == "sudo" and hasattr(os, "geteuid") and os.geteuid() == 0:
         words = words[1:]
-    print(f"libfluidsynth is missing: {shlex.join(words)}", flush=True)
+    print(f"{what} is missing: {shlex.join(words)}", flush=True)
     if "apt-get" in words:  # a fresh system has no package lists yet
         subprocess.run([*words[: words.index("apt-get") + 1], "update", "-qq"], check=False)
     try:
         failed = subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode
     except OSError as error:
-        raise UserError(
-            f"libfluidsynth is missing and {words[0]} cannot be run: {command}."
-        ) from error
+        raise UserError(f"{what} is missing and {words[0]} cannot be run: {command}.") from error
     if failed:
-        raise UserError(f"libfluidsynth could not be installed; do it by hand with: {command}.")
+        raise UserError(f"{what} could not be installed; do it by hand with: {command}.")
+
+
+def main(words: Sequence[str]) -> int:
+    """For the Makefile: --install-library, --install-browser, or neither to look around."""
+    try:
+        if "--install-library" in words:
+            install_library()
+        elif "--install-browser" in words:
+            install_browser()
+        else:
+            print(*examine(Places()), sep="\n")
+    except UserError as error:
+        print(f"play_bach: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        install_library() if "--install-library" in sys.argv else print(
-            *examine(Places()), sep="\n"
-        )
-    except UserError as error:
-        print(f"play_bach: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(main(sys.argv[1:]))

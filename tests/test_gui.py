@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import time
@@ -147,7 +148,8 @@ def phone(tmp_path: Path) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver")
     driver = shutil.which("chromedriver")
     if not CHROMIUM or not driver:
-        pytest.skip("needs chromium and chromium-driver")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("needs chromium and chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"):
