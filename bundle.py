@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import numpy.typing as npt
 
 from config_bach import Network, Places, Training, UserError
 from files import replacing
+from lite import StepModel
 from vocabulary import Vocabulary
 
 FORMAT = "play-bach-bundle"
@@ -48,6 +50,11 @@ class Bundle:
     weights: Arrays = field(default_factory=list)
     optimizer: Arrays = field(default_factory=list)
     step: bytes = b""
+
+    @cached_property
+    def engine(self) -> StepModel:
+        """What composes, shared by all who compose with this bundle. Raises UserError as it does."""
+        return StepModel(self.step)
 
     def save(self, path: Path) -> None:
         """Write the bundle; an earlier one at `path` is replaced only when all is written."""

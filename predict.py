@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bundle import Bundle
 from config_bach import Composing
-from lite import Probabilities, StepModel
+from lite import Probabilities
 from lookback import Lookback
 from piece import Event
 from rhythm import Rhythm
@@ -143,7 +143,7 @@ class Composer:
         self._vocabulary = bundle.vocabulary
         self._rng = rng
         self._rhythm = None if bundle.vocabulary.knows_durations else Rhythm(bundle.facts["rhythm"])
-        self.sampler = Sampler(StepModel(bundle.step), settings, rng)
+        self.sampler = Sampler(bundle.engine, settings, rng)
         heard = list(prime)[-bundle.network.seqlen :]
         self._durations = [e.duration for e in heard]
         for row in bundle.vocabulary.encode(heard).tolist():

@@ -125,9 +125,41 @@ class Synth:
         """The next frames of sound [frames, 2]."""
         return np.asarray(self._synth.get_samples(frames), np.int16).reshape(-1, 2)
 
+    def reset(self) -> None:
+        """Silence: as if it had just been made. What still echoes dies away unheard."""
+        self._synth.system_reset()
+        for _ in range(TAIL // BLOCK):
+            if np.abs(self.render(BLOCK)).max() <= 1:
+                break
+
     def close(self) -> None:
         """Free FluidSynth's memory."""
         self._synth.delete()
+
+
+class Synths:
+    """Synths that are used again.
+
+    Each takes 10 MB in thousands of pieces; made and freed by many threads for hours, they would
+    shred the memory of the process.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[Synth] = []  # append and pop are atomic
+
+    def take(self, program: int) -> Synth:
+        """A silent synth with that instrument (1..128). Raises UserError as Synth does."""
+        try:
+            synth = self._free.pop()
+        except IndexError:
+            return Synth(program)
+        synth.program(program)
+        return synth
+
+    def give_back(self, synth: Synth) -> None:
+        """Let others have it; the giver must not touch it again."""
+        synth.reset()
+        self._free.append(synth)
 
 
 class Performer:

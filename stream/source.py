@@ -18,6 +18,7 @@ from config_bach import Composing, Places, UserError
 from lite import Probabilities
 from piece import Event
 from predict import Composer, prime_of
+from synth import Synths
 from vocabulary import symbol
 
 log = logging.getLogger("play_bach")
@@ -38,9 +39,10 @@ class Draw:
 
 
 class Shelf:
-    """The trained models, read once and shared by all stations. Weights are left out: 5 MB a model."""
+    """What all stations share: the trained models, read once and without their weights; synths."""
 
     def __init__(self, places: Places) -> None:
+        self.synths = Synths()
         self._places = places
         self._read: dict[str, tuple[tuple[int, int], Bundle]] = {}
         self._lock = threading.Lock()

@@ -76,6 +76,7 @@ class Station:
         self.cpu = 0.0  # seconds of the predict threads
         self.quiet_since = time.monotonic()
         self._shelf, self._server, self._seed = shelf, server, seed
+        self.synths = shelf.synths
         self._bundle = shelf.bundle(knobs.model)
         self._ahead = int(server.ahead * RATE)
         self._turn = threading.Condition(threading.RLock())
@@ -347,7 +348,7 @@ class Player(threading.Thread):
 
     def run(self) -> None:
         """Play until the station has enough of it."""
-        synth = Synth(self._knobs.program)
+        synth = self._station.synths.take(self._knobs.program)
         try:
             self._performer = Performer(self._events(), synth, self._knobs.bpm)
             while self._station.wants(self):
@@ -358,7 +359,7 @@ class Player(threading.Thread):
         except Exception:
             log.exception("the predict thread of station %s died", self._station.name)
         finally:
-            synth.close()
+            self._station.synths.give_back(synth)
 
     def _events(self) -> Iterator[Event]:
         while True:

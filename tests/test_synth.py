@@ -10,7 +10,7 @@ import pytest
 import synth
 from config_bach import UserError
 from piece import Event
-from synth import RATE, Performer, Synth
+from synth import RATE, Performer, Synth, Synths
 
 PIANO = 1
 
@@ -118,3 +118,21 @@ def test_a_soundfont_that_is_none_is_refused(
     (tmp_path / "text.sf2").write_text("not a SoundFont")
     with pytest.raises(UserError, match="not a SoundFont"):
         Synth(PIANO, tmp_path / "text.sf2")
+
+
+def test_a_synth_that_is_used_again_is_silent_and_has_the_instrument_asked_for() -> None:
+    synths = Synths()
+    used = synths.take(PIANO)
+    used.strike(60, 127)
+    used.render(RATE)
+    synths.give_back(used)
+    again = synths.take(57)
+    assert again is used
+    assert np.abs(again.render(4410)).max() <= 1
+
+    def spectrum(synth: Synth) -> np.ndarray:
+        synth.strike(60, 100)
+        return np.abs(np.fft.rfft(synth.render(RATE).mean(1)))
+
+    new, old, other = spectrum(Synth(57)), spectrum(again), spectrum(Synth(PIANO))
+    assert np.corrcoef(new, old)[0, 1] > 0.95 > np.corrcoef(other, old)[0, 1]
