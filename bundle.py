@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chorale.engine import ChoraleEngine
 from config_bach import Network, Places, Training, UserError
 from files import replacing
 from lite import StepModel
@@ -55,6 +56,11 @@ class Bundle:
     def engine(self) -> StepModel:
         """What composes, shared by all who compose with this bundle. Raises UserError as it does."""
         return StepModel(self.step)
+
+    @cached_property
+    def choir(self) -> ChoraleEngine:
+        """What composes in four voices (model type 5). Raises UserError as it does."""
+        return ChoraleEngine(self.step)
 
     def save(self, path: Path) -> None:
         """Write the bundle; an earlier one at `path` is replaced only when all is written."""

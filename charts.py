@@ -89,14 +89,10 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
 
 def model_diagram(path: Path, model: keras.Model, name: str) -> None:
     """Draw the layers of a Keras network from input (left) to output, each with its output shape."""
+    labels, arrows = model.graph() if hasattr(model, "graph") else _graph(model)
     column: dict[str, int] = {}
-    producer = {id(layer.output): layer.name for layer in model.layers}
-    arrows = []
-    for layer in model.layers:
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        before = [producer[id(t)] for t in inputs if producer[id(t)] != layer.name]
-        column[layer.name] = 1 + max((column[b] for b in before), default=-1)
-        arrows += [(b, layer.name) for b in before]
+    for layer_name in labels:
+        column[layer_name] = 1 + max((column[a] for a, b in arrows if b == layer_name), default=-1)
     in_column: dict[int, list[str]] = {}
     for layer_name, x in column.items():
         in_column.setdefault(x, []).append(layer_name)
@@ -108,14 +104,27 @@ def model_diagram(path: Path, model: keras.Model, name: str) -> None:
     tallest = max(len(names) for names in in_column.values())
     figure, axes = _figure(1 + 1.75 * len(in_column), 1.2 + 0.75 * tallest)
     figure.suptitle(f"{name}: {model.count_params():,} weights", color=INK, fontsize=12)
-    _boxes(axes[0, 0], model, place, arrows)
+    _boxes(axes[0, 0], labels, place, arrows)
     axes[0, 0].set(xlim=(-0.6, len(in_column) - 0.4), ylim=(-tallest / 2 - 0.1, tallest / 2 + 0.1))
     _save(figure, path)
 
 
+def _graph(model: keras.Model) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The layers of a functional network in order, with what to write on them, and their arrows."""
+    producer = {id(layer.output): layer.name for layer in model.layers}
+    labels, arrows = {}, []
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        before = [producer[id(t)] for t in inputs if producer[id(t)] != layer.name]
+        arrows += [(b, layer.name) for b in before]
+        shape = " x ".join(str(n) for n in layer.output.shape[2:]) or "token"
+        labels[layer.name] = f"{layer.name}\n{type(layer).__name__}\n{shape}"
+    return labels, arrows
+
+
 def _boxes(
     ax: Any,
-    model: keras.Model,
+    labels: dict[str, str],
     place: dict[str, tuple[int, float]],
     arrows: Sequence[tuple[str, str]],
 ) -> None:
@@ -136,8 +145,6 @@ def _boxes(
                 "connectionstyle": bend,
             },
         )
-    for layer in model.layers:
-        shape = " x ".join(str(n) for n in layer.output.shape[2:]) or "token"
-        text = f"{layer.name}\n{type(layer).__name__}\n{shape}"
+    for name, text in labels.items():
         box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": SECOND}
-        ax.text(*place[layer.name], text, ha="center", va="center", fontsize=7, color=INK, bbox=box)
+        ax.text(*place[name], text, ha="center", va="center", fontsize=7, color=INK, bbox=box)

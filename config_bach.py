@@ -16,7 +16,9 @@ MODEL_TYPES = {
     1: "one-hot, stacked LSTM with dropout, softmax",
     2: "embeddings, lookback, stacked LSTM, attention, one softmax head each",
     3: "embedding, stacked LSTM, softmax",
+    5: "four voices on a grid of sixteenths: LSTM, a softmax for each voice in turn",
 }
+CHORALE = 5
 
 
 LONGEST = Fraction(4)  # quarter lengths; longer events are cut
@@ -80,7 +82,7 @@ class Encoding(Settings):
 class Network(Settings):
     """The size of the Keras model."""
 
-    model_type: int = setting(1, 1, 3, "see --help")
+    model_type: int = setting(1, 1, 5, "see --help")
     seqlen: int = setting(40, 2, 1000, "events in a window")
     units: int = setting(192, 4, 2048, "LSTM units in each layer")
     layers: int = setting(2, 1, 8, "LSTM layers")
@@ -88,6 +90,7 @@ class Network(Settings):
     dropout: float = setting(0.4, 0.0, 0.95, "share of units silenced while training")
     input_dropout: float = setting(0.0, 0.0, 0.95, "share of inputs silenced while training")
     forget: float = setting(0.0, 0.0, 1.0, "share of training windows without lookback")
+    head_dropout: float = setting(0.0, 0.0, 0.95, "type 5: share of its heads' units silenced")
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Training(Settings):
     batch: int = setting(32, 1, 4096, "windows in a batch")
     learning_rate: float = setting(0.004, 1e-7, 1.0, "of AdamW, at the start")
     patience: int = setting(5, 1, 10_000, "epochs without improvement before stopping early")
+    weight_decay: float = setting(0.004, 0.0, 1.0, "of AdamW")
     min_steps: int = setting(50, 1, 10_000, "batches in an epoch at the least")
     seed: int = setting(1, 0, 2**32 - 1, "of the split, the weights and the windows")
     split: str = "piece"  # 'piece' is honest; 'window' reproduces the articles, and leaks
@@ -120,8 +124,28 @@ NETWORKS = {
     1: Network(model_type=1, units=256, dropout=0.3),
     2: Network(model_type=2, units=128, embedding=32, dropout=0.5, input_dropout=0.2),
     3: Network(model_type=3, units=160, embedding=64, dropout=0.5, input_dropout=0.2),
+    5: Network(
+        model_type=5,
+        seqlen=16,
+        units=512,
+        embedding=32,
+        dropout=0.45,
+        input_dropout=0.1,
+        head_dropout=0.4,
+    ),
 }
-TRANSPOSE = {1: 0, 2: 3, 3: 0}
+TRAININGS = {
+    **dict.fromkeys((1, 2, 3), Training()),
+    5: Training(
+        epochs=50,
+        batch=128,
+        learning_rate=0.004,
+        patience=12,
+        weight_decay=0.05,
+        min_steps=140,
+    ),
+}
+TRANSPOSE = {1: 0, 2: 3, 3: 0, 5: 6}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from files import write_text
 from midi_io import SUFFIXES, Refused, Score, read_scores
 from piece import Note, Piece, events_from_notes
 
-READER = 2  # raise it when reading changes: then nothing in the cache is used any more
+READER = 3  # raise it when reading changes: then nothing in the cache is used any more
 CHORALES = "music21:chorales"
 SHORTEST = 2  # events; a piece must have a note and the one that follows it
 
@@ -120,10 +120,8 @@ def _chorales() -> list[Path]:
 
 def read(source: str, places: Places, max_duration: Fraction, show: bool = True) -> Corpus:
     """Read a source into pieces. Raises UserError when nothing in it can be learned from."""
-    paths = find(source)
-    entries = sorted(_entries(paths, places.cache, show), key=lambda e: e.path)
     pieces, rows = [], []
-    for entry in entries:
+    for entry in read_entries(source, places, show):
         found = [_piece(score, max_duration) for score in entry.scores]
         kept = [p for p in found if len(p.events) >= SHORTEST]
         pieces += kept
@@ -133,6 +131,11 @@ def read(source: str, places: Places, max_duration: Fraction, show: bool = True)
         reasons = "; ".join(f"{row.name}: {row.refused}" for row in rows[:3])
         raise UserError(f"nothing in {source} can be learned from ({reasons}); add other scores.")
     return Corpus(source, tuple(pieces), tuple(rows))
+
+
+def read_entries(source: str, places: Places, show: bool = True) -> list[Entry]:
+    """Every file of a source, read or refused. Raises UserError when there are none."""
+    return sorted(_entries(find(source), places.cache, show), key=lambda e: e.path)
 
 
 def read_piece(path: Path, places: Places, max_duration: Fraction) -> Piece:
@@ -218,7 +221,11 @@ def _to_cache(entry: Entry, cache: Path) -> None:
             "part": s.name.removeprefix(entry.path.name),
             "bpm": s.bpm,
             "program": s.program,
-            "notes": [[str(n.onset), str(n.duration), n.pitch, n.velocity] for n in s.notes],
+            "bars": [str(t) for t in s.bars],
+            "fermatas": [[str(t) for t in span] for span in s.fermatas],
+            "notes": [
+                [str(n.onset), str(n.duration), n.pitch, n.velocity, n.voice] for n in s.notes
+            ],
         }
         for s in entry.scores
     ]
@@ -229,8 +236,11 @@ def _to_cache(entry: Entry, cache: Path) -> None:
 
 
 def _score(path: Path, data: dict[str, Any]) -> Score:
-    notes = tuple(Note(Fraction(on), Fraction(d), p, v) for on, d, p, v in data["notes"])
-    return Score(path.name + data["part"], notes, data["bpm"], data["program"])
+    notes = tuple(Note(Fraction(on), Fraction(d), *rest) for on, d, *rest in data["notes"])
+    bars = tuple(Fraction(t) for t in data["bars"])
+    fermatas = tuple((Fraction(a), Fraction(b)) for a, b in data["fermatas"])
+    name = path.name + data["part"]
+    return Score(name, notes, data["bpm"], data["program"], bars, fermatas)
 
 
 def table(corpus: Corpus, most: int = 12) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ SHARES = {"train": 0.7, "valid": 0.2, "test": 0.1}
 FEWEST = 3  # pieces that differ; with fewer, each is cut into a beginning, a middle and an end
 LABELS = {
     "piece": "split by whole piece: validation pieces were never seen",
+    "given": "split as the corpus itself is divided: validation pieces were never seen",
     "within": "too few pieces to hold whole ones out: later parts of the same pieces, LEAKS",
     "window": "split by window as in the articles: windows overlap, LEAKS",
 }
@@ -38,27 +39,47 @@ class Lesson:
         return int((self.targets[:, 0] >= 0).sum())
 
 
+class Work(Protocol):
+    """A piece of any kind: of events, or of four voices."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same music in any key."""
+
+    def __len__(self) -> int: ...
+
+    def part(self, start: int, stop: int, name: str) -> Self:
+        """Some of its events."""
+
+
+W = TypeVar("W", bound=Work)
+
+
 @dataclass(frozen=True)
-class Split:
+class Split(Generic[W]):
     """Pieces by side ('train', 'valid', 'test') and the kind of split (see LABELS)."""
 
     kind: str
-    train: tuple[Piece, ...]
-    valid: tuple[Piece, ...]
-    test: tuple[Piece, ...]
+    train: tuple[W, ...]
+    valid: tuple[W, ...]
+    test: tuple[W, ...]
 
     def table(self) -> list[dict[str, Any]]:
         """Every piece with its side, for the bundle."""
         return [
-            {"name": p.name, "side": side, "events": len(p.events), "fingerprint": p.fingerprint}
+            {"name": p.name, "side": side, "events": len(p), "fingerprint": p.fingerprint}
             for side in SHARES
             for p in getattr(self, side)
         ]
 
 
 def split(
-    pieces: Sequence[Piece], seed: int, kind: str, known: Sequence[dict[str, Any]] = ()
-) -> Split:
+    pieces: Sequence[W], seed: int, kind: str, known: Sequence[dict[str, Any]] = ()
+) -> Split[W]:
     """Divide pieces 70/20/10. Copies of the same piece, in whatever key, stay on the same side.
 
     `known` is the table of an earlier split, which is kept; pieces new since then are for training.
@@ -76,21 +97,25 @@ def split(
     sides.update(dict.fromkeys(order[valid : valid + test], "test"))
     if known:
         sides = {p["fingerprint"]: p["side"] for p in known}
+    return divided(pieces, [sides.get(p.fingerprint, "train") for p in pieces], "piece")
+
+
+def divided(pieces: Sequence[W], sides: Sequence[str], kind: str) -> Split[W]:
+    """A split whose sides are given, one for each piece."""
     by_side = {
-        side: [p for p in pieces if sides.get(p.fingerprint, "train") == side] for side in SHARES
+        side: tuple(p for p, s in zip(pieces, sides, strict=True) if s == side) for side in SHARES
     }
-    return Split("piece", *(tuple(by_side[side]) for side in SHARES))
+    return Split(kind, **by_side)
 
 
-def _cut(piece: Piece) -> tuple[Piece, Piece, Piece]:
+def _cut(piece: W) -> tuple[W, W, W]:
     """The first 70, the next 20 and the last 10 % of a piece."""
-    a, b = (round(len(piece.events) * share) for share in (0.7, 0.9))
-    parts = (piece.events[:a], piece.events[a:b], piece.events[b:])
-    first, middle, last = (
-        replace(piece, name=f"{piece.name} ({name})", events=events)
-        for name, events in zip(("beginning", "middle", "end"), parts, strict=True)
+    a, b = (round(len(piece) * share) for share in (0.7, 0.9))
+    return (
+        piece.part(0, a, f"{piece.name} (beginning)"),
+        piece.part(a, b, f"{piece.name} (middle)"),
+        piece.part(b, len(piece), f"{piece.name} (end)"),
     )
-    return first, middle, last
 
 
 def lessons(pieces: Sequence[Piece], vocabulary: Vocabulary, network: Network) -> list[Lesson]:

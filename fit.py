@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,27 +21,18 @@ from tqdm import tqdm
 
 import bundle as bundles
 import charts
-from batches import Accuracy, Windows, counted_nll
 from bundle import Bundle
+from chorale.forms import chorale_vocabulary, forms_of
+from chorale.grid import Chorale
+from chorale.sources import Chorales
 from config_bach import Encoding, Network, Places, Training, UserError, model_name
 from corpus import Corpus
-from dataset import (
-    LABELS,
-    Lesson,
-    Split,
-    asking,
-    lessons,
-    split,
-    training_lessons,
-    window_sides,
-)
-from evaluate import Known, baselines, baselines_of, measure
+from course import Course, course_of
+from dataset import LABELS, Split, divided, split
 from files import check_writable, keep_previous, shown
-from lite import export_step
-from model import build
 from piece import Piece
 from rhythm import Rhythm
-from vocabulary import Vocabulary, unknown_cost
+from vocabulary import Vocabulary
 
 log = logging.getLogger("play_bach")
 
@@ -56,43 +47,52 @@ def wake_tensorflow() -> None:
     list(tf.data.Dataset.from_generator(lambda: iter([0]), tf.int32))
 
 
-@dataclass(frozen=True)
-class Data:
-    """The lessons of the three sides, and the baselines' figures on the validation side."""
-
-    train: list[Lesson]
-    valid: list[Lesson]
-    test: list[Lesson]
-    baselines: dict[str, Any]
-
-    def unknown_nats(self, vocabulary: Vocabulary) -> float:
-        """What the rare symbols behind '?' cost on average in training, as they do in `measure`."""
-        targets = np.concatenate([x.targets for x in self.train])
-        counted = targets[targets[:, 0] >= 0]
-        costs = np.array([unknown_cost(f) for f in vocabulary.fields])
-        return float(((counted == 0).mean(0) * costs).sum())
-
-
 def new_bundle(
     app: str, corpus: Corpus, encoding: Encoding, network: Network, training: Training
-) -> tuple[Bundle, Split]:
+) -> tuple[Bundle, Split[Piece]]:
     """An untrained bundle for a corpus: the split, the vocabulary and what the corpus tells."""
     parts = split(corpus.pieces, training.seed, training.split)
     vocabulary = Vocabulary.learn(parts.train, encoding, with_duration=network.model_type == 2)
     facts = {
-        "app": app,
-        "corpus": {"source": corpus.source, "pieces": parts.table()},
-        "split": parts.kind,
-        "label": LABELS[parts.kind],
+        **facts_of(app, corpus.source, parts, training),
         "rhythm": {} if vocabulary.knows_durations else Rhythm.learn(parts.train).counts,
         "primes": _primes(parts.test + parts.valid, network.seqlen),
         "bpm": _typical([p.bpm for p in corpus.pieces if p.bpm]),
         "instrument": _commonest([p.program for p in corpus.pieces]),
-        "history": [],
-        "epochs": training.epochs,
     }
     name = model_name(app, network, encoding)
     return Bundle(name, vocabulary, network, training, facts), parts
+
+
+def new_chorale_bundle(
+    app: str, found: Chorales, encoding: Encoding, network: Network, training: Training
+) -> tuple[Bundle, Split[Chorale]]:
+    """The same for model type 5. A source that divides itself keeps its own sides."""
+    parts = (
+        divided(found.pieces, found.sides, "given")
+        if found.sides
+        else split(found.pieces, training.seed, "piece")
+    )
+    facts = {
+        **facts_of(app, found.source, parts, training),
+        "forms": forms_of(parts.test + parts.valid),
+        "bpm": _typical([p.bpm for p in found.pieces if p.bpm]),
+        "instrument": None,
+    }
+    name = model_name(app, network, encoding)
+    return Bundle(name, chorale_vocabulary(encoding), network, training, facts), parts
+
+
+def facts_of(app: str, source: str, parts: Split[Any], training: Training) -> dict[str, Any]:
+    """What every bundle tells of its training."""
+    return {
+        "app": app,
+        "corpus": {"source": source, "pieces": parts.table()},
+        "split": parts.kind,
+        "label": LABELS[parts.kind],
+        "history": [],
+        "epochs": training.epochs,
+    }
 
 
 def _primes(pieces: Sequence[Piece], seqlen: int) -> list[dict[str, Any]]:
@@ -119,43 +119,15 @@ def _commonest(values: Sequence[int | None]) -> int | None:
     return Counter(values).most_common(1)[0][0]
 
 
-def lessons_of(parts: Split, bundle: Bundle) -> Data:
-    """Lessons for both kinds of split, with the baselines computed once."""
-    vocabulary, network, training = bundle.vocabulary, bundle.network, bundle.training
-    held_out = [lessons(side, vocabulary, network) for side in (parts.valid, parts.test)]
-    own_key = lessons(parts.train, vocabulary, network)
-    if parts.kind != "window":
-        figures = baselines(own_key, held_out[0], vocabulary)
-        every_key = training_lessons(parts.train, vocabulary, network)
-        return Data(every_key, held_out[0], held_out[1], figures)
-    sides = window_sides([len(x.inputs) + 1 for x in own_key], network.seqlen, training.seed)
-    train, valid, test = (asking(own_key, sides, side) for side in range(3))
-    figures = baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
-    return Data(train, valid, test, figures)
-
-
-def _known_windows(
-    whole: Sequence[Lesson], sides: Sequence[Any], vocabulary: Vocabulary
-) -> list[Known]:
-    """What the baselines may count when windows were divided."""
-    side = np.concatenate([np.append(row, -1) for row in sides])
-    rows = [
-        np.append(lesson.inputs[:1, : len(vocabulary.fields)], lesson.targets, 0)
-        for lesson in whole
-    ]
-    ids = np.concatenate([np.append(r, np.full((1, r.shape[1]), -1), 0) for r in rows])
-    return [Known(ids[:, i], side == 0, side == 1) for i in range(ids.shape[1])]
-
-
 class Keeper(keras.callbacks.Callback):
     """After each epoch: measure, report, save, and stop when nothing gets better any more."""
 
-    def __init__(self, bundle: Bundle, data: Data, folder: Path) -> None:
+    def __init__(self, bundle: Bundle, course: Course, folder: Path) -> None:
         super().__init__()
-        self.bundle, self._data, self._folder = bundle, data, folder
+        self.bundle, self._course, self._folder = bundle, course, folder
         self._bar = tqdm(disable=True)
         self._started = len(bundle.facts["history"])
-        self._unknown = data.unknown_nats(bundle.vocabulary)
+        self._unknown = course.unknown_nats()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set this epoch's learning rate, a cosine from full to a twentieth, and start a bar."""
@@ -177,7 +149,7 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure on the validation side, then save what a restart needs."""
         self._bar.close()
-        valid = measure(self.model, self._data.valid, self.bundle.vocabulary)
+        valid = self._course.measure(self.model, "valid")
         figures = {
             "epoch": epoch + 1,
             "train_nll": float(logs["loss"]) + self._unknown,
@@ -235,37 +207,17 @@ def _epoch_line(e: dict[str, Any], epochs: int) -> str:
     )
 
 
-def compiled(bundle: Bundle) -> keras.Model:
-    """The network of a bundle, with its weights and the state of its optimizer if it has any."""
-    model = build(bundle.vocabulary, bundle.network)
-    optimizer = keras.optimizers.AdamW(bundle.training.learning_rate, clipnorm=1.0)
-    heads = len(model.outputs)
-    model.compile(
-        optimizer,
-        loss=[counted_nll] * heads,
-        metrics=[[Accuracy()], *[[] for _ in range(heads - 1)]],
-        jit_compile=False,
-    )
-    if bundle.weights:
-        model.set_weights(bundle.weights)
-    if bundle.optimizer:
-        optimizer.build(model.trainable_variables)
-        for variable, value in zip(optimizer.variables, bundle.optimizer, strict=True):
-            variable.assign(value)
-    return model
-
-
-def _finish(bundle: Bundle, data: Data, folder: Path, places: Places) -> Bundle:
+def _finish(bundle: Bundle, course: Course, folder: Path, places: Places) -> Bundle:
     """The best epoch as the bundle in models/, with its step model, figures and pictures."""
     best = bundles.load(folder / "best.zip")
-    model = compiled(replace(best, optimizer=[]))
+    model = course.network(replace(best, optimizer=[]))
     metrics = {
-        "valid": measure(model, data.valid, best.vocabulary).to_json(),
-        "test": measure(model, data.test, best.vocabulary).to_json(),
-        "baselines": data.baselines,
+        "valid": course.measure(model, "valid").to_json(),
+        "test": course.measure(model, "test").to_json(),
+        "baselines": course.baselines,
     }
     best = best.with_facts(history=bundle.facts["history"], metrics=metrics)
-    best = replace(best, step=export_step(model))
+    best = replace(best, step=course.export(model), weights=course.kept(model))
     path = bundles.path_of(best.name, places)
     curves, network = path.with_suffix(".curves.png"), path.with_suffix(".network.png")
     keep_previous(path, curves, network)
@@ -284,7 +236,9 @@ def _finish(bundle: Bundle, data: Data, folder: Path, places: Places) -> Bundle:
     return best
 
 
-def resumed(bundle: Bundle, epochs: int | None, corpus: Corpus) -> tuple[Bundle, Split]:
+def resumed(
+    bundle: Bundle, epochs: int | None, corpus: Corpus | Chorales
+) -> tuple[Bundle, Split[Any]]:
     """A saved bundle or checkpoint made ready to go on, and its split of the corpus as it is now.
 
     An interrupted run goes on to the number of epochs it was meant to have; a finished one, or one
@@ -294,12 +248,16 @@ def resumed(bundle: Bundle, epochs: int | None, corpus: Corpus) -> tuple[Bundle,
     ended = done >= planned or done - best_epoch(bundle)["epoch"] >= bundle.training.patience
     target = done + (epochs or bundle.training.epochs) if epochs or ended else planned
     pieces = bundle.facts["corpus"]["pieces"]
-    parts = split(corpus.pieces, bundle.training.seed, bundle.facts["split"], pieces)
+    parts: Split[Any]
+    if isinstance(corpus, Chorales) and corpus.sides:
+        parts = divided(corpus.pieces, corpus.sides, bundle.facts["split"])
+    else:
+        parts = split(corpus.pieces, bundle.training.seed, bundle.facts["split"], pieces)
     told = {"source": corpus.source, "pieces": parts.table()}
     return replace(bundle, step=b"").with_facts(epochs=target, corpus=told), parts
 
 
-def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False) -> Bundle:
+def fit(bundle: Bundle, parts: Split[Any], places: Places, tensorboard: bool = False) -> Bundle:
     """Train a bundle on its split, from wherever it stands. Ctrl-C keeps what was learned.
 
     Raises UserError if nothing can be learned or saved.
@@ -308,24 +266,24 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
     for place in (folder, places.models):
         check_writable(place)  # now, not after hours
     keras.utils.set_random_seed(bundle.training.seed)
-    data = lessons_of(parts, bundle)
-    if not data.valid or not data.test:
+    course = course_of(parts, bundle)
+    if not all(course.sides().values()):
         raise UserError("the pieces are too short to hold any out for validation; add longer ones.")
-    model = compiled(bundle)
-    _announce(bundle, data, model)
+    model = course.network(bundle)
+    _announce(bundle, course, model)
     done = len(bundle.facts["history"])
     if done and not (folder / "best.zip").is_file():
         replace(bundle, optimizer=[]).save(
             folder / "best.zip"
         )  # what came may be the best there is
-    keeper = Keeper(bundle, data, folder)
+    keeper = Keeper(bundle, course, folder)
     callbacks: list[Any] = [keeper]
     if tensorboard:
         callbacks.append(_tensorboard(folder))
     start = time.monotonic()
     try:
         model.fit(
-            Windows(data.train, bundle.network, bundle.training, done),
+            course.batches(done),
             epochs=bundle.facts["epochs"],
             initial_epoch=done,
             shuffle=False,
@@ -346,7 +304,7 @@ def fit(bundle: Bundle, parts: Split, places: Places, tensorboard: bool = False)
         bundle.facts["epochs"],
         actual,
     )
-    return _finish(keeper.bundle, data, folder, places)
+    return _finish(keeper.bundle, course, folder, places)
 
 
 def _tensorboard(folder: Path) -> keras.callbacks.Callback:
@@ -355,18 +313,19 @@ def _tensorboard(folder: Path) -> keras.callbacks.Callback:
     return keras.callbacks.TensorBoard(folder / "tensorboard")
 
 
-def _announce(bundle: Bundle, data: Data, model: keras.Model) -> None:
+def _announce(bundle: Bundle, course: Course, model: keras.Model) -> None:
     """What is about to be learned, and what must be beaten."""
+    asked = course.sides()
     log.info(
         "%s: %d symbols, %d weights, %d training and %d validation events",
         bundle.name,
         len(bundle.vocabulary.fields[0].symbols),
         model.count_params(),
-        sum(x.shown for x in data.train),
-        sum(x.shown for x in data.valid),
+        asked["train"],
+        asked["valid"],
     )
     if bundle.network.model_type == 2 and len(bundle.vocabulary.fields) < 3:
         log.info("nearly all notes are equally loud: velocities are not learned")
     log.info(bundle.facts["label"])
-    for name, figures in data.baselines.items():
+    for name, figures in course.baselines.items():
         log.info("baseline, %s: %.3f nats %.1f %%", name, figures["nll"], 100 * figures["accuracy"])

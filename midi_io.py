@@ -28,12 +28,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Score:
-    """The notes of one score, with its tempo (BPM) and General MIDI program (1..128) if it has any."""
+    """The notes of one score, with its tempo (BPM) and General MIDI program (1..128) if it has any.
+
+    bars: where the bars begin, in quarter lengths; that of an upbeat lies before 0. fermatas: onset
+    and end of the notes of the first part that bear one. Both are empty where the score is silent.
+    """
 
     name: str
     notes: tuple[Note, ...]
     bpm: float | None = None
     program: int | None = None
+    bars: tuple[Fraction, ...] = ()
+    fermatas: tuple[tuple[Fraction, Fraction], ...] = ()
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -83,10 +89,10 @@ def _read_midi(path: Path) -> list[Score]:
     if not pitched:
         raise Refused("only drums" if any(i.notes for i in midi.instruments) else "no notes")
     notes = []
-    for player in pitched:
+    for voice, player in enumerate(pitched):
         for n in player.notes:
             onset, end = (_on_grid(midi, seconds) for seconds in (n.start, n.end))
-            notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity))
+            notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity, voice))
     program = int(max(pitched, key=lambda i: len(i.notes)).program) + 1
     return [Score(path.name, tuple(notes), _sensible(_prevailing(midi)), program)]
 
@@ -112,7 +118,7 @@ def _read_music21(path: Path) -> list[Score]:
     songs = list(parsed.scores) if isinstance(parsed, stream.Opus) else [parsed]
     names = [path.name] if len(songs) == 1 else [f"{path.name}#{i + 1}" for i in range(len(songs))]
     scores = [
-        Score(name, tuple(notes), _bpm(song), _program(song))
+        Score(name, tuple(notes), _bpm(song), _program(song), _bars(song), _fermatas(song))
         for name, song in zip(names, songs, strict=True)
         if (notes := _notes(song))
     ]
@@ -126,12 +132,12 @@ def _notes(score: Any) -> list[Note]:
     from music21 import harmony
 
     notes: list[Note] = []
-    for part in list(score.parts) or [score]:
+    for voice, part in enumerate(list(score.parts) or [score]):
         open_ties: dict[int, int] = {}  # pitch -> where in `notes` its last note is
         for element in part.flatten().notes:
             if isinstance(element, harmony.Harmony) or element.duration.isGrace:
                 continue  # a chord symbol does not sound; a grace note takes no time
-            for note, tie in _sounding(element):
+            for note, tie in _sounding(element, voice):
                 last = notes[open_ties[note.pitch]] if note.pitch in open_ties else None
                 if tie in ("stop", "continue") and last and last.end == note.onset:
                     joined = replace(last, duration=last.duration + note.duration)
@@ -142,7 +148,26 @@ def _notes(score: Any) -> list[Note]:
     return notes
 
 
-def _sounding(element: Any) -> Iterator[tuple[Note, str]]:
+def _bars(score: Any) -> tuple[Fraction, ...]:
+    """Where the bars of the first part begin, in quarter lengths."""
+    from music21 import stream
+
+    part = next(iter(score.parts), score)
+    bars = part.getElementsByClass(stream.Measure)
+    return tuple(Fraction(bar.offset) - Fraction(bar.paddingLeft) for bar in bars)
+
+
+def _fermatas(score: Any) -> tuple[tuple[Fraction, Fraction], ...]:
+    """Onset and end of the notes of the first part that bear a fermata, in quarter lengths."""
+    notes = next(iter(score.parts), score).flatten().notes
+    return tuple(
+        (Fraction(n.offset), Fraction(n.offset) + Fraction(n.duration.quarterLength))
+        for n in notes
+        if any("Fermata" in e.classes for e in n.expressions)
+    )
+
+
+def _sounding(element: Any, voice: int) -> Iterator[tuple[Note, str]]:
     """The pitched notes of a music21 note or chord, with the type of their tie ('' for none)."""
     from music21 import chord
     from music21.note import Note as PitchedNote
@@ -151,7 +176,7 @@ def _sounding(element: Any) -> Iterator[tuple[Note, str]]:
     for n in element.notes if isinstance(element, chord.ChordBase) else (element,):
         if isinstance(n, PitchedNote) and length > 0:
             yield (
-                Note(onset, length, n.pitch.midi, _velocity(n, element)),
+                Note(onset, length, n.pitch.midi, _velocity(n, element), voice),
                 n.tie.type if n.tie else "",
             )
 

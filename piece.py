@@ -15,12 +15,16 @@ SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not
 
 @dataclass(frozen=True)
 class Note:
-    """One pitch that sounds: onset and duration in quarter lengths, MIDI pitch and velocity."""
+    """One pitch that sounds: onset and duration in quarter lengths, MIDI pitch and velocity.
+
+    voice: the part or track that it stands in, counted from 0.
+    """
 
     onset: Fraction
     duration: Fraction
     pitch: int
     velocity: int
+    voice: int = 0
 
     @property
     def end(self) -> Fraction:
@@ -49,6 +53,13 @@ class Piece:
     events: tuple[Event, ...]
     bpm: float | None = None
     program: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def part(self, start: int, stop: int, name: str) -> Piece:
+        """Some of the events, under a name of their own."""
+        return replace(self, name=name, events=self.events[start:stop])
 
     def transposed(self, semitones: int) -> Piece:
         """The same piece in another key."""

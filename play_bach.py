@@ -11,12 +11,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import bundle as bundles
 from config_bach import (
+    CHORALE,
     LONGEST,
     MODEL_TYPES,
     NETWORKS,
+    TRAININGS,
     TRANSPOSE,
     Composing,
     Encoding,
@@ -193,6 +196,7 @@ def composing_of(args: argparse.Namespace) -> Composing:
 def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
     """-f: train a new model, or go on with a saved one."""
     import corpus
+    from chorale import sources
     from lite import quiet
 
     _log_to_file(places)
@@ -200,8 +204,13 @@ def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
     source = args.corpus or (
         known.facts["corpus"]["source"] if known else corpus.default_source(places)
     )
-    found = corpus.read(
-        source, places, known.vocabulary.encoding.max_duration if known else LONGEST
+    in_voices = (known.network.model_type if known else args.model_type) == CHORALE
+    found: Any = (
+        sources.read(source, places)
+        if in_voices
+        else corpus.read(
+            source, places, known.vocabulary.encoding.max_duration if known else LONGEST
+        )
     )
     log.info("corpus %s", source)
     for line in corpus.table(found):
@@ -214,7 +223,8 @@ def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
         bundle, parts = fitting.resumed(known, args.epochs, found)
         log.info("going on with %s after epoch %d", known.name, len(known.facts["history"]))
     else:
-        bundle, parts = fitting.new_bundle(args.app, found, *_shape(args))
+        begin = fitting.new_chorale_bundle if in_voices else fitting.new_bundle
+        bundle, parts = begin(args.app, found, *_shape(args))
         set_aside(places.checkpoint / bundle.name)
     return fitting.fit(bundle, parts, places, args.tensorboard)
 
@@ -236,7 +246,8 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
         transpose = 0  # the articles' protocol
     encoding = Encoding(args.normal, args.concatenate, LONGEST, transpose)
     wanted = {"epochs": args.epochs, "split": args.split, "seed": args.seed}
-    return encoding, network, Training(**{k: v for k, v in wanted.items() if v is not None})
+    training = replace(TRAININGS[number], **{k: v for k, v in wanted.items() if v is not None})
+    return encoding, network, training
 
 
 def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:

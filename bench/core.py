@@ -22,6 +22,7 @@ import numpy as np
 import corpus
 from bundle import Bundle
 from config_bach import LONGEST, NETWORKS, TRANSPOSE, Composing, Encoding, Places, Training
+from course import compiled, lessons_of
 from dataset import Split
 from lite import quiet
 from predict import Composer, prime_of
@@ -51,7 +52,7 @@ def reading(source: str, places: Places) -> dict[str, float]:
     return {"cold_s": cold, "cached_s": warm, "ratio": cold / warm}
 
 
-def untrained(source: str, places: Places, model_type: int) -> tuple[Bundle, Split]:
+def untrained(source: str, places: Places, model_type: int) -> tuple[Bundle, Split[Any]]:
     """A new bundle for a corpus."""
     found = corpus.read(source, places, LONGEST, show=False)
     encoding = Encoding(transpose=TRANSPOSE[model_type])
@@ -64,8 +65,8 @@ def training(source: str, places: Places, model_type: int) -> dict[str, float]:
     The second is how the articles train: one target for each window, windows one event apart.
     """
     bundle, parts = untrained(source, places, model_type)
-    data = fitting.lessons_of(parts, bundle)
-    model = fitting.compiled(bundle)
+    data = lessons_of(parts, bundle)
+    model = compiled(bundle)
     batches = Windows(data.train, bundle.network, bundle.training, 0)
     inputs, targets = batches[0]
     model.train_on_batch(inputs, targets)  # TensorFlow prepares itself
@@ -87,7 +88,7 @@ def composing(source: str, places: Places, model_type: int) -> dict[str, float]:
     from lite import export_step
 
     bundle, _ = untrained(source, places, model_type)
-    model = fitting.compiled(bundle)
+    model = compiled(bundle)
     bundle = replace(bundle, step=export_step(model), weights=model.get_weights())
     composer = Composer(bundle, Composing(seed=1), prime_of(bundle, 1)[1])
     window = [np.ones((1, bundle.network.seqlen), np.int32) for _ in model.inputs]

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 import bundle as bundles
-from fit import compiled
+from course import compiled
 from lookback import looked_back, places
 from piece import Event
 from predict import prime_of, reshaped

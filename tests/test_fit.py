@@ -19,9 +19,10 @@ import bundle as bundles
 from bundle import Bundle
 from config_bach import Encoding, Network, Places, Training, UserError
 from corpus import Corpus
+from course import compiled
 from dataset import lessons, split
 from evaluate import measure
-from fit import Keeper, compiled, fit, new_bundle, resumed
+from fit import Keeper, fit, new_bundle, resumed
 from piece import Piece
 from vocabulary import Vocabulary
 

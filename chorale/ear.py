@@ -1,0 +1,74 @@
+"""What the network is told before every step: what sounds, since when, what came then, the plan."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from chorale.grid import FIRST, HOLD, NOTHING, PLAN, SILENCE, VOICES, Chorale
+from lookback import LENGTHS, Lookback
+
+Rows = npt.NDArray[np.int32]
+
+LONGEST_HELD = 24  # steps that are told apart
+# The columns of a row, and how many ids each column can hold is known to network.py
+COLUMNS = {"sounding": 4, "held": 4, "again": 4, "again_length": 1, **dict.fromkeys(PLAN, 1)}
+HEARD = 13  # columns before the plan
+AGAIN_LENGTHS = LENGTHS
+
+
+class Ear:
+    """Hears a piece step by step. Everything starts at 0: nothing was heard."""
+
+    def __init__(self) -> None:
+        self.sounding = [NOTHING] * len(VOICES)  # the symbol each voice was struck with
+        self._held = [0] * len(VOICES)  # steps since then, the first one counted
+        self._again = [NOTHING] * len(VOICES)
+        self._again_length = 0
+        self._lookback = Lookback()
+        self._chords: dict[tuple[int, ...], int] = {}
+        self._steps: list[tuple[int, ...]] = []
+
+    def feed(self, symbols: Sequence[int]) -> None:
+        """Hear one step: four symbols."""
+        for voice, symbol in enumerate(symbols):
+            if symbol != HOLD:
+                self.sounding[voice], self._held[voice] = symbol, 1
+            else:
+                self._held[voice] = min(self._held[voice] + 1, LONGEST_HELD - 1)
+                if self.sounding[voice] == NOTHING:
+                    self.sounding[voice] = SILENCE
+        self._steps.append(tuple(symbols))
+        chord = self._chords.setdefault(tuple(self.sounding), len(self._chords))
+        place, self._again_length = self._lookback.search((chord,))
+        self._again = list(self._steps[place]) if self._again_length else [NOTHING] * len(VOICES)
+
+    def row(self) -> list[int]:
+        """What is known before the next step [HEARD]: sounding, held, again, again_length."""
+        return [*self.sounding, *self._held, *self._again, self._again_length]
+
+    def copy(self) -> Ear:
+        """An ear that has heard the same."""
+        return copy.deepcopy(self)
+
+
+def rows_of(chorale: Chorale) -> Rows:
+    """What the network is told before every step of a chorale [steps, HEARD + plan]."""
+    ear = Ear()
+    rows = []
+    for symbols in chorale.symbols.tolist():
+        rows.append(ear.row())
+        ear.feed(symbols)
+    return np.concatenate([np.array(rows, np.int32), chorale.plan.astype(np.int32)], axis=1)
+
+
+def rows_transposed(rows: Rows, semitones: int) -> Rows:
+    """The rows of the same chorale in another key."""
+    moved = rows.copy()
+    for first in (0, 8):  # sounding and again
+        part = moved[..., first : first + len(VOICES)]
+        part[part >= FIRST] += semitones
+    return moved

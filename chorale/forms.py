@@ -1,0 +1,46 @@
+"""Forms: the bars and phrases of held-out chorales, on which new ones are built; the symbols' names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bundle import Bundle
+from chorale.grid import FIRST, LOWEST, SYMBOLS, Chorale, Grid
+from config_bach import Encoding
+from piece import pitch_name
+from vocabulary import UNKNOWN, Field, Vocabulary
+
+FORMS = 48  # that a bundle carries
+SHORTEST, LONGEST = 96, 640  # steps
+
+
+@dataclass(frozen=True)
+class Form:
+    """The plan [steps, 3] of a piece that training never saw, and its name."""
+
+    name: str
+    plan: Grid
+
+
+def chorale_vocabulary(encoding: Encoding) -> Vocabulary:
+    """The symbols that each voice chooses from, by name; the same in every model of type 5."""
+    names = [UNKNOWN, "hold", "silence"]
+    names += [pitch_name(LOWEST + i) for i in range(SYMBOLS - FIRST)]
+    return Vocabulary(encoding, (Field("voice", tuple(names)),))
+
+
+def forms_of(pieces: Sequence[Chorale]) -> list[dict[str, Any]]:
+    """The plans of held-out chorales as JSON, those of ordinary length if there are any."""
+    usual = [p for p in pieces if SHORTEST <= len(p) <= LONGEST] or list(pieces)
+    return [{"name": p.name, "plan": p.plan.T.tolist()} for p in usual[:FORMS]]
+
+
+def form_of(bundle: Bundle, seed: int | None) -> Form:
+    """One of the forms in a bundle, chosen by the seed."""
+    forms = bundle.facts["forms"]
+    chosen = forms[int(np.random.default_rng(seed).integers(len(forms)))]
+    return Form(str(chosen["name"]), np.array(chosen["plan"], np.int16).T)

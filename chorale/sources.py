@@ -1,0 +1,136 @@
+"""Scores and the public JSB form -> chorales, every file accounted for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from chorale.grid import STEP, VOICES, Chorale, plan_of, symbols_of, symbols_of_notes
+from config_bach import Places, UserError
+from corpus import Row, read_entries
+from midi_io import Refused, Score
+from piece import Note
+
+SIDES = ("train", "valid", "test")
+SHORTEST = 16  # steps
+LONGEST = 4096  # steps
+
+
+@dataclass(frozen=True)
+class Chorales:
+    """The chorales of a source, and a row for every file.
+
+    sides: where the source itself divides them into 'train', 'valid' and 'test'; else empty.
+    """
+
+    source: str
+    pieces: tuple[Chorale, ...]
+    rows: tuple[Row, ...]
+    sides: tuple[str, ...] = ()
+
+
+def read(source: str, places: Places, show: bool = True) -> Chorales:
+    """Read a folder of scores, 'music21:chorales', 'music21:bach', or a JSON file in the JSB form.
+
+    Raises UserError when nothing in it is in four voices.
+    """
+    found = (
+        read_json(Path(source)) if source.endswith(".json") else _read_scores(source, places, show)
+    )
+    if not found.pieces:
+        reasons = "; ".join(f"{row.name}: {row.refused}" for row in found.rows[:3])
+        raise UserError(
+            f"nothing in {source} is in four voices ({reasons}); model type 5 learns from scores "
+            "of four parts, such as music21:chorales."
+        )
+    return found
+
+
+def _read_scores(source: str, places: Places, show: bool) -> Chorales:
+    pieces: list[Chorale] = []
+    rows = []
+    for entry in read_entries(source, places, show):
+        kept, refused = [], entry.refused
+        for score in entry.scores:
+            try:
+                kept.append(of_score(score))
+            except Refused as reason:
+                refused = str(reason)
+        pieces += kept
+        rows.append(Row(entry.path.name, sum(map(len, kept)), "" if kept else refused))
+    return Chorales(source, tuple(pieces), tuple(rows))
+
+
+def of_score(score: Score) -> Chorale:
+    """A score of four parts as a chorale. Raises Refused, with the reason, for any other."""
+    voices = voices_of(score.notes)
+    if len(voices) != len(VOICES):
+        raise Refused(f"{len(voices)} part{'s' * (len(voices) != 1)}, a chorale has four")
+    return _chorale(score, voices)
+
+
+def _chorale(score: Score, voices: Sequence[Sequence[Note]]) -> Chorale:
+    steps = round(max(n.end for n in score.notes) / STEP)
+    if not SHORTEST <= steps <= LONGEST:
+        raise Refused(f"{steps} sixteenths, a chorale has {SHORTEST} to {LONGEST}")
+    try:
+        symbols = symbols_of_notes(voices, steps)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return Chorale(score.name, symbols, plan_of(steps, score.bars, score.fermatas), score.bpm)
+
+
+def voices_of(notes: Sequence[Note]) -> list[list[Note]]:
+    """The parts, each in time order, the highest first. Raises Refused for chords in one."""
+    parts = [
+        sorted((n for n in notes if n.voice == voice), key=lambda n: n.onset)
+        for voice in sorted({n.voice for n in notes})
+    ]
+    for part in parts:
+        if any(a.end - b.onset > STEP / 2 for a, b in pairwise(part)):
+            raise Refused("a part has several notes at once")
+    return sorted(parts, key=lambda part: -mean(n.pitch for n in part))
+
+
+def read_json(path: Path) -> Chorales:
+    """The public JSB form: {"train": [[[s, a, t, b], ...], ...], ...}, MIDI numbers, -1 silent.
+
+    Raises UserError if the file is missing or has another form.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check the name.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}); get it anew.") from error
+    pieces, rows, sides = [], [], []
+    for side in SIDES:
+        rest = data.get(side, []) if isinstance(data, dict) else []
+        for number, steps in enumerate(rest if isinstance(rest, list) else []):
+            piece = _of_steps(f"{side} {number + 1}", steps, path)
+            pieces.append(piece)
+            rows.append(Row(piece.name, len(piece)))
+            sides.append(side)
+    if not pieces:
+        raise UserError(f'{path} has no pieces under "train", "valid" or "test"; mend it.')
+    return Chorales(str(path), tuple(pieces), tuple(rows), tuple(sides))
+
+
+def _of_steps(name: str, steps: Any, path: Path) -> Chorale:
+    try:
+        if len(steps) > LONGEST:
+            raise ValueError(f"more than {LONGEST} steps")
+        return Chorale(name, symbols_of(steps), plan_of(len(steps)), tells_struck=False)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{path}: piece {name} cannot be read ({error}); mend it.") from error
+
+
+def quarters(chorale: Chorale) -> Fraction:
+    """The length in quarters."""
+    return len(chorale) * STEP
