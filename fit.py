@@ -211,11 +211,9 @@ def _finish(bundle: Bundle, course: Course, folder: Path, places: Places) -> Bun
     """The best epoch as the bundle in models/, with its step model, figures and pictures."""
     best = bundles.load(folder / "best.zip")
     model = course.network(replace(best, optimizer=[]))
-    metrics = {
-        "valid": course.measure(model, "valid").to_json(),
-        "test": course.measure(model, "test").to_json(),
-        "baselines": course.baselines,
-    }
+    held_out = [side for side in ("valid", "test") if course.sides()[side]]
+    metrics = {side: course.measure(model, side).to_json() for side in held_out}
+    metrics["baselines"] = course.baselines
     best = best.with_facts(history=bundle.facts["history"], metrics=metrics)
     best = replace(best, step=course.export(model), weights=course.kept(model))
     path = bundles.path_of(best.name, places)
@@ -225,14 +223,9 @@ def _finish(bundle: Bundle, course: Course, folder: Path, places: Places) -> Bun
     charts.learning_curves(curves, best)
     charts.model_diagram(network, model, best.name)
     log.info("model saved to %s", shown(path))
-    log.info(
-        "held out (%s): validation %.3f nats %.1f %%, test %.3f nats %.1f %%",
-        best.facts["label"],
-        metrics["valid"]["nll"],
-        100 * metrics["valid"]["accuracy"],
-        metrics["test"]["nll"],
-        100 * metrics["test"]["accuracy"],
-    )
+    told = [(side, metrics[side]["nll"], metrics[side]["accuracy"]) for side in held_out]
+    figures = ", ".join(f"{side} {nll:.3f} nats {right:.1%}" for side, nll, right in told)
+    log.info("held out (%s): %s", best.facts["label"], figures.replace("valid ", "validation "))
     return best
 
 
@@ -267,7 +260,7 @@ def fit(bundle: Bundle, parts: Split[Any], places: Places, tensorboard: bool = F
         check_writable(place)  # now, not after hours
     keras.utils.set_random_seed(bundle.training.seed)
     course = course_of(parts, bundle)
-    if not all(course.sides().values()):
+    if not has_held_out(course, bundle):
         raise UserError("the pieces are too short to hold any out for validation; add longer ones.")
     model = course.network(bundle)
     _announce(bundle, course, model)
@@ -305,6 +298,14 @@ def fit(bundle: Bundle, parts: Split[Any], places: Places, tensorboard: bool = F
         actual,
     )
     return _finish(keeper.bundle, course, folder, places)
+
+
+def has_held_out(course: Course, bundle: Bundle) -> bool:
+    """Whether every side has something; a corpus that divides itself may keep its test to itself."""
+    sides = course.sides()
+    return bool(sides["train"] and sides["valid"]) and (
+        sides["test"] > 0 or bundle.facts["split"] == "given"
+    )
 
 
 def _tensorboard(folder: Path) -> keras.callbacks.Callback:
