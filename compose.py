@@ -11,15 +11,20 @@ import charts
 import midi_io
 import synth
 from bundle import Bundle
-from config_bach import Composing, Places
+from chorale.composer import compose as compose_chorale
+from chorale.grid import VOICES, Chorale
+from chorale.score import bars_of, events_of, write_satb
+from chorale.sources import read_chorale
+from config_bach import CHORALE, Composing, Places, UserError
 from corpus import read_piece
 from files import keep_previous
-from instruments import instrument_name, program_number
+from instruments import Programs, by_voice, instrument_name, program_number
 from piece import Event
 from predict import Composer, prime_of
 
 DEFAULT_BPM = 90.0
 DEFAULT_PROGRAM = 1
+CHORALE_PROGRAM = 20  # church organ
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,15 @@ class Composition:
     title: str
     events: Sequence[Event]
     bpm: float
-    program: int
+    programs: Programs
+    chorale: Chorale | None = None  # where voices are told apart
 
     def __str__(self) -> str:
-        sound = f"{instrument_name(self.program)}, {self.bpm:g} BPM"
+        names = dict.fromkeys(instrument_name(p) for p in by_voice(self.programs))
+        sound = f"{', '.join(names)}, {self.bpm:g} BPM"
+        if self.chorale:
+            bars = len(bars_of(self.chorale.plan))
+            return f"{self.title}: {bars} bars in four voices, {sound}"
         return f"{self.title}: {len(self.events)} notes and chords, {sound}"
 
 
@@ -48,6 +58,8 @@ def compose(
     Tempo and instrument are those asked for, else those of the corpus. Raises UserError for a prime
     or an instrument that cannot be used.
     """
+    if bundle.network.model_type == CHORALE:
+        return chorale_by(bundle, settings, places, prime, instrument)
     program = program_number(instrument) if instrument else bundle.facts["instrument"]
     if prime:
         piece = read_piece(prime, places, bundle.vocabulary.encoding.max_duration)
@@ -60,6 +72,28 @@ def compose(
     return Composition(title, events, bpm, program or DEFAULT_PROGRAM)
 
 
+def chorale_by(
+    bundle: Bundle, settings: Composing, places: Places, prime: Path | None, instrument: str | None
+) -> Composition:
+    """A whole chorale by a model of type 5. Raises UserError as `compose` does."""
+    heard = read_chorale(prime, places) if prime else None
+    chorale = compose_chorale(bundle, settings, prime=heard)
+    title = f"{bundle.name} {chorale.name}, seed {settings.seed}"
+    return sung(chorale, bundle, settings, instrument, title)
+
+
+def sung(
+    chorale: Chorale, bundle: Bundle, settings: Composing, instrument: str | None, title: str
+) -> Composition:
+    """A chorale as it is to sound; several instruments, separated by commas, are one for each voice."""
+    names = instrument.split(",") if instrument else []
+    programs = [program_number(name) for name in names] or [CHORALE_PROGRAM]
+    if len(programs) not in (1, len(VOICES)):
+        raise UserError("--instrument takes one instrument, or four separated by commas.")
+    bpm = settings.bpm or bundle.facts["bpm"] or DEFAULT_BPM
+    return Composition(title, events_of(chorale), bpm, programs, chorale)
+
+
 def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tuple[str, Path]]:
     """Write the files of a piece beside each other; returns what each is and where it lies.
 
@@ -68,10 +102,10 @@ def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tup
     """
     if midi.suffix.lower() not in midi_io.MIDI_SUFFIXES:
         midi = midi.with_name(midi.name + ".mid")
-    how = (piece.events, piece.bpm, piece.program)
+    how = (piece.events, piece.bpm, piece.programs)
     writers: dict[str, tuple[str, bool, Callable[[Path], None]]] = {
         "music": (midi.suffix, True, lambda p: midi_io.write_midi(p, *how)),
-        "score": (".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how)),
+        "score": (".musicxml", musicxml, lambda p: write_score(p, piece)),
         "sound": (".wav", wav, lambda p: synth.write_wav(p, *how)),
         "picture": (".png", True, lambda p: charts.piano_roll(p, piece.events, piece.title)),
     }
@@ -85,3 +119,11 @@ def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tup
         else:
             path.unlink(missing_ok=True)  # it belongs to the piece before, and is kept as such
     return written
+
+
+def write_score(path: Path, piece: Composition) -> None:
+    """The piece as MusicXML; a chorale keeps its bars and fermatas."""
+    if piece.chorale:
+        write_satb(path, piece.chorale, piece.bpm, piece.programs)
+    else:
+        midi_io.write_musicxml(path, piece.events, piece.bpm, piece.programs)

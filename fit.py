@@ -22,7 +22,7 @@ from tqdm import tqdm
 import bundle as bundles
 import charts
 from bundle import Bundle
-from chorale.forms import chorale_vocabulary, forms_of
+from chorale.forms import chorale_vocabulary, forms_of, primes_of
 from chorale.grid import Chorale
 from chorale.sources import Chorales
 from config_bach import Encoding, Network, Places, Training, UserError, model_name
@@ -76,6 +76,7 @@ def new_chorale_bundle(
     facts = {
         **facts_of(app, found.source, parts, training),
         "forms": forms_of(parts.test + parts.valid),
+        "primes": primes_of(parts.test + parts.valid),
         "bpm": _typical([p.bpm for p in found.pieces if p.bpm]),
         "instrument": None,
     }

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 from config_bach import UserError
+
+Programs = int | Sequence[int]  # General MIDI 1..128: one for all voices, or one for each
+VOICES = 4
 
 FAMILIES = {
     "Piano": "Acoustic Grand Piano, Bright Acoustic Piano, Electric Grand Piano, Honky-tonk Piano, "
@@ -39,6 +43,12 @@ FAMILIES = {
     "Helicopter, Applause, Gunshot",
 }
 NAMES = tuple(name for family in FAMILIES.values() for name in family.split(", "))
+
+
+def by_voice(programs: Programs) -> tuple[int, ...]:
+    """A program (1..128) for each of four voices: one for all, or one each. The last one goes on."""
+    given = (programs,) if isinstance(programs, int) else tuple(programs)
+    return (*given, *[given[-1]] * VOICES)[:VOICES]
 
 
 def instrument_name(program: int) -> str:

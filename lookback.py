@@ -8,6 +8,7 @@ the lookup baseline of evaluate.py.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +27,12 @@ class Lookback:
         self._pitches = np.full(MEMORY, -1, np.int32)
         self._matched = np.zeros(MEMORY, np.int32)  # events that agree, back from each place
         self._forgotten = 0
+
+    def copy(self) -> Lookback:
+        """Another that has heard the same."""
+        twin = copy.copy(self)
+        twin._rows, twin._pitches = list(self._rows), self._pitches.copy()
+        return twin
 
     def feed(self, row: Sequence[int]) -> tuple[int, ...]:
         """Hear one event; answer with what followed the longest earlier match, and its length.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from files import replacing
+from instruments import Programs, by_voice
 from piece import Event, Note, notes_from_events
 
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
@@ -207,26 +208,45 @@ def _program(score: Any) -> int | None:
     return programs.most_common(1)[0][0] if programs.total() else None
 
 
-def write_midi(path: Path, events: Sequence[Event], bpm: float, program: int) -> None:
-    """Write events as a standard MIDI file at a tempo (BPM), played by a program 1..128."""
+def write_midi(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
+    """Write events as a standard MIDI file at a tempo (BPM), with a track for each voice.
+
+    programs: 1..128, one for all voices or one for each.
+    """
     from music21 import note, stream
 
-    part = stream.Part()
-    _head(part, bpm, program)
-    for n in notes_from_events(events):
-        sound = note.Note(n.pitch, quarterLength=n.duration)
-        sound.volume.velocity = n.velocity
-        part.insert(n.onset, sound)
-    _write(stream.Score([part]), "midi", path)
+    notes = notes_from_events(events)
+    parts = []
+    for voice, program in enumerate(by_voice(programs)):
+        sung = [n for n in notes if n.voice == voice]
+        if not sung and voice:
+            continue
+        part = stream.Part()
+        head(part, bpm, program)
+        for n in sung:
+            sound = note.Note(n.pitch, quarterLength=n.duration)
+            sound.volume.velocity = n.velocity
+            part.insert(n.onset, sound)
+        parts.append(part)
+    write_score(stream.Score(parts), "midi", path)
 
 
-def write_musicxml(path: Path, events: Sequence[Event], bpm: float, program: int) -> None:
-    """Write events as MusicXML: one staff or, for a wide range, two; with key, bar lines and ties."""
+def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
+    """Write events as MusicXML: one staff or, for a wide range, two; with key, bar lines and ties.
+
+    Voices that are told apart come as a score of four staves.
+    """
     from music21 import layout, metadata, stream
 
+    if any(e.voices for e in events):
+        from chorale.score import chorale_of, write_satb
+
+        write_satb(path, chorale_of(events), bpm, programs)
+        return
+    program = by_voice(programs)[0]
     notes = notes_from_events(events)
     length = sum((e.duration for e in events), Fraction(0))
-    key = _key(notes)
+    key = key_of(notes)
     score = stream.Score()
     score.metadata = metadata.Metadata(title=path.stem, composer="Play Bach")
     staves = [_staff(staff, length, key, bpm, program) for staff in _staves(notes)]
@@ -234,19 +254,21 @@ def write_musicxml(path: Path, events: Sequence[Event], bpm: float, program: int
         score.insert(0, staff)
     if len(staves) > 1:
         score.insert(0, layout.StaffGroup(staves, symbol="brace"))
-    _write(score, "musicxml", path)
+    write_score(score, "musicxml", path)
 
 
-def _head(part: Any, bpm: float, program: int) -> None:
+def head(part: Any, bpm: float, program: int, name: str = "") -> None:
+    """Put the instrument (1..128) and the tempo (BPM) at the start of a music21 stream."""
     from music21 import instrument, tempo
 
     player = instrument.Instrument()
     player.midiProgram = program - 1
+    player.partName = name or None
     part.insert(0, player)
     part.insert(0, tempo.MetronomeMark(number=bpm))
 
 
-def _write(score: Any, kind: str, path: Path) -> None:
+def write_score(score: Any, kind: str, path: Path) -> None:
     """Write a music21 score aside, then rename."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -273,7 +295,7 @@ def _staff(notes: list[Note], length: Fraction, key: Any, bpm: float, program: i
     part.insert(0, clef.BassClef() if low else clef.TrebleClef())
     part.insert(0, key)
     part.insert(0, meter.TimeSignature("4/4"))
-    _head(part, bpm, program)
+    head(part, bpm, program)
     for start, stop, sounding in _slices(notes, length):
         part.insert(start, _chord(sounding, start, stop, key))
     return part.makeMeasures().makeTies()
@@ -306,7 +328,7 @@ def _chord(sounding: Sequence[Note], start: Fraction, stop: Fraction, key: Any) 
     return sound
 
 
-def _key(notes: Iterable[Note]) -> Any:
+def key_of(notes: Iterable[Note]) -> Any:
     """The key of the notes by music21's Krumhansl-Schmuckler analysis; C major if there are none."""
     from music21 import key, note, stream
 

@@ -34,15 +34,30 @@ class Note:
 
 @dataclass(frozen=True)
 class Event:
-    """What sounds until something changes: sorted MIDI pitches (none = a rest) and for how long."""
+    """What sounds until something changes: sorted MIDI pitches (none = a rest) and for how long.
+
+    Where voices are told apart, `voices` holds the pitch of each (-1: silent) and `struck` which of
+    them begin a note here.
+    """
 
     pitches: tuple[int, ...]
     duration: Fraction
     velocity: int = 90
+    voices: tuple[int, ...] = ()
+    struck: tuple[bool, ...] = ()
+
+    @property
+    def sounding(self) -> list[tuple[int, int]]:
+        """What sounds as (voice, pitch); all in voice 0 where voices are not told apart."""
+        if not self.voices:
+            return [(0, p) for p in self.pitches]
+        return [(voice, p) for voice, p in enumerate(self.voices) if p >= 0]
 
     def transposed(self, semitones: int) -> Event:
         """The same event, moved up by so many semitones."""
-        return replace(self, pitches=tuple(p + semitones for p in self.pitches))
+        pitches = tuple(p + semitones for p in self.pitches)
+        voices = tuple(p + semitones if p >= 0 else p for p in self.voices)
+        return replace(self, pitches=pitches, voices=voices)
 
 
 @dataclass(frozen=True)
@@ -124,31 +139,32 @@ def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]
     return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
 
 
-def held_over(before: Event | None, event: Event) -> set[int]:
-    """The pitches that an event shares with the one before: they are held, not struck again.
+def held_over(before: Event | None, event: Event) -> set[tuple[int, int]]:
+    """What an event shares with the one before, as (voice, pitch): it is held, not struck again.
 
-    The same chord or note twice is struck twice.
+    Where voices are not told apart, the same chord or note twice is struck twice.
     """
-    if before is None or before.pitches == event.pitches:
+    if before is None or (not event.voices and before.pitches == event.pitches):
         return set()
-    return set(before.pitches) & set(event.pitches)
+    struck = {voice for voice, new in enumerate(event.struck) if new}
+    return {x for x in event.sounding if x[0] not in struck} & set(before.sounding)
 
 
 def notes_from_events(events: Iterable[Event]) -> list[Note]:
-    """The notes to play, by onset and pitch."""
+    """The notes to play, by onset, pitch and voice."""
     notes: list[Note] = []
-    sounding: dict[int, Note] = {}
+    sounding: dict[tuple[int, int], Note] = {}
     before: Event | None = None
     time = Fraction(0)
     for event in events:
         held = held_over(before, event)
-        notes += [note for pitch, note in sounding.items() if pitch not in held]
+        notes += [note for what, note in sounding.items() if what not in held]
         sounding = {
-            pitch: replace(sounding[pitch], duration=sounding[pitch].duration + event.duration)
-            if pitch in held
-            else Note(time, event.duration, pitch, event.velocity)
-            for pitch in event.pitches
+            what: replace(sounding[what], duration=sounding[what].duration + event.duration)
+            if what in held
+            else Note(time, event.duration, what[1], event.velocity, what[0])
+            for what in event.sounding
         }
         time += event.duration
         before = event
-    return sorted([*notes, *sounding.values()], key=lambda n: (n.onset, n.pitch))
+    return sorted([*notes, *sounding.values()], key=lambda n: (n.onset, n.pitch, n.voice))

@@ -154,9 +154,24 @@ class Composer:
 
     def __next__(self) -> Event:
         """The next event."""
-        event = self._vocabulary.event(next(self.sampler), self._next_duration())
+        return self.draw()[0]
+
+    def draw(self) -> tuple[Event, Probabilities, int]:
+        """The next event, the probabilities of its first field [symbols], and what was chosen."""
+        p = self.sampler.coming[0]
+        row = next(self.sampler)
+        event = self._vocabulary.event(row, self._next_duration())
         self._durations = [*self._durations[-8:], event.duration]
-        return event
+        return event, p, row[0]
+
+    @property
+    def settings(self) -> Composing:
+        """How it samples; may be replaced at any time, the next event follows the new ones."""
+        return self.sampler.settings
+
+    @settings.setter
+    def settings(self, settings: Composing) -> None:
+        self.sampler.settings = settings
 
     def _next_duration(self) -> Fraction:
         """A duration in quarter lengths, for models that predict pitches alone."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from config_bach import UserError
 from files import replacing
+from instruments import Programs, by_voice
 from lite import quiet
 from piece import Event, held_over
 
@@ -96,10 +97,15 @@ def find_soundfont() -> Path:
 
 
 class Synth:
-    """One FluidSynth with one instrument on one channel, rendering on demand, without a sound card."""
+    """One FluidSynth with a channel for each voice, rendering on demand, without a sound card."""
 
-    def __init__(self, program: int, soundfont: Path | None = None, gain: float = GAIN) -> None:
-        """program: General MIDI 1..128. Raises UserError if FluidSynth or the SoundFont is missing."""
+    def __init__(
+        self, programs: Programs, soundfont: Path | None = None, gain: float = GAIN
+    ) -> None:
+        """programs: General MIDI 1..128, one for all voices or one for each.
+
+        Raises UserError if FluidSynth or the SoundFont is missing.
+        """
         module = fluidsynth_module()
         font = soundfont or find_soundfont()
         with quiet():
@@ -107,19 +113,20 @@ class Synth:
             self._font = self._synth.sfload(str(font))
         if self._font < 0:
             raise UserError(f"{font} is not a SoundFont that FluidSynth can read; choose another.")
-        self.program(program)
+        self.program(programs)
 
-    def program(self, program: int) -> None:
-        """Change the instrument (1..128) of the notes to come."""
-        self._synth.program_select(0, self._font, 0, program - 1)
+    def program(self, programs: Programs) -> None:
+        """Change the instruments (1..128) of the notes to come, of all voices or of each."""
+        for voice, program in enumerate(by_voice(programs)):
+            self._synth.program_select(voice, self._font, 0, program - 1)
 
-    def strike(self, pitch: int, velocity: int) -> None:
+    def strike(self, pitch: int, velocity: int, voice: int = 0) -> None:
         """Begin a note: MIDI pitch, velocity 1..127."""
-        self._synth.noteon(0, pitch, velocity)
+        self._synth.noteon(voice, pitch, velocity)
 
-    def release(self, pitch: int) -> None:
+    def release(self, pitch: int, voice: int = 0) -> None:
         """End a note; it dies away as the instrument does."""
-        self._synth.noteoff(0, pitch)
+        self._synth.noteoff(voice, pitch)
 
     def render(self, frames: int) -> Pcm:
         """The next frames of sound [frames, 2]."""
@@ -147,13 +154,13 @@ class Synths:
     def __init__(self) -> None:
         self._free: list[Synth] = []  # append and pop are atomic
 
-    def take(self, program: int) -> Synth:
-        """A silent synth with that instrument (1..128). Raises UserError as Synth does."""
+    def take(self, programs: Programs) -> Synth:
+        """A silent synth with these instruments (1..128). Raises UserError as Synth does."""
         try:
             synth = self._free.pop()
         except IndexError:
-            return Synth(program)
-        synth.program(program)
+            return Synth(programs)
+        synth.program(programs)
         return synth
 
     def give_back(self, synth: Synth) -> None:
@@ -192,9 +199,9 @@ class Performer:
     def strike_again(self) -> None:
         """Let what sounds begin anew, on an instrument that has just been changed."""
         sounding = self._last or Event((), Fraction(0))
-        for pitch in sounding.pitches:
-            self._synth.release(pitch)
-            self._synth.strike(pitch, sounding.velocity)
+        for voice, pitch in sounding.sounding:
+            self._synth.release(pitch, voice)
+            self._synth.strike(pitch, sounding.velocity, voice)
 
     def cut_short(self) -> None:
         """End the event that sounds now; the next one begins with the next frame."""
@@ -228,19 +235,19 @@ class Performer:
             self._left = TAIL
         coming = event or Event((), Fraction(0))
         held = held_over(self._last, coming)
-        for pitch in self._last.pitches if self._last else ():
-            if pitch not in held:
-                self._synth.release(pitch)
-        for pitch in coming.pitches:
-            if pitch not in held:
-                self._synth.strike(pitch, coming.velocity)
+        for voice, pitch in self._last.sounding if self._last else ():
+            if (voice, pitch) not in held:
+                self._synth.release(pitch, voice)
+        for voice, pitch in coming.sounding:
+            if (voice, pitch) not in held:
+                self._synth.strike(pitch, coming.velocity, voice)
         self._last = coming
         self._until_change += coming.duration * 60 * RATE / Fraction(str(self._bpm))
 
 
-def write_wav(path: Path, events: Iterable[Event], bpm: float, program: int) -> None:
+def write_wav(path: Path, events: Iterable[Event], bpm: float, programs: Programs) -> None:
     """Render events to a WAV file: PCM 16 bit, stereo, 44.1 kHz. Raises UserError as Synth does."""
-    synth = Synth(program)
+    synth = Synth(programs)
     try:
         with replacing(path) as aside, wave.open(str(aside), "wb") as file:
             file.setnchannels(2)

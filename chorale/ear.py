@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chorale.grid import FIRST, HOLD, NOTHING, PLAN, SILENCE, VOICES, Chorale
-from lookback import LENGTHS, Lookback
+from lookback import LENGTHS, MEMORY, Lookback
 
 Rows = npt.NDArray[np.int32]
 
@@ -31,6 +31,7 @@ class Ear:
         self._lookback = Lookback()
         self._chords: dict[tuple[int, ...], int] = {}
         self._steps: list[tuple[int, ...]] = []
+        self._forgotten = 0  # steps that are no longer in the list
 
     def feed(self, symbols: Sequence[int]) -> None:
         """Hear one step: four symbols."""
@@ -44,7 +45,11 @@ class Ear:
         self._steps.append(tuple(symbols))
         chord = self._chords.setdefault(tuple(self.sounding), len(self._chords))
         place, self._again_length = self._lookback.search((chord,))
-        self._again = list(self._steps[place]) if self._again_length else [NOTHING] * len(VOICES)
+        found = self._steps[place - self._forgotten] if self._again_length else ()
+        self._again = list(found) or [NOTHING] * len(VOICES)
+        if len(self._steps) > 2 * MEMORY:
+            del self._steps[:MEMORY]
+            self._forgotten += MEMORY
 
     def row(self) -> list[int]:
         """What is known before the next step [HEARD]: sounding, held, again, again_length."""
@@ -52,7 +57,11 @@ class Ear:
 
     def copy(self) -> Ear:
         """An ear that has heard the same."""
-        return copy.deepcopy(self)
+        twin = copy.copy(self)
+        twin.sounding, twin._held = list(self.sounding), list(self._held)
+        twin._steps, twin._chords = list(self._steps), dict(self._chords)
+        twin._lookback = self._lookback.copy()
+        return twin
 
 
 def rows_of(chorale: Chorale) -> Rows:

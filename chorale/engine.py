@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from chorale.ear import COLUMNS
 from chorale.grid import ORDER, VOICES
 from config_bach import UserError
 from lite import Probabilities, quiet
@@ -85,13 +86,25 @@ class ChoraleEngine:
                 self._heads = {
                     voice: self._interpreter.get_signature_runner(VOICES[voice]) for voice in ORDER
                 }
+                self._heads[ORDER[0]].get_input_details()
             details = self._hear.get_input_details()
+            self._units = [
+                int(details[f"memory_{i}"]["shape"][-1]) for i in range(len(details) - 1)
+            ]
+            self._turn = threading.Lock()
+            with quiet():
+                self._greet()
         except (ValueError, RuntimeError, KeyError) as error:
             raise UserError(
                 f"the step model in the bundle cannot be run ({error}); train it anew."
             ) from error
-        self._units = [int(details[f"memory_{i}"]["shape"][-1]) for i in range(len(details) - 1)]
-        self._turn = threading.Lock()
+
+    def _greet(self) -> None:
+        """Run everything once: LiteRT greets when it is first used, on the screen."""
+        row = np.zeros((1, sum(COLUMNS.values())), np.int32)
+        context, _ = self.hear(row, self.silence(1))
+        for voice in ORDER:
+            self.voice(voice, context, row, np.zeros((1, len(VOICES)), np.int32))
 
     def silence(self, pieces: int) -> Memory:
         """The memory before anything was heard."""

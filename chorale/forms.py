@@ -10,11 +10,13 @@ import numpy as np
 
 from bundle import Bundle
 from chorale.grid import FIRST, LOWEST, SYMBOLS, Chorale, Grid
+from chorale.score import events_of
 from config_bach import Encoding
 from piece import pitch_name
 from vocabulary import UNKNOWN, Field, Vocabulary
 
 FORMS = 48  # that a bundle carries
+PRIMES = 8
 SHORTEST, LONGEST = 96, 640  # steps
 
 
@@ -37,6 +39,17 @@ def forms_of(pieces: Sequence[Chorale]) -> list[dict[str, Any]]:
     """The plans of held-out chorales as JSON, those of ordinary length if there are any."""
     usual = [p for p in pieces if SHORTEST <= len(p) <= LONGEST] or list(pieces)
     return [{"name": p.name, "plan": p.plan.T.tolist()} for p in usual[:FORMS]]
+
+
+def primes_of(pieces: Sequence[Chorale]) -> list[dict[str, Any]]:
+    """Some held-out chorales as events, which play on should the network fail."""
+    return [
+        {
+            "name": p.name,
+            "events": [[list(e.pitches), str(e.duration), e.velocity] for e in events_of(p)],
+        }
+        for p in pieces[:PRIMES]
+    ]
 
 
 def form_of(bundle: Bundle, seed: int | None) -> Form:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -131,6 +131,36 @@ def _of_steps(name: str, steps: Any, path: Path) -> Chorale:
         raise UserError(f"{path}: piece {name} cannot be read ({error}); mend it.") from error
 
 
-def quarters(chorale: Chorale) -> Fraction:
-    """The length in quarters."""
-    return len(chorale) * STEP
+def read_chorale(path: Path, places: Places) -> Chorale:
+    """A score file in four voices. Raises UserError, with the reason, for any other."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}.")
+    found = _read_scores(glob.escape(str(path)), places, show=False)
+    if not found.pieces:
+        raise UserError(f"{path} is not in four voices: {found.rows[0].refused}; choose another.")
+    return found.pieces[0]
+
+
+def read_melodies(path: Path, places: Places, voices: Sequence[int]) -> Chorale:
+    """A score file with the given voices (0..3), highest first, as a chorale whose others are silent.
+
+    A score of four parts gives all of them. Raises UserError if it has other parts than these.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file {path}.")
+    entry = read_entries(glob.escape(str(path)), places, show=False)[0]
+    try:
+        if not entry.scores:
+            raise Refused(entry.refused)
+        score = entry.scores[0]
+        parts = voices_of(score.notes)
+        if len(parts) == len(VOICES):
+            return _chorale(score, parts)
+        if len(parts) != len(voices):
+            raise Refused(f"{len(parts)} parts, {len(voices)} are to be kept")
+        placed: list[list[Note]] = [[] for _ in VOICES]
+        for voice, part in zip(sorted(voices), parts, strict=True):
+            placed[voice] = part
+        return _chorale(score, placed)
+    except Refused as reason:
+        raise UserError(f"{path} cannot be composed around: {reason}; choose another.") from reason

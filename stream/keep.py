@@ -67,9 +67,12 @@ def musicxml(played: Sequence[Played]) -> bytes:
     of its own.
     """
     job = {
-        "events": [[x.event.pitches, str(x.event.duration), x.event.velocity] for x in played],
+        "events": [
+            [e.pitches, str(e.duration), e.velocity, e.voices, e.struck]
+            for e in (x.event for x in played)
+        ],
         "bpm": played[-1].knobs.bpm,
-        "program": played[-1].knobs.program,
+        "programs": played[-1].knobs.programs,
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "Play Bach.musicxml"
@@ -96,13 +99,16 @@ def _write_score(path: Path) -> None:
     if hasattr(os, "nice"):
         os.nice(10)  # those who listen come first
     job = json.load(sys.stdin)
-    events = [Event(tuple(p), Fraction(d), v) for p, d, v in job["events"]]
-    write_musicxml(path, events, job["bpm"], job["program"])
+    events = [
+        Event(tuple(p), Fraction(d), v, tuple(voices), tuple(struck))
+        for p, d, v, voices, struck in job["events"]
+    ]
+    write_musicxml(path, events, job["bpm"], job["programs"])
 
 
 def sound(played: Sequence[Played]) -> Iterator[Pcm]:
     """The music rendered again, block by block, with the knobs as they were."""
-    synth = Synth(played[0].knobs.program)
+    synth = Synth(played[0].knobs.programs)
     try:
         coming = iter(played)
         now = played[0].knobs
@@ -110,8 +116,8 @@ def sound(played: Sequence[Played]) -> Iterator[Pcm]:
         def events() -> Iterator[Event]:
             nonlocal now
             for x in coming:
-                if x.knobs.program != now.program:
-                    synth.program(x.knobs.program)
+                if x.knobs.programs != now.programs:
+                    synth.program(x.knobs.programs)
                 now = x.knobs
                 performer.bpm = now.bpm
                 yield x.event

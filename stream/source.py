@@ -14,14 +14,16 @@ import numpy as np
 
 import bundle as bundles
 from bundle import Bundle
-from config_bach import Composing, Places, UserError
+from chorale.composer import ChoraleComposer
+from config_bach import CHORALE, Composing, Places, UserError
 from lite import Probabilities
 from piece import Event
 from predict import Composer, prime_of
 from synth import Synths
-from vocabulary import symbol
 
 log = logging.getLogger("play_bach")
+
+AnyComposer = Composer | ChoraleComposer
 
 LIKELY = 5  # symbols that are shown
 PATIENCE = (1.0, 30.0)  # seconds before the model is tried again: at first, and at most
@@ -78,9 +80,11 @@ def _stamp(path: Path) -> tuple[int, int]:
     return facts.st_mtime_ns, facts.st_size
 
 
-def composer_of(bundle: Bundle, temperature: float, seed: int) -> Composer:
+def composer_of(bundle: Bundle, temperature: float, seed: int) -> AnyComposer:
     """A composer that goes on from a held-out piece. Raises UserError if the model cannot run."""
     try:
+        if bundle.network.model_type == CHORALE:
+            return ChoraleComposer(bundle, Composing(temperature=temperature, seed=seed))
         _, prime = prime_of(bundle, seed)
         return Composer(bundle, Composing(temperature=temperature, seed=seed), prime)
     except UserError:
@@ -110,7 +114,7 @@ class Source:
         self._encore = encore(bundle, seed)
         self._failures = 1 if trouble else 0
         self._retry = time.monotonic() + PATIENCE[0] if trouble else 0.0
-        self._composer: Composer | None = None
+        self._composer: AnyComposer | None = None
         if not trouble:
             self._try()
 
@@ -135,7 +139,7 @@ class Source:
                 return draw
         return Draw(next(self._encore), from_corpus=True)
 
-    def swap(self, bundle: Bundle, composer: Composer) -> None:
+    def swap(self, bundle: Bundle, composer: AnyComposer) -> None:
         """Go on with another model."""
         self._bundle, self._composer = bundle, composer
         self._encore = encore(bundle, self._seed)
@@ -144,12 +148,9 @@ class Source:
     def warm(self, temperature: float) -> None:
         """Change the temperature of the events to come."""
         self._temperature = temperature
-        if (
-            self._composer is not None
-            and self._composer.sampler.settings.temperature != temperature
-        ):
-            sampler = self._composer.sampler
-            sampler.settings = replace(sampler.settings, temperature=temperature)
+        composer = self._composer
+        if composer is not None and composer.settings.temperature != temperature:
+            composer.settings = replace(composer.settings, temperature=temperature)
 
     def _try(self) -> None:
         """Begin anew with the model."""
@@ -169,16 +170,14 @@ class Source:
         self._retry = time.monotonic() + wait
         self.trouble = why
 
-    def _draw(self, composer: Composer) -> Draw:
-        vocabulary, sampler = self._bundle.vocabulary, composer.sampler
-        p = softened(sampler.coming[0], sampler.settings.temperature)
-        event = next(composer)
-        field = vocabulary.fields[0]
+    def _draw(self, composer: AnyComposer) -> Draw:
+        symbols = self._bundle.vocabulary.fields[0].symbols
+        event, p, chosen = composer.draw()
+        p = softened(p, composer.settings.temperature)
         best = np.argpartition(-p, min(LIKELY, len(p) - 1))[:LIKELY]
-        likely = sorted(((field.symbols[i], float(p[i])) for i in best), key=lambda x: -x[1])
-        chosen = symbol(event, field.name, vocabulary.encoding)
-        chance = float(p[field.ids[chosen]]) if chosen in field.ids else 0.0
-        return Draw(event, tuple(x for x in likely if x[1] > 0), chosen, chance)
+        likely = sorted(((symbols[i], float(p[i])) for i in best), key=lambda x: -x[1])
+        shown = tuple(x for x in likely if x[1] > 0)
+        return Draw(event, shown, symbols[chosen], float(p[chosen]))
 
 
 def softened(p: Probabilities, temperature: float) -> Probabilities:

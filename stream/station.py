@@ -40,9 +40,18 @@ class Knobs(Settings):
 
     model: str
     program: int = setting(1, 1, 128, "General MIDI instrument")
+    alto: int = setting(0, 0, 128, "instrument of the second voice; 0 as the first")
+    tenor: int = setting(0, 0, 128, "instrument of the third voice; 0 as the first")
+    bass: int = setting(0, 0, 128, "instrument of the fourth voice; 0 as the first")
     bpm: float = setting(90.0, 30.0, 240.0, "quarter notes a minute")
     temperature: float = setting(1.0, 0.0, 2.0, "0 always takes the likeliest")
     volume: float = setting(0.8, 0.0, 1.0, "share of full loudness")
+
+    @property
+    def programs(self) -> tuple[int, ...]:
+        """The instruments of the four voices; music without voices is played by the first."""
+        others = (self.alto, self.tenor, self.bass)
+        return (self.program, *(p or self.program for p in others))
 
 
 @dataclass(frozen=True)
@@ -348,7 +357,7 @@ class Player(threading.Thread):
 
     def run(self) -> None:
         """Play until the station has enough of it."""
-        synth = self._station.synths.take(self._knobs.program)
+        synth = self._station.synths.take(self._knobs.programs)
         try:
             self._performer = Performer(self._events(), synth, self._knobs.bpm)
             while self._station.wants(self):
@@ -379,8 +388,8 @@ class Player(threading.Thread):
         if self.cut:
             self.cut = False
             self._performer.cut_short()
-        if knobs.program != before.program:
-            synth.program(knobs.program)
+        if knobs.programs != before.programs:
+            synth.program(knobs.programs)
             self._performer.strike_again()
 
     def _loud(self, pcm: Pcm) -> Pcm:

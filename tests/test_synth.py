@@ -81,7 +81,7 @@ def test_a_held_note_is_not_struck_again() -> None:
     struck = []
 
     class Watched(Synth):
-        def strike(self, pitch: int, velocity: int) -> None:
+        def strike(self, pitch: int, velocity: int, voice: int = 0) -> None:
             struck.append(pitch)
             super().strike(pitch, velocity)
 
