@@ -91,6 +91,8 @@ class Network(Settings):
     input_dropout: float = setting(0.0, 0.0, 0.95, "share of inputs silenced while training")
     forget: float = setting(0.0, 0.0, 1.0, "share of training windows without lookback")
     head_dropout: float = setting(0.0, 0.0, 0.95, "type 5: share of its heads' units silenced")
+    recurrent_dropout: float = setting(0.0, 0.0, 0.95, "type 5: share of LSTM states silenced")
+    mishear: float = setting(0.0, 0.0, 0.95, "type 5: share of notes not heard while training")
 
 
 @dataclass(frozen=True)
@@ -129,17 +131,19 @@ NETWORKS = {
         seqlen=16,
         units=512,
         embedding=32,
-        dropout=0.45,
-        input_dropout=0.1,
-        head_dropout=0.4,
+        dropout=0.5,
+        input_dropout=0.15,
+        head_dropout=0.5,
+        recurrent_dropout=0.25,
+        mishear=0.1,
     ),
 }
 TRAININGS = {
     **dict.fromkeys((1, 2, 3), Training()),
     5: Training(
-        epochs=50,
+        epochs=40,
         batch=128,
-        learning_rate=0.004,
+        learning_rate=0.003,
         patience=12,
         weight_decay=0.05,
         min_steps=140,

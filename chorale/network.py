@@ -52,9 +52,16 @@ class ChoraleNetwork(keras.Model):
             layers.Embedding(count, size // 2, dtype=dtype) for count in (PLACES, BARS, PHRASES)
         ]
         self.interval = layers.Embedding(INTERVALS + 1, size // 4, dtype=dtype)
-        self.mishear = layers.Dropout(network.input_dropout, dtype=dtype)
+        self.mishear = Mishear(network.mishear)
+        self.blur = layers.Dropout(network.input_dropout, dtype=dtype)
         self.lstms = [
-            layers.LSTM(network.units, return_sequences=True, return_state=True, dtype=dtype)
+            layers.LSTM(
+                network.units,
+                return_sequences=True,
+                return_state=True,
+                recurrent_dropout=network.recurrent_dropout,
+                dtype=dtype,
+            )
             for _ in range(network.layers)
         ]
         self.forget = [layers.Dropout(network.dropout, dtype=dtype) for _ in self.lstms]
@@ -67,12 +74,14 @@ class ChoraleNetwork(keras.Model):
     def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
         """See above."""
         rows, symbols, *going_on = inputs
-        told = x = self.mishear(self.told(rows), training=training)
+        heard = self.mishear(rows, training=training)
+        told = x = self.blur(self.told(heard), training=training)
         for i, (lstm, forget) in enumerate(zip(self.lstms, self.forget, strict=True)):
             before = self.memory[2 * i : 2 * i + 2] if going_on else None
             if before:
                 begun = [m * ops.cast(going_on[0], m.dtype)[:, None] for m in before]
-                x, *after = lstm(x, initial_state=[ops.cast(m, x.dtype) for m in begun])
+                begun = [ops.cast(m, x.dtype) for m in begun]
+                x, *after = lstm(x, initial_state=begun, training=training)
                 for memory, value in zip(before, after, strict=True):
                     memory.assign(ops.cast(value, memory.dtype))
             else:
@@ -131,6 +140,29 @@ class ChoraleNetwork(keras.Model):
             after += state
             x = ops.concatenate([told, x], axis=-1)
         return x, after
+
+
+class Mishear(layers.Layer):
+    """While training, leaves out some of what was heard: voices, and what came then.
+
+    Few pieces are soon known by heart; who hears them badly has to learn how they are made.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.seed = keras.random.SeedGenerator()
+
+    def call(self, rows: Any, training: bool = False) -> Any:
+        """Rows [..., ROW] -> the same, with 0 for what is not heard."""
+        if not training or not self.share:
+            return rows
+        steps = ops.shape(rows)[:-1]
+        voices, then = len(VOICES), COLUMNS["again_length"]
+        heard = keras.random.uniform((*steps, voices + then), seed=self.seed) >= self.share
+        plan = ops.ones((*steps, ROW - 3 * voices - then), "bool")
+        mask = ops.concatenate([*[heard[..., :voices]] * 3, heard[..., voices:], plan], axis=-1)
+        return rows * ops.cast(mask, rows.dtype)
 
 
 class Head(layers.Layer):

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from chorale.grid import VOICES
 from config_bach import UserError
 from piece import Event, notes_from_events
 from stream.mp3 import Mp3
@@ -29,19 +30,22 @@ def midi(played: Sequence[Played]) -> bytes:
     messages: list[tuple[int, int, Any]] = []  # tick, order within the tick, message
     for note in notes_from_events(x.event for x in played):
         on, off = (round(t * TICKS) for t in (note.onset, note.end))
-        messages.append((on, 2, mido.Message("note_on", note=note.pitch, velocity=note.velocity)))
-        messages.append((off, 0, mido.Message("note_off", note=note.pitch, velocity=0)))
+        what = {"note": note.pitch, "channel": note.voice}
+        messages.append((on, 2, mido.Message("note_on", velocity=note.velocity, **what)))
+        messages.append((off, 0, mido.Message("note_off", velocity=0, **what)))
     tick = Fraction(0)
-    bpm = program = None
+    voices = len(VOICES) if any(x.event.voices for x in played) else 1
+    bpm, programs = None, (0,) * voices
     for x in played:
         if x.knobs.bpm != bpm:
             bpm = x.knobs.bpm
             tempo = mido.MetaMessage("set_tempo", tempo=round(60_000_000 / bpm))
             messages.append((round(tick), 1, tempo))
-        if x.knobs.program != program:
-            program = x.knobs.program
-            change = mido.Message("program_change", program=program - 1)
-            messages.append((round(tick), 1, change))
+        for voice, (was, now) in enumerate(zip(programs, x.knobs.programs, strict=False)):
+            if was != now:
+                change = mido.Message("program_change", program=now - 1, channel=voice)
+                messages.append((round(tick), 1, change))
+        programs = x.knobs.programs[:voices]
         tick += x.event.duration * TICKS
     return _midi_file(messages)
 

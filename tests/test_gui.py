@@ -277,7 +277,7 @@ def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
     def fail(self: Composer) -> Any:
         raise RuntimeError("gone")
 
-    monkeypatch.setattr(Composer, "__next__", fail)
+    monkeypatch.setattr(Composer, "draw", fail)
     until(
         lambda: "Bach himself plays on" in ask("document.getElementById('state').textContent"), 10
     )

@@ -228,15 +228,15 @@ def test_a_model_that_fails_gives_way_to_the_corpus_and_comes_back(
     station = opened(new_hall(), bpm=200.0)
     listener = station.join("wav")
     hear(listener, 2)
-    compose, broken = Composer.__next__, threading.Event()
+    compose, broken = Composer.draw, threading.Event()
     broken.set()
 
-    def fail(self: Composer) -> Event:
+    def fail(self: Composer) -> Any:
         if broken.is_set():
             raise RuntimeError("LiteRT has had enough")
         return compose(self)
 
-    monkeypatch.setattr(Composer, "__next__", fail)
+    monkeypatch.setattr(Composer, "draw", fail)
     pcm = hear(listener, 3)
     assert "failed" in station.trouble
     assert station.from_corpus
@@ -276,15 +276,15 @@ def test_a_model_that_hangs_is_given_up(new_hall: NewHall, monkeypatch: pytest.M
     station = opened(new_hall(), bpm=200.0)
     listener = station.join("wav")
     hear(listener, 2.5)
-    compose, once = Composer.__next__, threading.Event()
+    compose, once = Composer.draw, threading.Event()
 
-    def hang(self: Composer) -> Event:
+    def hang(self: Composer) -> Any:
         if not once.is_set():
             once.set()
             time.sleep(4)
         return compose(self)
 
-    monkeypatch.setattr(Composer, "__next__", hang)
+    monkeypatch.setattr(Composer, "draw", hang)
     until(once.is_set)
     until(lambda: "stuck" in station.trouble, 2)
     assert loudness(hear(listener, 3), RATE // 2).min() > 5
@@ -297,13 +297,13 @@ def test_a_model_too_slow_for_the_machine_gives_way_to_the_corpus(
     station = opened(new_hall(ahead=1.0), bpm=240.0)
     listener = station.join("wav")
     hear(listener, 1.5)
-    compose = Composer.__next__
+    compose = Composer.draw
 
-    def crawl(self: Composer) -> Event:
+    def crawl(self: Composer) -> Any:
         time.sleep(0.35)
         return compose(self)
 
-    monkeypatch.setattr(Composer, "__next__", crawl)
+    monkeypatch.setattr(Composer, "draw", crawl)
     monkeypatch.setattr(source, "composer_of", lambda *_: (_ for _ in ()).throw(UserError("no")))
     until(lambda: hear(listener, 0.05).any() and station.from_corpus, 30)
     assert station.trouble
