@@ -24,7 +24,6 @@ from predict import Composer, prime_of
 
 DEFAULT_BPM = 90.0
 DEFAULT_PROGRAM = 1
-CHORALE_PROGRAM = 20  # church organ
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def sung(
 ) -> Composition:
     """A chorale as it is to sound; several instruments, separated by commas, are one for each voice."""
     names = instrument.split(",") if instrument else []
-    programs = [program_number(name) for name in names] or [CHORALE_PROGRAM]
+    programs = [program_number(name) for name in names] or [bundle.facts["instrument"]]
     if len(programs) not in (1, len(VOICES)):
         raise UserError("--instrument takes one instrument, or four separated by commas.")
     bpm = settings.bpm or bundle.facts["bpm"] or DEFAULT_BPM

@@ -36,6 +36,7 @@ from vocabulary import Vocabulary
 
 log = logging.getLogger("play_bach")
 
+ORGAN = 20  # General MIDI: it holds its notes as voices do
 PRIMES = 24  # held-out beginnings that a bundle carries
 PRIME_EVENTS = 64
 
@@ -78,7 +79,7 @@ def new_chorale_bundle(
         "forms": forms_of(parts.test + parts.valid),
         "primes": primes_of(parts.test + parts.valid),
         "bpm": _typical([p.bpm for p in found.pieces if p.bpm]),
-        "instrument": None,
+        "instrument": ORGAN,
     }
     name = model_name(app, network, encoding)
     return Bundle(name, chorale_vocabulary(encoding), network, training, facts), parts

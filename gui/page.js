@@ -80,7 +80,7 @@ const bach = {
   },
 
   turned({ name, seconds }) {
-    const label = { bpm: "The tempo", program: "The instrument", temperature: "The temperature", volume: "The volume", model: "The new model" }[name];
+    const label = { bpm: "The tempo", program: "The instrument", alto: "The alto", tenor: "The tenor", bass: "The bass", temperature: "The temperature", volume: "The volume", model: "The new model" }[name];
     const later = bach.wanted ? `will be heard in ${Math.max(seconds, 0.1).toFixed(1)} s` : "will be heard when you press Play";
     bach.say({ text: `${label} ${later}.` });
   },
@@ -160,6 +160,7 @@ const bach = {
     }
     const model = $("model").selectedOptions[0];
     $("score").textContent = model ? model.dataset.score : "";
+    $("voices").hidden = !(model && model.dataset.voices);
   },
 
   figures(figures) {
@@ -194,7 +195,8 @@ const bach = {
   },
 
   tell(now, next) {
-    const words = now ? now.corpus ? now.pitches.map(bach.spell).join(" ") || "rest" : SHARP(now.chosen[0].split("$")[0]).replace(/^R$/, "rest") : "Music nobody has heard yet";
+    const quiet = now && (now.corpus || ["hold", "silence"].includes(now.chosen[0]));
+    const words = now ? quiet ? now.pitches.map(bach.spell).join(" ") || "rest" : SHARP(now.chosen[0].split("$")[0]).replace(/^R$/, "rest") : "Music nobody has heard yet";
     $("chord").textContent = words;
     $("chance").textContent = now ? now.corpus ? "from the corpus" : `drawn at ${bach.percent(now.chosen[1])}` : "";
     bach.bars(next && !next.corpus ? next.likely : []);
@@ -296,6 +298,10 @@ document.addEventListener("DOMContentLoaded", () => {
   audio.addEventListener("ended", () => {
     if (bach.testing) { bach.testing = null; $("tested").textContent = "The scale was played to its end."; } else bach.failed();
   });
+  for (const voice of ["alto", "tenor", "bass"]) {
+    $(voice).append(new Option("As the first voice", "0"), ...[...$("program").children].map((x) => x.cloneNode(true)));
+    $(voice).value = "0";
+  }
   bach.tell(null);
   bach.draw();
   setInterval(() => bach.ask({ what: "here" }), 20000); // the server forgets pages that are silent

@@ -17,7 +17,7 @@ from typing import Any
 
 from remi import gui as remi
 
-from config_bach import UserError
+from config_bach import CHORALE, UserError
 from gui.door import Channel, Door
 from instruments import FAMILIES, NAMES
 from stream.app import station_link
@@ -29,7 +29,12 @@ log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
-TURNS = {"model": str, "program": int, "bpm": float, "temperature": float, "volume": float}
+OTHERS = ("alto", "tenor", "bass")  # the voices below the first
+TURNS = {
+    "model": str,
+    **dict.fromkeys(("program", *OTHERS), int),
+    **dict.fromkeys(("bpm", "temperature", "volume"), float),
+}
 FIGURES = {
     "listeners": "listeners",
     "stations": "stations playing",
@@ -126,7 +131,7 @@ class Page(Door):
 
     def _knobs(self) -> remi.Container:
         models = [
-            tag("option", "", name, value=name, data_score=_score(manifest))
+            tag("option", "", name, value=name, data_score=_score(manifest), **_voices(manifest))
             for name, manifest in reversed(self.hall.shelf.models().items())
         ]
         return card(
@@ -134,6 +139,13 @@ class Page(Door):
             chooser("model", "Model", *models),
             tag("p", "hint score", "", id="score"),
             chooser("program", "Instrument", *_families()),
+            tag(
+                "div",
+                "voices",
+                *(chooser(v, v.capitalize()) for v in OTHERS),
+                id="voices",
+                hidden="",
+            ),
             slider("bpm", "Tempo", 30, 240, 1),
             slider("temperature", "Temperature", 0, 2, 0.05),
             slider("volume", "Volume", 0, 1, 0.01),
@@ -260,6 +272,11 @@ def _score(manifest: dict[str, Any]) -> str:
         f"On music it never saw: {valid['accuracy']:.0%} of the notes foretold, "
         f"{valid['nll']:.2f} nats an event"
     )
+
+
+def _voices(manifest: dict[str, Any]) -> dict[str, str]:
+    """The mark of a model that has an instrument for each voice; page.js fills in the choices."""
+    return {"data_voices": "4"} if manifest["network"]["model_type"] == CHORALE else {}
 
 
 def _families() -> list[remi.Container]:
