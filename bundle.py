@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chorale.engine import ChoraleEngine
-from config_bach import Network, Places, Training, UserError
+from config_bach import MODEL_TYPES, Network, Places, Training, UserError
 from files import replacing
 from lite import StepModel
 from vocabulary import Vocabulary
@@ -195,11 +195,13 @@ def choose(app: str, model_type: int | None, places: Places) -> Path:
     hits = [
         name
         for name in known
-        if name.startswith(tuple(f"{app}{t}_" for t in ([model_type] if model_type else (1, 2, 3))))
+        if name.startswith(
+            tuple(f"{app}{t}_" for t in ([model_type] if model_type else MODEL_TYPES))
+        )
     ]
     if hits:
         return path_of(hits[-1], places)
-    damaged = list(places.models.glob(f"{glob_free(app)}[123]_*{SUFFIX}"))
+    damaged = list(places.models.glob(f"{glob_free(app)}[1-9]_*{SUFFIX}"))
     if damaged:
         manifest_of(damaged[0])  # raises the reason
     wanted = f"'{app}'" + (f" with model type {model_type}" if model_type else "")
@@ -211,7 +213,7 @@ def choose(app: str, model_type: int | None, places: Places) -> Path:
 
 def unfinished(app: str, model_type: int | None, places: Places) -> Path | None:
     """The latest checkpoint of an app (or of a full model name), if it was ever trained here."""
-    names = tuple(f"{app}{t}_" for t in ([model_type] if model_type else (1, 2, 3)))
+    names = tuple(f"{app}{t}_" for t in ([model_type] if model_type else MODEL_TYPES))
     found = [
         path
         for path in places.checkpoint.glob("*/last.zip")

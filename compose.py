@@ -11,14 +11,16 @@ import charts
 import midi_io
 import synth
 from bundle import Bundle
-from chorale.composer import compose as compose_chorale
+from chorale.composer import compose as freely
+from chorale.given import around, free_bars, free_voices, voices_named
 from chorale.grid import VOICES, Chorale
+from chorale.limits import Limits
 from chorale.score import bars_of, events_of, write_satb
-from chorale.sources import read_chorale
-from config_bach import CHORALE, Composing, Places, UserError
+from chorale.sources import read_chorale, read_melodies
+from config_bach import Composing, Places, UserError
 from corpus import read_piece
 from files import keep_previous
-from instruments import Programs, by_voice, instrument_name, program_number
+from instruments import ORGAN, Programs, by_voice, instrument_name, program_number
 from piece import Event
 from predict import Composer, prime_of
 
@@ -57,8 +59,6 @@ def compose(
     Tempo and instrument are those asked for, else those of the corpus. Raises UserError for a prime
     or an instrument that cannot be used.
     """
-    if bundle.network.model_type == CHORALE:
-        return chorale_by(bundle, settings, places, prime, instrument)
     program = program_number(instrument) if instrument else bundle.facts["instrument"]
     if prime:
         piece = read_piece(prime, places, bundle.vocabulary.encoding.max_duration)
@@ -71,14 +71,46 @@ def compose(
     return Composition(title, events, bpm, program or DEFAULT_PROGRAM)
 
 
-def chorale_by(
-    bundle: Bundle, settings: Composing, places: Places, prime: Path | None, instrument: str | None
+@dataclass(frozen=True)
+class Wish:
+    """What a person wants of a piece in four voices."""
+
+    limits: Limits
+    prime: Path | None = None  # what it follows
+    score: Path | None = None  # what it is composed around
+    keep: str | None = None  # the voices of the score that stay
+    bars: str | None = None  # the bars of the score that do not
+
+
+def compose_chorale(
+    bundle: Bundle, settings: Composing, places: Places, wish: Wish, instrument: str | None
 ) -> Composition:
-    """A whole chorale by a model of type 5. Raises UserError as `compose` does."""
-    heard = read_chorale(prime, places) if prime else None
-    chorale = compose_chorale(bundle, settings, prime=heard)
-    title = f"{bundle.name} {chorale.name}, seed {settings.seed}"
+    """A piece in four voices by a model of type 5: a whole chorale, or one around a score.
+
+    Raises UserError for what cannot be read, kept or composed anew.
+    """
+    if wish.score:
+        chorale = _around(bundle, settings, places, wish)
+        title = f"{bundle.name} around {chorale.name}, seed {settings.seed}"
+    else:
+        prime = read_chorale(wish.prime, places) if wish.prime else None
+        chorale = freely(bundle, settings, wish.limits, prime)
+        title = f"{bundle.name} {chorale.name}, seed {settings.seed}"
     return sung(chorale, bundle, settings, instrument, title)
+
+
+def _around(bundle: Bundle, settings: Composing, places: Places, wish: Wish) -> Chorale:
+    """The score of a wish, with what is not kept of it composed anew."""
+    assert wish.score
+    if wish.bars:
+        kept = voices_named(wish.keep) if wish.keep else []
+        given = read_chorale(wish.score, places)
+        free = free_bars(given, wish.bars, kept)
+    else:
+        kept = voices_named(wish.keep or VOICES[0])
+        given = read_melodies(wish.score, places, kept)
+        free = free_voices(given, kept)
+    return around(bundle, given, free, settings, wish.limits)
 
 
 def sung(
@@ -86,7 +118,7 @@ def sung(
 ) -> Composition:
     """A chorale as it is to sound; several instruments, separated by commas, are one for each voice."""
     names = instrument.split(",") if instrument else []
-    programs = [program_number(name) for name in names] or [bundle.facts["instrument"]]
+    programs = [program_number(name) for name in names] or [bundle.facts["instrument"] or ORGAN]
     if len(programs) not in (1, len(VOICES)):
         raise UserError("--instrument takes one instrument, or four separated by commas.")
     bpm = settings.bpm or bundle.facts["bpm"] or DEFAULT_BPM

@@ -30,13 +30,13 @@ from corpus import Corpus
 from course import Course, course_of
 from dataset import LABELS, Split, divided, split
 from files import check_writable, keep_previous, shown
+from instruments import ORGAN
 from piece import Piece
 from rhythm import Rhythm
 from vocabulary import Vocabulary
 
 log = logging.getLogger("play_bach")
 
-ORGAN = 20  # General MIDI: it holds its notes as voices do
 PRIMES = 24  # held-out beginnings that a bundle carries
 PRIME_EVENTS = 64
 

@@ -9,6 +9,7 @@ from config_bach import UserError
 
 Programs = int | Sequence[int]  # General MIDI 1..128: one for all voices, or one for each
 VOICES = 4
+ORGAN = 20  # it holds its notes as voices do
 
 FAMILIES = {
     "Piano": "Acoustic Grand Piano, Bright Acoustic Piano, Electric Grand Piano, Honky-tonk Piano, "

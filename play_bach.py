@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bundle as bundles
 from config_bach import (
@@ -30,6 +30,9 @@ from config_bach import (
 )
 from files import set_aside, shown
 
+if TYPE_CHECKING:
+    from compose import Wish
+
 log = logging.getLogger("play_bach")
 
 CHOSEN_FOR_YOU = 2**31  # seeds that are drawn stay short enough to type
@@ -45,6 +48,8 @@ examples:
   play_bach.py -pm --prime my_tune.mid --musicxml continue a tune of yours
   play_bach.py -l 0 -f --app hymns --corpus music21:bach
                                                   train on scores that music21 carries
+  play_bach.py -pm --model-type 5 --harmonise tune.mid --musicxml
+                                                  three voices under a melody of yours
   play_bach.py -st                                music composed this very moment, on a phone
   play_bach.py --list                             what is in models/, and how good it is
   play_bach.py --doctor                           what is missing on this machine, and the mend
@@ -89,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_training(p.add_argument_group("training (with -f)"))
     _add_composing(p.add_argument_group("composing (with -pm)"))
+    _add_voices(p.add_argument_group("composing in four voices (with -pm and model type 5)"))
     return p
 
 
@@ -152,6 +158,35 @@ def _add_composing(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--musicxml", action="store_true", help="write a score as well")
 
 
+def _add_voices(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--harmonise",
+        type=Path,
+        metavar="FILE",
+        help="a melody, or a score in four voices: what is kept of it stays note for note, the "
+        "other voices are composed",
+    )
+    group.add_argument(
+        "--keep", metavar="VOICES", help="the voices that stay, as in soprano,bass (soprano)"
+    )
+    group.add_argument(
+        "--regenerate",
+        metavar="BARS",
+        help="of the score given with --harmonise only these bars are composed anew: 5-8",
+    )
+    group.add_argument(
+        "--scale", metavar="NAME", help="only these notes: 'G major', 'A minor' or 'C D E G A'"
+    )
+    group.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="RANGE",
+        help="a voice stays within: soprano=C4-G5; may be repeated",
+    )
+    group.add_argument("--no-crossing", action="store_true", help="no voice crosses another")
+
+
 def refuse_nonsense(args: argparse.Namespace) -> None:
     """Raise UserError for combinations that make no sense, in one sentence."""
     if not (args.fit or args.predict_midi or args.stream or args.list or args.doctor):
@@ -174,10 +209,16 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
     composing = {"--prime": args.prime, "--notes": args.notes, "--temperature": args.temperature}
     composing |= {"--top-p": args.top_p, "--instrument": args.instrument, "--bpm": args.bpm}
     composing |= {"--output": args.output, "--wav": args.wav, "--musicxml": args.musicxml}
+    composing |= {"--harmonise": args.harmonise, "--scale": args.scale, "--range": args.range}
+    composing |= {"--no-crossing": args.no_crossing}
     if not args.predict_midi and (
-        given := [k for k, v in composing.items() if v not in (None, False)]
+        given := [k for k, v in composing.items() if v not in (None, False, [])]
     ):
         raise UserError(f"{', '.join(given)}: for composing only, add -pm.")
+    if (args.keep or args.regenerate) and not args.harmonise:
+        raise UserError("--keep and --regenerate need a score: add --harmonise FILE.")
+    if args.harmonise and (args.prime or args.notes):
+        raise UserError("--harmonise has its own beginning and end: leave --prime and --notes out.")
     if not args.app or bundles.glob_free(args.app) != args.app:
         raise UserError(f"--app {args.app!r} must be letters, digits, - and _ only.")
 
@@ -252,14 +293,38 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
 
 def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:
     """-pm: compose with a model, and name the files that were written."""
-    from compose import compose, write
+    from compose import compose, compose_chorale, write
 
     bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
-    piece = compose(bundle, composing_of(args), places, args.prime, args.instrument)
+    if bundle.network.model_type == CHORALE and args.notes:
+        raise UserError("--notes is not for model type 5: a chorale ends where its form does.")
+    if bundle.network.model_type == CHORALE:
+        settings = composing_of(args)
+        piece = compose_chorale(bundle, settings, places, wish_of(args), args.instrument)
+    elif given := voices_asked(args):
+        raise UserError(f"{given}: for model type 5, which has voices; {bundle.name} has none.")
+    else:
+        piece = compose(bundle, composing_of(args), places, args.prime, args.instrument)
     print(piece)
     midi = args.output or places.models / f"{bundle.name}.mid"
     for kind, path in write(piece, midi, args.wav, args.musicxml):
         print(f"  {kind:<8} {shown(path)}")
+
+
+def voices_asked(args: argparse.Namespace) -> str:
+    """The flags given that only a model with voices understands."""
+    flags = {"--harmonise": args.harmonise, "--scale": args.scale, "--range": args.range}
+    flags |= {"--no-crossing": args.no_crossing}
+    return ", ".join(k for k, v in flags.items() if v)
+
+
+def wish_of(args: argparse.Namespace) -> Wish:
+    """What is wanted of a piece in four voices."""
+    from chorale.limits import limits_of
+    from compose import Wish
+
+    limits = limits_of(args.scale, args.range, args.no_crossing)
+    return Wish(limits, args.prime, args.harmonise, args.keep, args.regenerate)
 
 
 def stream(places: Places) -> None:

@@ -71,7 +71,7 @@ def of_score(score: Score) -> Chorale:
     """A score of four parts as a chorale. Raises Refused, with the reason, for any other."""
     voices = voices_of(score.notes)
     if len(voices) != len(VOICES):
-        raise Refused(f"{len(voices)} part{'s' * (len(voices) != 1)}, a chorale has four")
+        raise Refused(f"{_parts(len(voices))}, a chorale has four")
     return _chorale(score, voices)
 
 
@@ -84,6 +84,10 @@ def _chorale(score: Score, voices: Sequence[Sequence[Note]]) -> Chorale:
     except ValueError as error:
         raise Refused(str(error)) from error
     return Chorale(score.name, symbols, plan_of(steps, score.bars, score.fermatas), score.bpm)
+
+
+def _parts(count: int) -> str:
+    return "one part" if count == 1 else f"{count} parts"
 
 
 def voices_of(notes: Sequence[Note]) -> list[list[Note]]:
@@ -157,7 +161,7 @@ def read_melodies(path: Path, places: Places, voices: Sequence[int]) -> Chorale:
         if len(parts) == len(VOICES):
             return _chorale(score, parts)
         if len(parts) != len(voices):
-            raise Refused(f"{len(parts)} parts, {len(voices)} are to be kept")
+            raise Refused(f"it has {_parts(len(parts))}, and {len(voices)} are to be kept")
         placed: list[list[Note]] = [[] for _ in VOICES]
         for voice, part in zip(sorted(voices), parts, strict=True):
             placed[voice] = part
