@@ -3,6 +3,7 @@
     bundle.json    what it is: vocabulary, settings, corpus, split, figures, versions
     weights.npz    the Keras weights, in order
     step.tflite    the network as a step model for LiteRT: what composes
+    music.json     the training pieces, to tell what is copied from them
     optimizer.npz  in checkpoints only, to go on training
 
 TensorFlow is not needed to read one.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -28,6 +29,8 @@ from chorale.engine import ChoraleEngine
 from config_bach import MODEL_TYPES, Network, Places, Training, UserError
 from files import replacing
 from lite import StepModel
+from originality import Memory
+from piece import Event, from_json, to_json
 from vocabulary import Vocabulary
 
 FORMAT = "play-bach-bundle"
@@ -51,6 +54,14 @@ class Bundle:
     weights: Arrays = field(default_factory=list)
     optimizer: Arrays = field(default_factory=list)
     step: bytes = b""
+    music: bytes = b""
+
+    @cached_property
+    def memory(self) -> Memory | None:
+        """The training pieces, to be searched; None in a bundle that does not carry them."""
+        if not self.music:
+            return None
+        return Memory((name, from_json(rows)) for name, rows in json.loads(self.music))
 
     @cached_property
     def engine(self) -> StepModel:
@@ -69,6 +80,8 @@ class Bundle:
             file.writestr("weights.npz", _packed(self.weights))
             if self.optimizer:
                 file.writestr("optimizer.npz", _packed(self.optimizer))
+            if self.music:
+                file.writestr("music.json", self.music)
             if self.step:
                 file.writestr("step.tflite", self.step)
 
@@ -103,6 +116,7 @@ def load(path: Path) -> Bundle:
             weights=_unpacked(parts["weights.npz"]),
             optimizer=_unpacked(parts["optimizer.npz"]) if "optimizer.npz" in parts else [],
             step=parts.get("step.tflite", b""),
+            music=parts.get("music.json", b""),
         )
     except (
         KeyError,
@@ -145,6 +159,11 @@ def _members(path: Path, only: Sequence[str] = ()) -> tuple[dict[str, Any], dict
             f"{FORMAT_VERSION}; update Play Bach or train the model anew."
         )
     return manifest, parts
+
+
+def packed_music(pieces: Iterable[tuple[str, Iterable[Event]]]) -> bytes:
+    """Pieces (name, events) as the music of a bundle."""
+    return json.dumps([[name, to_json(events)] for name, events in pieces]).encode()
 
 
 def _packed(arrays: Arrays) -> bytes:

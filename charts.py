@@ -87,6 +87,38 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
     _save(figure, path)
 
 
+def report_card(path: Path, card: dict[str, Any]) -> None:
+    """Draw a report card: foretelling, copying, style and voice leading or degeneration."""
+    figure, axes = _figure(12, 7.4, 2, 2)
+    figure.suptitle(f"{card['model']} on {card['source']}\n{card['label']}", color=INK, fontsize=11)
+    foretelling = {name: f["nll"] for name, f in card["foretelling"].items()}
+    _bars(axes[0, 0], "nats, lower is better", {"": foretelling})
+    ax = axes[0, 1]
+    ax.set_title("notes copied in a row from the training pieces", fontsize=10, color=INK)
+    sides = [s for s in ("composed", "real") if card["originality"]]
+    if sides:
+        ax.boxplot([card["originality"][s] for s in sides], tick_labels=sides, vert=False)
+    _bars(axes[1, 0], "distance from real pieces", card["style"])
+    last = "faults" if "faults" in card else "degeneration"
+    title = {"faults": "voice-leading faults per 100 notes", "degeneration": "share of the time"}
+    _bars(axes[1, 1], title[last], card[last])
+    _save(figure, path)
+
+
+def _bars(ax: Any, title: str, sides: dict[str, dict[str, float]]) -> None:
+    """Horizontal bars by name, one for each side that has figures."""
+    ax.set_title(title, fontsize=10, color=INK)
+    names = list(dict.fromkeys(name for figures in sides.values() for name in figures))[::-1]
+    height = 0.8 / len(sides)
+    for i, (side, figures) in enumerate(sides.items()):
+        places = [y + height * (len(sides) / 2 - i - 0.5) for y in range(len(names))]
+        values = [figures.get(name, 0.0) for name in names]
+        ax.barh(places, values, height * 0.9, color=(ACCENT, SECOND)[i % 2], label=side or None)
+    ax.set_yticks(range(len(names)), names)
+    if len(sides) > 1:
+        ax.legend(frameon=False, fontsize=8)
+
+
 def model_diagram(path: Path, model: keras.Model, name: str) -> None:
     """Draw the layers of a Keras network from input (left) to output, each with its output shape."""
     labels, arrows = model.graph() if hasattr(model, "graph") else _graph(model)

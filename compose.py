@@ -21,6 +21,7 @@ from config_bach import Composing, Places, UserError
 from corpus import read_piece
 from files import keep_previous
 from instruments import ORGAN, Programs, by_voice, instrument_name, program_number
+from originality import Copy
 from piece import Event
 from predict import Composer, prime_of
 
@@ -37,6 +38,7 @@ class Composition:
     bpm: float
     programs: Programs
     chorale: Chorale | None = None  # where voices are told apart
+    copy: Copy | None = None  # the longest passage that stands in the training pieces
 
     def __str__(self) -> str:
         names = dict.fromkeys(instrument_name(p) for p in by_voice(self.programs))
@@ -68,7 +70,8 @@ def compose(
     events = list(islice(Composer(bundle, settings, heard), settings.notes))
     bpm = settings.bpm or bundle.facts["bpm"] or DEFAULT_BPM
     title = f"{bundle.name} after {name}, seed {settings.seed}"
-    return Composition(title, events, bpm, program or DEFAULT_PROGRAM)
+    copy = bundle.memory.longest(events) if bundle.memory else None
+    return Composition(title, events, bpm, program or DEFAULT_PROGRAM, copy=copy)
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ def sung(
     if len(programs) not in (1, len(VOICES)):
         raise UserError("--instrument takes one instrument, or four separated by commas.")
     bpm = settings.bpm or bundle.facts["bpm"] or DEFAULT_BPM
-    return Composition(title, events_of(chorale), bpm, programs, chorale)
+    events = events_of(chorale)
+    copy = bundle.memory.longest(events) if bundle.memory else None
+    return Composition(title, events, bpm, programs, chorale, copy)
 
 
 def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tuple[str, Path]]:

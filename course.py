@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from batches import Accuracy, Windows, counted_nll
-from bundle import Arrays, Bundle
+from bundle import Arrays, Bundle, packed_music
 from config_bach import CHORALE
 from dataset import SHARES, Lesson, Split, asking, lessons, training_lessons, window_sides
 from evaluate import Figures, Known, baselines, baselines_of, measure
@@ -42,6 +42,9 @@ class Course(Protocol):
     def measure(self, model: keras.Model, side: str) -> Figures:
         """What the network is worth on a side."""
 
+    def music(self) -> bytes:
+        """The training pieces as a bundle carries them."""
+
     def kept(self, model: keras.Model) -> Arrays:
         """The weights as a finished bundle keeps them."""
 
@@ -54,6 +57,7 @@ class Events:
     """The course of model types 1 to 3: lessons of events, and the baselines' figures."""
 
     bundle: Bundle
+    pieces: tuple[Piece, ...]  # of the training side
     train: list[Lesson]
     valid: list[Lesson]
     test: list[Lesson]
@@ -82,6 +86,10 @@ class Events:
         """See Course."""
         return measure(model, getattr(self, side), self.bundle.vocabulary)
 
+    def music(self) -> bytes:
+        """See Course."""
+        return packed_music((p.name, p.events) for p in self.pieces)
+
     def kept(self, model: keras.Model) -> Arrays:
         """See Course."""
         return list(model.get_weights())
@@ -108,11 +116,11 @@ def lessons_of(parts: Split[Piece], bundle: Bundle) -> Events:
     if parts.kind != "window":
         figures = baselines(own_key, held_out[0], vocabulary)
         every_key = training_lessons(parts.train, vocabulary, network)
-        return Events(bundle, every_key, held_out[0], held_out[1], figures)
+        return Events(bundle, parts.train, every_key, held_out[0], held_out[1], figures)
     sides = window_sides([len(x.inputs) + 1 for x in own_key], network.seqlen, training.seed)
     train, valid, test = (asking(own_key, sides, side) for side in range(3))
     figures = baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
-    return Events(bundle, train, valid, test, figures)
+    return Events(bundle, parts.train, train, valid, test, figures)
 
 
 def _known_windows(

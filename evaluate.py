@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset import Lesson, padded
+from lite import StepModel
 from vocabulary import Field, Vocabulary, unknown_cost
 
 if TYPE_CHECKING:
@@ -67,6 +68,22 @@ def measure(model: keras.Model, lessons: Sequence[Lesson], vocabulary: Vocabular
     asked = max(asked, 1)
     fields = {name: total / asked for name, total in nats.items()}
     return Figures(sum(fields.values()), right / asked, fields, asked)
+
+
+def rows_figures(engine: StepModel, lessons: Sequence[Lesson], vocabulary: Vocabulary) -> Figures:
+    """The same for the engine that composes, event by event; needs no TensorFlow."""
+    nats = dict.fromkeys((f.name for f in vocabulary.fields), 0.0)
+    right = asked = 0
+    for lesson in lessons:
+        memory = engine.silence()
+        for heard, targets in zip(lesson.inputs.tolist(), lesson.targets, strict=True):
+            coming, memory = engine.step(heard, memory)
+            for p, target, field in zip(coming, targets[:, None], vocabulary.fields, strict=True):
+                nats[field.name] += float(_nats(p[None], target, field).sum())
+            right += int(_right(coming[0][None], targets[:1]).sum())
+            asked += 1
+    fields = {name: total / max(asked, 1) for name, total in nats.items()}
+    return Figures(sum(fields.values()), right / max(asked, 1), fields, asked)
 
 
 def _batches(lessons: Sequence[Lesson], symbols: int) -> list[list[Lesson]]:

@@ -31,7 +31,7 @@ from course import Course, course_of
 from dataset import LABELS, Split, divided, split
 from files import check_writable, keep_previous, shown
 from instruments import ORGAN
-from piece import Piece
+from piece import Piece, to_json
 from rhythm import Rhythm
 from vocabulary import Vocabulary
 
@@ -103,10 +103,7 @@ def _primes(pieces: Sequence[Piece], seqlen: int) -> list[dict[str, Any]]:
     return [
         {
             "name": p.name,
-            "events": [
-                [list(e.pitches), str(e.duration), e.velocity]
-                for e in p.events[: max(PRIME_EVENTS, seqlen)]
-            ],
+            "events": to_json(p.events[: max(PRIME_EVENTS, seqlen)]),
         }
         for p in long[:PRIMES]
     ]
@@ -217,7 +214,9 @@ def _finish(bundle: Bundle, course: Course, folder: Path, places: Places) -> Bun
     metrics = {side: course.measure(model, side).to_json() for side in held_out}
     metrics["baselines"] = course.baselines
     best = best.with_facts(history=bundle.facts["history"], metrics=metrics)
-    best = replace(best, step=course.export(model), weights=course.kept(model))
+    best = replace(
+        best, step=course.export(model), weights=course.kept(model), music=course.music()
+    )
     path = bundles.path_of(best.name, places)
     curves, network = path.with_suffix(".curves.png"), path.with_suffix(".network.png")
     keep_previous(path, curves, network)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
@@ -168,3 +169,20 @@ def notes_from_events(events: Iterable[Event]) -> list[Note]:
         time += event.duration
         before = event
     return sorted([*notes, *sounding.values()], key=lambda n: (n.onset, n.pitch, n.voice))
+
+
+def to_json(events: Iterable[Event]) -> list[list[Any]]:
+    """Events as JSON types."""
+    rows = []
+    for e in events:
+        row: list[Any] = [list(e.pitches), str(e.duration), e.velocity]
+        rows.append([*row, list(e.voices), list(e.struck)] if e.voices else row)
+    return rows
+
+
+def from_json(rows: Iterable[Sequence[Any]]) -> list[Event]:
+    """The inverse of `to_json`. Raises ValueError or TypeError for anything else."""
+    return [
+        Event(tuple(p), Fraction(d), int(v), *(tuple(x) for x in voices))
+        for p, d, v, *voices in rows
+    ]

@@ -51,6 +51,7 @@ examples:
   play_bach.py -pm --model-type 5 --harmonise tune.mid --musicxml
                                                   three voices under a melody of yours
   play_bach.py -st                                music composed this very moment, on a phone
+  play_bach.py --evaluate music21:chorales        how good a model is, what it copies, where it fails
   play_bach.py --list                             what is in models/, and how good it is
   play_bach.py --doctor                           what is missing on this machine, and the mend
 
@@ -71,6 +72,11 @@ def parser() -> argparse.ArgumentParser:
     do.add_argument("-f", "--fit", action="store_true", help="train the model")
     do.add_argument("-pm", "--predict-midi", action="store_true", help="compose a .mid file")
     do.add_argument("-st", "--stream", action="store_true", help="stream live music to phones")
+    do.add_argument(
+        "--evaluate",
+        metavar="SOURCE",
+        help="the report card of a model: a folder of scores, music21:bach, or a JSON file of chorales",
+    )
     do.add_argument("--list", action="store_true", help="list the models and how good each is")
     do.add_argument("--doctor", action="store_true", help="look for what is missing here")
     which = p.add_argument_group("which model")
@@ -91,6 +97,9 @@ def parser() -> argparse.ArgumentParser:
         choices=tuple(MODEL_TYPES),
         metavar="N",
         help="see below (default 1)",
+    )
+    which.add_argument(
+        "--json", type=Path, metavar="PATH", help="with --evaluate: write the figures as JSON, too"
     )
     _add_training(p.add_argument_group("training (with -f)"))
     _add_composing(p.add_argument_group("composing (with -pm)"))
@@ -189,8 +198,12 @@ def _add_voices(group: argparse._ArgumentGroup) -> None:
 
 def refuse_nonsense(args: argparse.Namespace) -> None:
     """Raise UserError for combinations that make no sense, in one sentence."""
-    if not (args.fit or args.predict_midi or args.stream or args.list or args.doctor):
+    if not (
+        args.fit or args.predict_midi or args.stream or args.list or args.doctor or args.evaluate
+    ):
         raise UserError("nothing to do: add -pm to compose, -f to train, or -h for help.")
+    if args.json and not args.evaluate:
+        raise UserError("--json is for the report card: add --evaluate SOURCE.")
     if args.load == 0 and not args.fit:
         raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
     if not args.fit and (args.corpus or args.epochs is not None or args.split or args.tensorboard):
@@ -309,6 +322,25 @@ def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundl
     midi = args.output or places.models / f"{bundle.name}.mid"
     for kind, path in write(piece, midi, args.wav, args.musicxml):
         print(f"  {kind:<8} {shown(path)}")
+    if piece.copy:
+        print(f"  {'copied':<8} at most {piece.copy}")
+
+
+def evaluate(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:
+    """--evaluate: print the report card of a model, and draw it."""
+    import charts
+    import report
+
+    bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
+    card = report.report(bundle, args.evaluate, places)
+    for line in report.lines(card):
+        print(line)
+    picture = places.models / f"{bundle.name}.report.png"
+    charts.report_card(picture, card)
+    print(f"  {'picture':<8} {shown(picture)}")
+    if args.json:
+        report.save(card, args.json)
+        print(f"  {'figures':<8} {shown(args.json)}")
 
 
 def voices_asked(args: argparse.Namespace) -> str:
@@ -376,6 +408,8 @@ def run(argv: Sequence[str] | None = None, places: Places | None = None) -> int:
     bundle = fit(args, places) if args.fit else None
     if args.predict_midi:
         predict_midi(args, places, bundle)
+    if args.evaluate:
+        evaluate(args, places, bundle)
     if args.list:
         print("\n".join(bundles.table(places)))
     if args.stream:

@@ -17,7 +17,7 @@ from bundle import Bundle
 from config_bach import Composing
 from lite import Probabilities
 from lookback import Lookback
-from piece import Event
+from piece import Event, from_json
 from rhythm import Rhythm
 
 ENOUGH = 256  # symbols that nearly always hold the mass that is sampled from
@@ -182,5 +182,4 @@ def prime_of(bundle: Bundle, seed: int | None) -> tuple[str, list[Event]]:
     """The beginning of one of the held-out pieces in a bundle, and its name; chosen by the seed."""
     primes = bundle.facts["primes"]
     chosen = primes[int(np.random.default_rng(seed).integers(len(primes)))]
-    events = [Event(tuple(p), Fraction(d), int(v)) for p, d, v in chosen["events"]]
-    return str(chosen["name"]), events
+    return str(chosen["name"]), from_json(chosen["events"])

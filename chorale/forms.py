@@ -12,7 +12,7 @@ from bundle import Bundle
 from chorale.grid import FIRST, LOWEST, SYMBOLS, Chorale, Grid
 from chorale.score import events_of
 from config_bach import Encoding
-from piece import pitch_name
+from piece import pitch_name, to_json
 from vocabulary import UNKNOWN, Field, Vocabulary
 
 FORMS = 48  # that a bundle carries
@@ -43,13 +43,7 @@ def forms_of(pieces: Sequence[Chorale]) -> list[dict[str, Any]]:
 
 def primes_of(pieces: Sequence[Chorale]) -> list[dict[str, Any]]:
     """Some held-out chorales as events, which play on should the network fail."""
-    return [
-        {
-            "name": p.name,
-            "events": [[list(e.pitches), str(e.duration), e.velocity] for e in events_of(p)],
-        }
-        for p in pieces[:PRIMES]
-    ]
+    return [{"name": p.name, "events": to_json(events_of(p))} for p in pieces[:PRIMES]]
 
 
 def form_of(bundle: Bundle, seed: int | None) -> Form:

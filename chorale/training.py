@@ -14,11 +14,12 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
 
-from bundle import Arrays, Bundle
+from bundle import Arrays, Bundle, packed_music
 from chorale.baseline import table
 from chorale.ear import Rows, rows_of, rows_transposed
 from chorale.grid import FIRST, HOLD, SYMBOLS, VOICES, Chorale
 from chorale.network import ChoraleNetwork, built
+from chorale.score import events_of
 from dataset import SHARES, Split
 from evaluate import Figures
 
@@ -76,6 +77,10 @@ class Voices:
     def measure(self, model: keras.Model, side: str) -> Figures:
         """See Course."""
         return measure(model, getattr(self, side))
+
+    def music(self) -> bytes:
+        """See Course."""
+        return packed_music((p.name, events_of(p)) for p in self.train)
 
     def kept(self, model: keras.Model) -> Arrays:
         """See Course. Half precision halves the file and costs less than 0.0001 nats."""

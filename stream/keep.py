@@ -14,7 +14,7 @@ from typing import Any
 
 from chorale.grid import VOICES
 from config_bach import UserError
-from piece import Event, notes_from_events
+from piece import Event, from_json, notes_from_events, to_json
 from stream.mp3 import Mp3
 from stream.station import Played
 from synth import RATE, Pcm, Performer, Synth
@@ -71,10 +71,7 @@ def musicxml(played: Sequence[Played]) -> bytes:
     of its own.
     """
     job = {
-        "events": [
-            [e.pitches, str(e.duration), e.velocity, e.voices, e.struck]
-            for e in (x.event for x in played)
-        ],
+        "events": to_json(x.event for x in played),
         "bpm": played[-1].knobs.bpm,
         "programs": played[-1].knobs.programs,
     }
@@ -103,11 +100,7 @@ def _write_score(path: Path) -> None:
     if hasattr(os, "nice"):
         os.nice(10)  # those who listen come first
     job = json.load(sys.stdin)
-    events = [
-        Event(tuple(p), Fraction(d), v, tuple(voices), tuple(struck))
-        for p, d, v, voices, struck in job["events"]
-    ]
-    write_musicxml(path, events, job["bpm"], job["programs"])
+    write_musicxml(path, from_json(job["events"]), job["bpm"], job["programs"])
 
 
 def sound(played: Sequence[Played]) -> Iterator[Pcm]:

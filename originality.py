@@ -1,0 +1,145 @@
+"""How much of a piece stands verbatim in the training corpus, in whatever key, and where.
+
+Music is compared as a row of moments. A moment is what sounds (as intervals from its lowest note),
+which voices strike it, for how long, and how far its lowest note lies from the one before. So a
+passage is found in any transposition. The length of a copy is the number of notes struck in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from piece import Event
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A passage that stands in the corpus: its notes, and the piece and the quarter it begins at there.
+
+    `begins` is where it begins in the new piece, in quarter lengths.
+    """
+
+    notes: int = 0
+    piece: str = ""
+    quarter: Fraction = Fraction(0)
+    begins: Fraction = Fraction(0)
+
+    def __str__(self) -> str:
+        if not self.notes:
+            return "nothing"
+        return f"{self.notes} notes of {self.piece} from quarter {float(self.quarter) + 1:g}"
+
+
+def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
+    """The shape of an event, its shape with the leap from the event before, and its notes."""
+    base = min(event.pitches, default=0)
+    sounds: Any = (
+        tuple(p - base if p >= 0 else None for p in event.voices)
+        if event.voices
+        else tuple(p - base for p in event.pitches)
+    )
+    shape = hash((sounds, event.struck, event.duration))
+    was = min(before.pitches, default=None) if before else None
+    leap = base - was if event.pitches and was is not None else 0
+    notes = sum(event.struck) if event.struck else len(event.pitches)
+    return shape, hash((shape, leap)), notes
+
+
+class Memory:
+    """All training pieces as one row of moments, to be searched."""
+
+    def __init__(self, pieces: Iterable[tuple[str, Sequence[Event]]]) -> None:
+        """pieces: names and events."""
+        self.names: list[str] = []
+        rows: list[tuple[int, int, int]] = []
+        self._piece: list[int] = []
+        self._quarter: list[Fraction] = []
+        for name, events in pieces:
+            before, quarter = None, Fraction(0)
+            for event in events:
+                rows.append(moment(before, event))
+                self._piece.append(len(self.names))
+                self._quarter.append(quarter)
+                before, quarter = event, quarter + event.duration
+            rows.append((0, 0, 0))  # no copy goes over the end of a piece
+            self._piece.append(len(self.names))
+            self._quarter.append(quarter)
+            self.names.append(name)
+        table = np.array(rows, np.int64).reshape(-1, 3)
+        self.shapes, self.leaps = table[:, 0], table[:, 1]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def longest(self, events: Sequence[Event], but: str = "") -> Copy:
+        """The longest passage of a piece that stands here; `but` names a piece that does not count."""
+        follower = Follower(self, but)
+        best = Copy()
+        for event in events:
+            notes = follower.feed(event)
+            if notes > best.notes:
+                best = follower.copy()
+        return best
+
+    def at(self, place: int) -> tuple[str, Fraction]:
+        """The piece at a place of the row, and the quarter in it."""
+        return self.names[self._piece[place]], self._quarter[place]
+
+    def of(self, name: str) -> npt.NDArray[np.bool_]:
+        """Where that piece lies in the row."""
+        wanted = {i for i, known in enumerate(self.names) if known == name}
+        return np.isin(np.array(self._piece), list(wanted))
+
+
+class Follower:
+    """Follows music as it comes, and knows how long the passage is that it copies just now."""
+
+    def __init__(self, memory: Memory, but: str = "") -> None:
+        """but: the name of a piece that does not count."""
+        self._memory = memory
+        self._closed = memory.of(but) if but else None
+        self._notes = np.zeros(len(memory), np.int32)  # copied notes that end at each place
+        self._moments = np.zeros(len(memory), np.int32)
+        self._before: Event | None = None
+        self._times: list[Fraction] = [Fraction(0)]
+
+    def feed(self, event: Event) -> int:
+        """Hear one event; the notes of the longest passage that ends with it."""
+        self._notes, self._moments = self._after(event)
+        self._before = event
+        self._times.append(self._times[-1] + event.duration)
+        return int(self._notes.max(initial=0))
+
+    def would_be(self, event: Event) -> int:
+        """What `feed` would answer, without hearing it."""
+        return int(self._after(event)[0].max(initial=0))
+
+    def copy(self) -> Copy:
+        """The longest passage that ends with the last event."""
+        place = int(self._notes.argmax())
+        length = int(self._moments[place])
+        name, quarter = self._memory.at(place - length + 1)
+        begins = self._times[len(self._times) - 1 - length]
+        return Copy(int(self._notes[place]), name, quarter, begins)
+
+    def _after(self, event: Event) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        shape, leap, notes = moment(self._before, event)
+        memory = self._memory
+        goes_on = np.zeros(len(memory), bool)
+        goes_on[1:] = (memory.leaps[1:] == leap) & (self._moments[:-1] > 0)
+        begins = memory.shapes == shape
+        if self._closed is not None:
+            goes_on &= ~self._closed
+            begins &= ~self._closed
+        before_notes, before_moments = (np.roll(x, 1) for x in (self._notes, self._moments))
+        copied = np.where(goes_on, before_notes + notes, np.where(begins, notes, 0))
+        length = np.where(goes_on, before_moments + 1, np.where(begins, 1, 0))
+        return copied.astype(np.int32), length.astype(np.int32)
