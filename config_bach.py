@@ -118,6 +118,7 @@ class Composing(Settings):
     top_p: float = setting(0.95, 0.0, 1.0, "sample from the likeliest symbols of this total mass")
     seed: int | None = setting(None, 0, 2**63 - 1, "the same seed gives the same notes")
     bpm: float | None = setting(None, 10.0, 400.0, "quarter notes a minute")
+    max_copy: int | None = setting(None, 4, 10_000, "notes that may be copied in a row")
 
 
 # What differs between the model types. Only type 2 knows which notes a chord is made of, so only it

@@ -7,8 +7,8 @@ passage is found in any transposition. The length of a copy is the number of not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from piece import Event
 
-Ints = npt.NDArray[np.int64]
+SIXTEENTH = Fraction(1, 4)  # quarter lengths
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,18 @@ def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
     return shape, hash((shape, leap)), notes
 
 
+def fine(events: Iterable[Event]) -> Iterator[Event]:
+    """Music in four voices sixteenth by sixteenth, so that voices are followed while they hold."""
+    for event in events:
+        if not event.voices:
+            yield event
+            continue
+        held = (False,) * len(event.voices)
+        yield replace(event, duration=SIXTEENTH)
+        for _ in range(round(event.duration / SIXTEENTH) - 1):
+            yield replace(event, duration=SIXTEENTH, struck=held)
+
+
 class Memory:
     """All training pieces as one row of moments, to be searched."""
 
@@ -64,7 +76,7 @@ class Memory:
         self._quarter: list[Fraction] = []
         for name, events in pieces:
             before, quarter = None, Fraction(0)
-            for event in events:
+            for event in fine(events):
                 rows.append(moment(before, event))
                 self._piece.append(len(self.names))
                 self._quarter.append(quarter)
@@ -83,7 +95,7 @@ class Memory:
         """The longest passage of a piece that stands here; `but` names a piece that does not count."""
         follower = Follower(self, but)
         best = Copy()
-        for event in events:
+        for event in fine(events):
             notes = follower.feed(event)
             if notes > best.notes:
                 best = follower.copy()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("play_bach")
 
+COMPOSED_WITH = ("notes", "temperature", "top_p", "seed", "bpm", "max_copy")
 CHOSEN_FOR_YOU = 2**31  # seeds that are drawn stay short enough to type
 
 EXAMPLES = """
@@ -161,6 +162,12 @@ def _add_composing(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--bpm", type=float, metavar="N", help="quarter notes a minute")
     group.add_argument(
+        "--max-copy",
+        type=int,
+        metavar="N",
+        help="leave a path that copies more than N notes in a row from the training pieces",
+    )
+    group.add_argument(
         "--output", type=Path, metavar="PATH", help="the .mid file (models/MODEL.mid)"
     )
     group.add_argument("--wav", action="store_true", help="write the sound as well")
@@ -223,6 +230,7 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
     composing |= {"--top-p": args.top_p, "--instrument": args.instrument, "--bpm": args.bpm}
     composing |= {"--output": args.output, "--wav": args.wav, "--musicxml": args.musicxml}
     composing |= {"--harmonise": args.harmonise, "--scale": args.scale, "--range": args.range}
+    composing |= {"--max-copy": args.max_copy}
     composing |= {"--no-crossing": args.no_crossing}
     if not args.predict_midi and (
         given := [k for k, v in composing.items() if v not in (None, False, [])]
@@ -238,7 +246,7 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
 
 def composing_of(args: argparse.Namespace) -> Composing:
     """The settings of composing, checked; a seed is drawn when none was given."""
-    given = {k: getattr(args, k) for k in ("notes", "temperature", "top_p", "seed", "bpm")}
+    given = {k: getattr(args, k) for k in COMPOSED_WITH}
     settings = Composing(**{k: v for k, v in given.items() if v is not None})
     return (
         settings

@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bundle import Bundle
-from config_bach import Composing
+from config_bach import Composing, UserError
 from lite import Probabilities
 from lookback import Lookback
+from originality import Follower
 from piece import Event, from_json
 from rhythm import Rhythm
 
 ENOUGH = 256  # symbols that nearly always hold the mass that is sampled from
+DETOURS = 24  # other ways that are tried before a copy is let go on
 LONGEST_RUN = 8  # the same note or chord in a row
 LONGEST_PERIOD = 4  # patterns of up to so many events are watched
 LONGEST_LOOP = 32  # events that such a pattern may fill
@@ -124,10 +126,15 @@ class Sampler:
 
     def __next__(self) -> tuple[int, ...]:
         """Sample the next event and hear it. Something must have been heard before."""
-        first, *others = self.coming
-        row = (self._pick(first, stuck(self._heard)), *(self._pick(p) for p in others))
+        row = self.propose()
         self.hear(row)
         return row
+
+    def propose(self, forbidden: Collection[int] = ()) -> tuple[int, ...]:
+        """Sample an event that may come next, without hearing it; its first field is not forbidden."""
+        first, *others = self.coming
+        closed = stuck(self._heard) | set(forbidden)
+        return (self._pick(first, closed), *(self._pick(p) for p in others))
 
     def _pick(self, probabilities: Probabilities, forbidden: Collection[int] = ()) -> int:
         p = reshaped(probabilities, self.settings.temperature, self.settings.top_p, forbidden)
@@ -144,6 +151,7 @@ class Composer:
         self._rng = rng
         self._rhythm = None if bundle.vocabulary.knows_durations else Rhythm(bundle.facts["rhythm"])
         self.sampler = Sampler(bundle.engine, settings, rng)
+        self._follower = follower_of(bundle, settings)
         heard = list(prime)[-bundle.network.seqlen :]
         self._durations = [e.duration for e in heard]
         for row in bundle.vocabulary.encode(heard).tolist():
@@ -159,10 +167,24 @@ class Composer:
     def draw(self) -> tuple[Event, Probabilities, int]:
         """The next event, the probabilities of its first field [symbols], and what was chosen."""
         p = self.sampler.coming[0]
-        row = next(self.sampler)
-        event = self._vocabulary.event(row, self._next_duration())
+        row, event = self._propose()
+        self.sampler.hear(row)
         self._durations = [*self._durations[-8:], event.duration]
         return event, p, row[0]
+
+    def _propose(self) -> tuple[tuple[int, ...], Event]:
+        """An event that goes on without copying more than is allowed, if there is any."""
+        closed: set[int] = set()
+        while True:
+            row = self.sampler.propose(closed)
+            event = self._vocabulary.event(row, self._next_duration())
+            most = self.settings.max_copy
+            if self._follower is None or most is None or len(closed) >= DETOURS:
+                return row, event
+            if self._follower.would_be(event) <= most:
+                self._follower.feed(event)
+                return row, event
+            closed.add(row[0])
 
     @property
     def settings(self) -> Composing:
@@ -176,6 +198,21 @@ class Composer:
     def _next_duration(self) -> Fraction:
         """A duration in quarter lengths, for models that predict pitches alone."""
         return self._rhythm.sample(self._durations, self._rng) if self._rhythm else Fraction(1)
+
+
+def follower_of(bundle: Bundle, settings: Composing) -> Follower | None:
+    """What watches for copies, if they are limited.
+
+    Raises UserError if the bundle does not carry what it was trained on.
+    """
+    if settings.max_copy is None:
+        return None
+    if bundle.memory is None:
+        raise UserError(
+            f"{bundle.name} does not carry the pieces it was trained on, so --max-copy cannot be "
+            "kept; train it anew."
+        )
+    return Follower(bundle.memory)
 
 
 def prime_of(bundle: Bundle, seed: int | None) -> tuple[str, list[Event]]:

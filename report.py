@@ -149,7 +149,9 @@ def lines(card: dict[str, Any]) -> list[str]:
     unit = "note" if "faults" in card else "event"
     out = [f"{card['model']} on {card['pieces']} pieces of {card['source']}: {card['label']}", ""]
     for name, figures in card["foretelling"].items():
-        out.append(f"  {name:<32} {figures['nll']:7.3f} nats a {unit}  {figures['accuracy']:6.1%}")
+        out.append(
+            f"  {name:<32} {figures['nll']:7.3f} nats per {unit}  {figures['accuracy']:6.1%}"
+        )
         if len(figures["fields"]) > 1:
             parts = ", ".join(f"{k} {v:.3f}" for k, v in figures["fields"].items())
             out.append(f"  {'':<32} {parts}")

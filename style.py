@@ -160,6 +160,6 @@ def _loops(music: Music) -> float:
         run = 0
         for i in range(period, len(keys)):
             run = run + 1 if keys[i] == keys[i - period] else 0
-            if run >= 4 * period:
+            if run > 3 * period:
                 looping[i] = True
     return sum(float(e.duration) for e, loop in zip(music, looping, strict=True) if loop)

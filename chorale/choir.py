@@ -11,9 +11,11 @@ from chorale.ear import Ear
 from chorale.engine import ChoraleEngine
 from chorale.grid import FIRST, HOLD, ORDER, SYMBOLS, VOICES, Grid
 from chorale.limits import Limits
+from chorale.score import event_of
 from config_bach import Composing
 from lite import Probabilities
-from predict import reshaped
+from originality import Follower
+from predict import DETOURS, reshaped
 
 LEAST = 1e-9  # probability; what is given may be anything
 
@@ -34,6 +36,7 @@ class Choir:
         self.ears = [Ear() for _ in range(pieces)]
         self.log_weights = np.zeros(pieces)
         self.coming: dict[int, Probabilities] = {}  # by voice, of the last step and the first piece
+        self.follower: Follower | None = None  # watches the first piece for copies
         self._engine, self._rng = engine, rng
         self._memory = engine.silence(pieces)
 
@@ -43,9 +46,34 @@ class Choir:
         given: the symbols of voices that are not to be composed; `log_weights` tells afterwards how
         likely the network found them.
         """
-        given = given or {}
         rows = np.array([[*ear.row(), *plan] for ear in self.ears], np.int32)
         context, self._memory = self._engine.hear(rows, self._memory)
+        closed: dict[int, set[int]] = {voice: set() for voice in ORDER}
+        while True:
+            symbols, sounds, weights = self._sing(context, rows, given or {}, closed)
+            detours = sum(map(len, closed.values()))
+            if detours >= DETOURS or not self._copies(symbols[0], sounds[0]):
+                break
+            voice = _last_struck(symbols[0], given or {})
+            if voice is None:
+                break
+            closed[voice].add(int(symbols[0, voice]))
+        self.log_weights += weights
+        if self.follower:
+            self.follower.feed(event_of(symbols[0].tolist(), sounds[0].tolist(), 1))
+        for ear, row in zip(self.ears, symbols.tolist(), strict=True):
+            ear.feed(row)
+        return symbols
+
+    def _sing(
+        self,
+        context: npt.NDArray[np.float32],
+        rows: npt.NDArray[np.int32],
+        given: Mapping[int, int],
+        closed: Mapping[int, set[int]],
+    ) -> tuple[Grid, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """One voice after the other: symbols and what they sound [pieces, 4], log weights [pieces]."""
+        weights = np.zeros(len(rows))
         symbols = np.zeros((len(rows), len(VOICES)), np.int16)
         sounds = np.zeros((len(rows), len(VOICES)), np.int32)
         for voice in ORDER:
@@ -53,30 +81,40 @@ class Choir:
             self.coming[voice] = p[0]
             if voice in given:
                 symbols[:, voice] = given[voice]
-                self.log_weights += np.log(_chance(p, given[voice], rows[:, voice]))
+                weights += np.log(_chance(p, given[voice], rows[:, voice]))
             else:
                 for i, known in enumerate(sounds):
-                    symbols[i, voice] = self._pick(p[i], voice, rows[i], known, given)
+                    mask = self._open(voice, rows[i], known, given)
+                    mask[list(closed[voice])] = False
+                    symbols[i, voice] = self._pick(p[i], mask)
             sounds[:, voice] = np.where(
                 symbols[:, voice] == HOLD, rows[:, voice], symbols[:, voice]
             )
-        for ear, row in zip(self.ears, symbols.tolist(), strict=True):
-            ear.feed(row)
-        return symbols
+        return symbols, sounds, weights
 
-    def _pick(
+    def _copies(self, symbols: Grid, sounds: npt.NDArray[np.int32]) -> bool:
+        """Whether the first piece would now copy more notes in a row than it may."""
+        most = self.settings.max_copy
+        if self.follower is None or most is None:
+            return False
+        step = event_of(symbols.tolist(), sounds.tolist(), 1)
+        return self.follower.would_be(step) > most
+
+    def _open(
         self,
-        p: Probabilities,
         voice: int,
         row: npt.NDArray[np.int32],
         sounds: npt.NDArray[np.int32],
         given: Mapping[int, int],
-    ) -> int:
+    ) -> npt.NDArray[np.bool_]:
+        """What a voice may do, by the limits [SYMBOLS]."""
         known = {v: int(sounds[v]) for v in ORDER[: ORDER.index(voice)]}
         known |= {v: int(row[v]) if s == HOLD else s for v, s in given.items()}
-        mask = self.limits.open(voice, int(row[voice]), known)
-        closed = np.flatnonzero(~mask)
-        q = reshaped(p, self.settings.temperature, self.settings.top_p, closed.tolist())
+        return self.limits.open(voice, int(row[voice]), known)
+
+    def _pick(self, p: Probabilities, mask: npt.NDArray[np.bool_]) -> int:
+        closed = np.flatnonzero(~mask).tolist()
+        q = reshaped(p, self.settings.temperature, self.settings.top_p, closed)
         return int(self._rng.choice(SYMBOLS, p=q))
 
     def spread(self, pieces: int) -> None:
@@ -102,6 +140,12 @@ class Choir:
         self._memory = [m[parents] for m in self._memory]
         self.log_weights = np.zeros(count)
         return parents
+
+
+def _last_struck(symbols: Grid, given: Mapping[int, int]) -> int | None:
+    """The voice composed last that strikes a note; None if none does."""
+    struck = [v for v in ORDER if v not in given and symbols[v] >= FIRST]
+    return struck[-1] if struck else None
 
 
 def _chance(p: Probabilities, symbol: int, own: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:

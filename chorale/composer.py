@@ -16,6 +16,7 @@ from chorale.score import event_of
 from config_bach import Composing
 from lite import Probabilities
 from piece import Event
+from predict import follower_of
 
 BREATH = 4  # steps
 LONGEST_EVENT = 16  # steps; a longer chord is told in parts
@@ -29,6 +30,7 @@ def compose(
     Equal seeds give equal music.
     """
     choir = Choir(bundle.choir, settings, np.random.default_rng(settings.seed), limits=limits)
+    choir.follower = follower_of(bundle, settings)
     for symbols, plan in zip(prime.symbols, prime.plan, strict=True) if prime else ():
         choir.step(plan, dict(enumerate(symbols.tolist())))
     form = form_of(bundle, settings.seed)
@@ -73,6 +75,7 @@ class ChoraleComposer:
         while True:
             settings = replace(self.settings, seed=int(self._rng.integers(2**31)))
             choir = Choir(self._bundle.choir, settings, self._rng, limits=self._limits)
+            choir.follower = follower_of(self._bundle, settings)
             for plan in form_of(self._bundle, settings.seed).plan:
                 choir.settings = self.settings
                 symbols = choir.step(plan)[0]
