@@ -257,7 +257,7 @@ def _line(name: str, manifest: dict[str, Any]) -> str:
     rows = [metrics.get("valid"), metrics.get("test")]
     rows.append(metrics.get("baselines", {}).get("longest-match lookup"))
     figures = " ".join(f"{f['nll']:6.3f} {f['accuracy']:5.1%}" if f else f"{'?':>12}" for f in rows)
-    leak = "" if facts["split"] == "piece" else f"  ({facts['label']})"
+    leak = f"  ({facts['label']})" if "LEAKS" in facts["label"] else ""
     symbols = len(manifest["vocabulary"]["fields"][0]["symbols"])
     kind = manifest["network"]["model_type"]
     return f"{name:<26} {kind:>4} {symbols:>8} {figures}  {facts['corpus']['source']}{leak}"

@@ -18,6 +18,8 @@ FEWEST = 3  # pieces that differ; with fewer, each is cut into a beginning, a mi
 LABELS = {
     "piece": "split by whole piece: validation pieces were never seen",
     "given": "split as the corpus itself is divided: validation pieces were never seen",
+    "jsb": "split as the JSB chorales are: what matches one of their validation or test pieces was "
+    "never seen",
     "within": "too few pieces to hold whole ones out: later parts of the same pieces, LEAKS",
     "window": "split by window as in the articles: windows overlap, LEAKS",
 }

@@ -70,7 +70,7 @@ def new_chorale_bundle(
 ) -> tuple[Bundle, Split[Chorale]]:
     """The same for model type 5. A source that divides itself keeps its own sides."""
     parts = (
-        divided(found.pieces, found.sides, "given")
+        divided(found.pieces, found.sides, found.kind)
         if found.sides
         else split(found.pieces, training.seed, "piece")
     )

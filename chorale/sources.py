@@ -18,6 +18,7 @@ from midi_io import Refused, Score
 from piece import Note
 
 SIDES = ("train", "valid", "test")
+JSB_SIDES = Path(__file__).parent / "jsb_sides.json"
 SHORTEST = 16  # steps
 LONGEST = 4096  # steps
 
@@ -26,13 +27,15 @@ LONGEST = 4096  # steps
 class Chorales:
     """The chorales of a source, and a row for every file.
 
-    sides: where the source itself divides them into 'train', 'valid' and 'test'; else empty.
+    sides: where the pieces are divided beforehand into 'train', 'valid' and 'test'; else empty.
+    kind: how they are (see dataset.LABELS).
     """
 
     source: str
     pieces: tuple[Chorale, ...]
     rows: tuple[Row, ...]
     sides: tuple[str, ...] = ()
+    kind: str = "given"
 
 
 def read(source: str, places: Places, show: bool = True) -> Chorales:
@@ -64,7 +67,18 @@ def _read_scores(source: str, places: Places, show: bool) -> Chorales:
                 refused = str(reason)
         pieces += kept
         rows.append(Row(entry.path.name, sum(map(len, kept)), "" if kept else refused))
-    return Chorales(source, tuple(pieces), tuple(rows))
+    sides = jsb_sides(pieces) if source.startswith("music21:") else ()
+    return Chorales(source, tuple(pieces), tuple(rows), sides, "jsb")
+
+
+def jsb_sides(pieces: Sequence[Chorale]) -> tuple[str, ...]:
+    """The sides of music21's scores, so that no held-out JSB chorale is learned from.
+
+    The table was made by bench/match_jsb.py. Empty if it does not know all of the pieces.
+    """
+    table: dict[str, str] = json.loads(JSB_SIDES.read_text("utf-8"))
+    sides = [table.get(piece.name, "") for piece in pieces]
+    return tuple(sides) if all(sides) and set(sides) == set(SIDES) else ()
 
 
 def of_score(score: Score) -> Chorale:

@@ -22,6 +22,7 @@ from chorale.grid import (
     ORDER,
     SILENCE,
     SYMBOLS,
+    Chorale,
     notes_of,
     pitches,
     plan_of,
@@ -279,3 +280,11 @@ def test_limits_are_understood_or_refused_in_one_sentence() -> None:
     for scale, spans in (("H major", []), ("C", []), (None, ["bass=low"]), (None, ["bass=C4-D4"])):
         with pytest.raises(UserError):
             limits_of(scale, spans, no_crossing=False)
+
+
+def test_music21_scores_are_divided_as_the_jsb_chorales_are() -> None:
+    table = json.loads(sources.JSB_SIDES.read_text())
+    pieces = [Chorale(name, chorale(0).symbols, chorale(0).plan) for name in table]
+    assert sources.jsb_sides(pieces) == tuple(table.values())
+    assert min(list(table.values()).count(side) for side in sources.SIDES) > 60
+    assert sources.jsb_sides([*pieces, chorale(0)]) == ()
