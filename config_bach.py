@@ -132,17 +132,17 @@ NETWORKS = {
         seqlen=16,
         units=512,
         embedding=32,
-        dropout=0.5,
-        input_dropout=0.15,
-        head_dropout=0.5,
-        recurrent_dropout=0.25,
-        mishear=0.1,
+        dropout=0.6,
+        input_dropout=0.25,
+        head_dropout=0.6,
+        recurrent_dropout=0.3,
+        mishear=0.2,
     ),
 }
 TRAININGS = {
     **dict.fromkeys((1, 2, 3), Training()),
     5: Training(
-        epochs=40,
+        epochs=14,
         batch=128,
         learning_rate=0.003,
         patience=12,

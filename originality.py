@@ -7,6 +7,7 @@ passage is found in any transposition. The length of a copy is the number of not
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from piece import Event
 
+LONGEST = 4096  # moments of a passage whose beginning is remembered
 SIXTEENTH = Fraction(1, 4)  # quarter lengths
 
 
@@ -121,7 +123,7 @@ class Follower:
         self._notes = np.zeros(len(memory), np.int32)  # copied notes that end at each place
         self._moments = np.zeros(len(memory), np.int32)
         self._before: Event | None = None
-        self._times: list[Fraction] = [Fraction(0)]
+        self._times = deque([Fraction(0)], maxlen=LONGEST)
 
     def feed(self, event: Event) -> int:
         """Hear one event; the notes of the longest passage that ends with it."""
@@ -139,7 +141,7 @@ class Follower:
         place = int(self._notes.argmax())
         length = int(self._moments[place])
         name, quarter = self._memory.at(place - length + 1)
-        begins = self._times[len(self._times) - 1 - length]
+        begins = self._times[max(len(self._times) - 1 - length, 0)]
         return Copy(int(self._notes[place]), name, quarter, begins)
 
     def _after(self, event: Event) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

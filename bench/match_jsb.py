@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -32,7 +33,7 @@ def changes(piece: Chorale) -> Changes:
     """The pairs of chords on neighbouring quarters, as intervals from the first one's bass."""
     beats = pitches(piece.symbols)[::4].tolist()
     found = set()
-    for a, b in zip(beats, beats[1:], strict=False):
+    for a, b in pairwise(beats):
         base = a[3]
         if a != b:
             found.add((tuple(p - base for p in a), tuple(p - base for p in b)))

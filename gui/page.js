@@ -146,7 +146,10 @@ const bach = {
     bach.notes = bach.notes.slice(-160);
     if (news.links) bach.links = news.links;
     if (news.figures) bach.figures(news.figures);
-    if (news.knobs) bach.settle(news.knobs);
+    if (news.knobs) {
+      bach.settle(news.knobs);
+      $("copied").textContent = news.copied ? `Not new: at most ${news.copied}.` : "";
+    }
     bach.trouble = news.corpus ? `${news.trouble}; Bach himself plays on` : news.trouble;
     bach.look();
   },

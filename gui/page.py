@@ -201,6 +201,7 @@ class Page(Door):
         }
         if self._sent % FIGURES_EVERY == 0:
             news["knobs"] = {f.name: getattr(station.knobs, f.name) for f in fields(Knobs)}
+            news["copied"] = station.copied
             news["figures"] = self.hall.stations.figures()
             news["links"] = self._links(station)
         self._sent += 1
@@ -309,7 +310,8 @@ def _stage() -> remi.Container:
 def _coming() -> remi.Container:
     """The likeliest next notes."""
     bars = tag("ol", "bars", id="bars", aria_label="the likeliest next notes")
-    return card("What could come next", bars)
+    copied = tag("p", "hint", "", id="copied")
+    return card("What could come next", bars, copied)
 
 
 def _keep() -> remi.Container:

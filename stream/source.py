@@ -17,6 +17,7 @@ from bundle import Bundle
 from chorale.composer import ChoraleComposer
 from config_bach import CHORALE, Composing, Places, UserError
 from lite import Probabilities
+from originality import Copy, Follower, fine
 from piece import Event
 from predict import Composer, prime_of
 from synth import Synths
@@ -115,6 +116,8 @@ class Source:
         self._failures = 1 if trouble else 0
         self._retry = time.monotonic() + PATIENCE[0] if trouble else 0.0
         self._composer: AnyComposer | None = None
+        self.copy = Copy()  # the longest passage that stands in the training pieces
+        self._follower = Follower(bundle.memory) if bundle.memory else None
         if not trouble:
             self._try()
 
@@ -136,12 +139,14 @@ class Source:
                 self.notes += 1
                 self.seconds += time.thread_time() - begun
                 self._failures = 0 if self.notes % 100 == 0 else self._failures
+                self._follow(draw.event)
                 return draw
         return Draw(next(self._encore), from_corpus=True)
 
     def swap(self, bundle: Bundle, composer: AnyComposer) -> None:
         """Go on with another model."""
         self._bundle, self._composer = bundle, composer
+        self._follower, self.copy = Follower(bundle.memory) if bundle.memory else None, Copy()
         self._encore = encore(bundle, self._seed)
         self.trouble, self._failures = "", 0
 
@@ -151,6 +156,14 @@ class Source:
         composer = self._composer
         if composer is not None and composer.settings.temperature != temperature:
             composer.settings = replace(composer.settings, temperature=temperature)
+
+    def _follow(self, event: Event) -> None:
+        """Remember the longest passage that was copied."""
+        if self._follower is None:
+            return
+        for part in fine((event,)):
+            if self._follower.feed(part) > self.copy.notes:
+                self.copy = self._follower.copy()
 
     def _try(self) -> None:
         """Begin anew with the model."""

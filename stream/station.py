@@ -290,6 +290,12 @@ class Station:
         return (player.source.notes, player.source.seconds) if player else (0, 0.0)
 
     @property
+    def copied(self) -> str:
+        """The longest passage that stands in the training pieces, for people."""
+        player = self._player
+        return str(player.source.copy) if player and player.source.copy.notes else ""
+
+    @property
     def seconds(self) -> float:
         """Seconds of sound composed so far."""
         return self._frames / RATE
