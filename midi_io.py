@@ -257,15 +257,16 @@ def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Pr
     write_score(score, "musicxml", path)
 
 
-def head(part: Any, bpm: float, program: int, name: str = "") -> None:
-    """Put the instrument (1..128) and the tempo (BPM) at the start of a music21 stream."""
+def head(part: Any, bpm: float | None, program: int, name: str = "") -> None:
+    """Put the instrument (1..128) and the tempo (BPM), if any, at the start of a music21 stream."""
     from music21 import instrument, tempo
 
     player = instrument.Instrument()
     player.midiProgram = program - 1
     player.partName = name or None
     part.insert(0, player)
-    part.insert(0, tempo.MetronomeMark(number=bpm))
+    if bpm:
+        part.insert(0, tempo.MetronomeMark(number=bpm))
 
 
 def write_score(score: Any, kind: str, path: Path) -> None:

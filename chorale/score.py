@@ -117,7 +117,7 @@ def write_satb(path: Path, chorale: Chorale, bpm: float, programs: Programs) -> 
         opening = part.getElementsByClass(stream.Measure).first()
         opening.insert(0, getattr(clef, CLEFS[voice])())
         opening.insert(0, key)
-        head(opening, bpm, program, VOICES[voice].capitalize())
+        head(opening, None if voice else bpm, program, VOICES[voice].capitalize())
         _meters(part, bars)
         parts.append(part)
         score.insert(0, part)
