@@ -49,7 +49,8 @@ class Hall:
             raise UserError("there is no model yet; train one with -l 0 -f.")
         facts = self.shelf.bundle(name).facts
         bpm = min(max(facts.get("bpm") or DEFAULT_BPM, 40.0), 200.0)
-        return Knobs(name, facts.get("instrument") or DEFAULT_PROGRAM, round(bpm))
+        program = facts.get("instrument") or DEFAULT_PROGRAM
+        return Knobs(model=name, program=program, bpm=round(bpm))
 
     def keep(self, station: Station) -> str:
         """Hold what was heard of a station in the last minutes; returns the name of the keepsake.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -75,6 +76,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tunes: list[Piece]) -> tup
     training = Training(epochs=6, learning_rate=0.02)
     corpus = Corpus("tunes", tuple(tunes), ())
     bundle, parts = new_bundle("tunes", corpus, Encoding(transpose=2), network, training)
+    return fit(bundle, parts, places), places
+
+
+@pytest.fixture(scope="session")
+def choir(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Places]:
+    """A small model of type 5, really trained, in a home of its own."""
+    from choirs import chorale, tiny
+
+    from chorale.sources import Chorales
+    from config_bach import TRAININGS, Encoding
+    from fit import fit, new_chorale_bundle
+
+    places = Places(tmp_path_factory.mktemp("choir"))
+    for folder in (places.training, places.models, places.checkpoint):
+        folder.mkdir()
+    pieces = tuple(chorale(i) for i in range(20))
+    training = replace(TRAININGS[5], epochs=3, batch=8, min_steps=60, learning_rate=0.01)
+    bundle, parts = new_chorale_bundle(
+        "choir", Chorales("small", pieces, ()), Encoding(transpose=6), tiny(), training
+    )
     return fit(bundle, parts, places), places
 
 

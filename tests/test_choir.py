@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 import pytest
-from choirs import chorale, tiny
+from choirs import chorale
 from conftest import play_bach, refused
 
 import bundle as bundles
@@ -22,27 +22,11 @@ from chorale.given import around, free_bars, free_voices, unchanged, voices_name
 from chorale.grid import FIRST, HOLD, LOWEST, SILENCE, Chorale, pitches, plan_of, symbols_of
 from chorale.limits import Limits, scale_of
 from chorale.score import bars_of, chorale_of, events_of, write_satb
-from chorale.sources import Chorales, of_score, read_chorale
-from config_bach import TRAININGS, Composing, Encoding, Places, UserError
+from chorale.sources import of_score, read_chorale
+from config_bach import Composing, Places, UserError
 from midi_io import read_scores, write_midi
 
 SEEDED = Composing(seed=5)
-
-
-@pytest.fixture(scope="session")
-def choir(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Places]:
-    """A small model of type 5, really trained, in a home of its own."""
-    from fit import fit, new_chorale_bundle
-
-    places = Places(tmp_path_factory.mktemp("choir"))
-    for folder in (places.training, places.models, places.checkpoint):
-        folder.mkdir()
-    pieces = tuple(chorale(i) for i in range(20))
-    training = replace(TRAININGS[5], epochs=3, batch=8, min_steps=60, learning_rate=0.01)
-    bundle, parts = new_chorale_bundle(
-        "choir", Chorales("small", pieces, ()), Encoding(transpose=6), tiny(), training
-    )
-    return fit(bundle, parts, places), places
 
 
 def test_it_learns_more_than_a_table(choir: tuple[Bundle, Places]) -> None:

@@ -16,6 +16,7 @@ import mido
 import pytest
 from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
 
+from bundle import Bundle, path_of
 from config_bach import Places
 from stream.serve import Servers
 
@@ -283,3 +284,28 @@ def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
     )
     before = ask("document.getElementById('audio').currentTime")
     until(lambda: ask("document.getElementById('audio').currentTime") > before + 2, 6)
+
+
+def test_each_voice_has_its_instrument(
+    phone: Any, new_servers: NewServers, equipped: Places, choir: tuple[Bundle, Places]
+) -> None:
+    bundle, places = choir
+    shutil.copy(path_of(bundle.name, places), path_of(bundle.name, equipped))
+    ask = visit(phone, new_servers())
+    choose(phone, "model", MODEL)
+    until(lambda: ask("document.getElementById('voices').hidden"))
+    choose(phone, "model", bundle.name)
+    until(lambda: not ask("document.getElementById('voices').hidden"))
+    assert ask("document.getElementById('bass').options.length") == 129
+    choose(phone, "program", "74")
+    choose(phone, "bass", "44")
+    touch(phone, "play")
+    until(lambda: ask("document.getElementById('audio').currentTime > 4"), 15)
+    touch(phone, "keep")
+    until(lambda: ask("!document.getElementById('downloads').hidden"))
+    link = ask("document.getElementById('keep-mid').href")
+    with urllib.request.urlopen(link, timeout=10) as kept:
+        midi = mido.MidiFile(file=io.BytesIO(kept.read()))
+    programs = {m.channel: m.program for t in midi.tracks for m in t if m.type == "program_change"}
+    assert programs == {0: 73, 1: 73, 2: 73, 3: 43}
+    assert {m.channel for t in midi.tracks for m in t if m.type == "note_on"} == {0, 1, 2, 3}
