@@ -142,7 +142,7 @@ NETWORKS = {
 TRAININGS = {
     **dict.fromkeys((1, 2, 3), Training()),
     5: Training(
-        epochs=14,
+        epochs=12,
         batch=128,
         learning_rate=0.003,
         patience=12,

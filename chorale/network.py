@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 
 from chorale.ear import AGAIN_LENGTHS, COLUMNS, LONGEST_HELD
-from chorale.grid import BARS, FIRST, HOLD, ORDER, PHRASES, PLACES, SYMBOLS, VOICES
+from chorale.grid import BARS, FIRST, HOLD, ORDER, PHRASES, PLACES, PLAN, SYMBOLS, VOICES
 from config_bach import Network
 
 SPAN = 28  # semitones; larger intervals are not told apart
@@ -27,6 +27,7 @@ INTERVALS = 2 * SPAN + 1
 APART = INTERVALS  # the id of an interval with a silent voice
 PAIRS = tuple((a, b) for a in range(len(VOICES)) for b in range(a + 1, len(VOICES)))
 ROW = sum(COLUMNS.values())  # ids that the ear reports for a step
+UNTOLD = 0.15  # of the windows do not know their bars; as many not their phrases
 HIDDEN = 256  # units in a head
 
 
@@ -145,7 +146,8 @@ class ChoraleNetwork(keras.Model):
 class Mishear(layers.Layer):
     """While training, leaves out some of what was heard: voices, and what came then.
 
-    Few pieces are soon known by heart; who hears them badly has to learn how they are made.
+    Few pieces are soon known by heart; who hears them badly has to learn how they are made. Now and
+    then a whole window is not told its bars or its phrases, as those who bring a melody may not.
     """
 
     def __init__(self, share: float) -> None:
@@ -160,8 +162,11 @@ class Mishear(layers.Layer):
         steps = ops.shape(rows)[:-1]
         voices, then = len(VOICES), COLUMNS["again_length"]
         heard = keras.random.uniform((*steps, voices + then), seed=self.seed) >= self.share
-        plan = ops.ones((*steps, ROW - 3 * voices - then), "bool")
-        mask = ops.concatenate([*[heard[..., :voices]] * 3, heard[..., voices:], plan], axis=-1)
+        place = ops.ones((*steps, COLUMNS["place"]), "bool")
+        told = keras.random.uniform((steps[0], 1, len(PLAN) - 1), seed=self.seed) >= UNTOLD
+        plan = ops.broadcast_to(told, (*steps, len(PLAN) - 1))
+        parts = [*[heard[..., :voices]] * 3, heard[..., voices:], place, plan]
+        mask = ops.concatenate(parts, axis=-1)
         return rows * ops.cast(mask, rows.dtype)
 
 

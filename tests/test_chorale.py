@@ -288,3 +288,18 @@ def test_music21_scores_are_divided_as_the_jsb_chorales_are() -> None:
     assert sources.jsb_sides(pieces) == tuple(table.values())
     assert min(list(table.values()).count(side) for side in sources.SIDES) > 60
     assert sources.jsb_sides([*pieces, chorale(0)]) == ()
+
+
+def test_only_training_mishears_and_never_the_place_in_the_bar() -> None:
+    from chorale.network import Mishear
+
+    rows = np.ones((200, 16, 16), np.int32)
+    layer = Mishear(0.3)
+    assert (np.array(layer(rows)) == 1).all()
+    heard = np.array(layer(rows, training=True))
+    assert heard[..., :13].mean() == pytest.approx(0.7, abs=0.02)
+    assert (heard[..., :4] == heard[..., 4:8]).all()  # a voice is heard, or not
+    assert (heard[..., 13] == 1).all()
+    told = heard[..., 14:].mean(1)
+    assert set(told.ravel().tolist()) == {0.0, 1.0}  # whole windows
+    assert told.mean() == pytest.approx(0.85, abs=0.06)
