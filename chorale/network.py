@@ -28,7 +28,6 @@ APART = INTERVALS  # the id of an interval with a silent voice
 PAIRS = tuple((a, b) for a in range(len(VOICES)) for b in range(a + 1, len(VOICES)))
 ROW = sum(COLUMNS.values())  # ids that the ear reports for a step
 UNTOLD = 0.15  # of the windows do not know their bars; as many not their phrases
-HIDDEN = 256  # units in a head
 
 
 class ChoraleNetwork(keras.Model):
@@ -116,7 +115,7 @@ class ChoraleNetwork(keras.Model):
             before = name
         for i, head in enumerate(self.heads):
             name = VOICES[head.voice]
-            labels[name] = f"{name}\nDense {HIDDEN}, softmax\n{SYMBOLS}"
+            labels[name] = f"{name}\nDense {head.hidden.units}, softmax\n{SYMBOLS}"
             arrows += [(before, name), *((VOICES[v], name) for v in ORDER[:i])]
         return labels, arrows
 
@@ -178,7 +177,7 @@ class Head(layers.Layer):
         self.voice, self.before = ORDER[place], ORDER[:place]
         self.size = network.embedding
         self.symbol = layers.Embedding(SYMBOLS, self.size, dtype=dtype) if place else None
-        self.hidden = layers.Dense(HIDDEN, activation="gelu", dtype=dtype)
+        self.hidden = layers.Dense(network.units // 2, activation="gelu", dtype=dtype)
         self.forget = layers.Dropout(network.head_dropout, dtype=dtype)
         self.itself = layers.Dense(SYMBOLS, dtype=dtype)
         self.as_interval = [layers.Dense(INTERVALS, dtype=dtype) for _ in range(1 + place)]
@@ -192,7 +191,7 @@ class Head(layers.Layer):
             self.symbol.build(None)
         self.hidden.build((None, width))
         for dense in (self.itself, *self.as_interval, self.as_before):
-            dense.build((None, HIDDEN))
+            dense.build((None, self.hidden.units))
 
     def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
         """[context [..., n], rows [..., ROW], sounding symbols of the voices before it [...]...]
