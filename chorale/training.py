@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
 
+from batches import Accuracy
 from bundle import Arrays, Bundle, packed_music
 from chorale.baseline import table
 from chorale.ear import Rows, rows_of, rows_transposed
@@ -172,25 +173,6 @@ def nll(targets: Any, logits: Any) -> Any:
     counted = ops.cast(targets >= 0, "float32")
     nats = ops.sparse_categorical_crossentropy(ops.maximum(targets, 0), logits, from_logits=True)
     return ops.sum(nats * counted) / ops.maximum(ops.sum(counted), 1.0)
-
-
-class Accuracy(keras.metrics.Metric):
-    """The share of counted targets that were the likeliest symbol."""
-
-    def __init__(self) -> None:
-        super().__init__(name="accuracy")
-        self.right = self.add_weight(name="right", initializer="zeros")
-        self.counted = self.add_weight(name="counted", initializer="zeros")
-
-    def update_state(self, targets: Any, logits: Any, sample_weight: Any = None) -> None:
-        """Count one batch."""
-        right = ops.cast(ops.argmax(logits, axis=-1), targets.dtype) == targets
-        self.right.assign_add(ops.sum(ops.cast(right, "float32")))
-        self.counted.assign_add(ops.sum(ops.cast(targets >= 0, "float32")))
-
-    def result(self) -> Any:
-        """The share so far."""
-        return self.right / ops.maximum(self.counted, 1.0)
 
 
 def measure(
