@@ -238,6 +238,8 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
         raise UserError(f"{', '.join(given)}: for composing only, add -pm.")
     if (args.keep or args.regenerate) and not args.harmonise:
         raise UserError("--keep and --regenerate need a score: add --harmonise FILE.")
+    if args.harmonise and args.max_copy:
+        raise UserError("--max-copy is for free composing: leave it out with --harmonise.")
     if args.harmonise and (args.prime or args.notes):
         raise UserError("--harmonise has its own beginning and end: leave --prime and --notes out.")
     if not args.app or bundles.glob_free(args.app) != args.app:

@@ -18,7 +18,7 @@ from lite import Probabilities
 from piece import Event
 from predict import follower_of
 
-BREATH = 4  # steps
+BREATH = 4  # steps of silence between two chorales
 LONGEST_EVENT = 16  # steps; a longer chord is told in parts
 
 
@@ -80,8 +80,6 @@ class ChoraleComposer:
                 choir.settings = self.settings
                 symbols = choir.step(plan)[0]
                 yield symbols, np.array(choir.ears[0].sounding, np.int16), choir.coming[0]
-            yield (
-                np.full(len(VOICES), SILENCE, np.int16),
-                np.full(4, SILENCE, np.int16),
-                choir.coming[0],
-            )
+            rest = np.full(len(VOICES), SILENCE, np.int16)
+            for step in range(BREATH):
+                yield (np.full_like(rest, HOLD) if step else rest), rest, choir.coming[0]

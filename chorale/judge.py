@@ -68,7 +68,8 @@ def chances(
     Where a source does not tell held notes from those struck again, both are the same note.
     """
     engine = bundle.choir
-    rows = np.stack([rows_transposed(rows_of(piece), k) for k in shifts])
+    heard = rows_of(piece)
+    rows = np.stack([rows_transposed(heard, k) for k in shifts])
     moved = [piece.transposed(k).symbols for k in shifts]
     symbols = np.stack(moved).astype(np.int32)
     sounds = np.stack([sounding(m) for m in moved]).astype(np.int32)

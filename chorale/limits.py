@@ -1,8 +1,8 @@
 """Hard limits that a person may set: a scale, ranges, no crossing. They mask the softmax.
 
-A choice is never empty: a voice may always take what leaves the voices after it a note each, and
-where even that is impossible (given voices may break any rule) the scale and the crossing give way,
-then the range.
+A choice is never empty: a voice takes what leaves the voices after it a note each. Where given
+voices leave no room, crossing gives way; scale and range never do, nor need they: a range is an
+octave at least, and has every note of a scale.
 """
 
 from __future__ import annotations

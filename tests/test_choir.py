@@ -138,6 +138,9 @@ def test_the_stream_is_endless_and_in_voices(choir: tuple[Bundle, Places]) -> No
     events = list(islice(ChoraleComposer(choir[0], SEEDED), 400))
     assert all(len(e.voices) == 4 == len(e.struck) for e in events)
     assert sum(e.duration for e in events) > 2 * 24  # more than one chorale
+    breaths = [e for e in events if not e.pitches]
+    assert breaths
+    assert all(e.duration >= 1 for e in breaths)
     again = list(islice(ChoraleComposer(choir[0], SEEDED), 400))
     assert events == again
 
@@ -217,6 +220,7 @@ def test_the_command_line_composes_harmonises_and_refuses(
         (["--notes", "9"], "--notes"),
         (["--keep", "bass"], "--harmonise FILE"),
         ([*harmonise, "--keep", "cello"], "no voice"),
+        ([*harmonise, "--max-copy", "9"], "free composing"),
         ([*harmonise, "--regenerate", "99"], "bars 1 to"),
         (["--instrument", "oboe,flute"], "four separated"),
         (["--harmonise", str(tmp_path / "none.mid")], "no file"),
