@@ -2,8 +2,9 @@
 
     bundle.json    what it is: vocabulary, settings, corpus, split, figures, versions
     weights.npz    the Keras weights, in order
-    step.tflite    the network as a step model for LiteRT: what composes
+    float32.tflite the network one step at a time for LiteRT: what composes; or float16, dynamic, int8
     music.json     the training pieces, to tell what is copied from them
+    held_out.json  the validation pieces, to tell what a variant is worth
     optimizer.npz  in checkpoints only, to go on training
 
 TensorFlow is not needed to read one.
@@ -26,11 +27,12 @@ import numpy as np
 import numpy.typing as npt
 
 from chorale.engine import ChoraleEngine
-from config_bach import MODEL_TYPES, Network, Places, Training, UserError
+from config_bach import MODEL_TYPES, Network, Places, Runtime, Training, UserError
 from files import replacing
-from lite import StepModel
+from lite.engine import StepModel
+from lite.variants import VARIANTS, exported_first, fastest_here, mark
 from originality import Memory
-from piece import Event, from_json, to_json
+from piece import Event, Piece, from_json, to_json
 from vocabulary import Vocabulary
 
 FORMAT = "play-bach-bundle"
@@ -53,8 +55,26 @@ class Bundle:
     facts: dict[str, Any]  # corpus, split, primes, rhythm, bpm, instrument, metrics, history
     weights: Arrays = field(default_factory=list)
     optimizer: Arrays = field(default_factory=list)
-    step: bytes = b""
+    steps: dict[str, bytes] = field(default_factory=dict)  # LiteRT models by variant
     music: bytes = b""
+    held_out: bytes = b""
+    variant: str = ""  # the one that composes; empty: the one that training ended with
+    runtime: Runtime = field(default_factory=Runtime)
+
+    @property
+    def plays(self) -> str:
+        """The variant that composes."""
+        return self.variant or exported_first(self.network.model_type)
+
+    @property
+    def step(self) -> bytes:
+        """The LiteRT model that composes; empty if there is none."""
+        return self.steps.get(self.plays, b"")
+
+    @property
+    def training_pieces(self) -> list[Piece]:
+        """The pieces it was trained on, as it carries them (model types 1 to 3)."""
+        return pieces_of(self.music)
 
     @cached_property
     def memory(self) -> Memory | None:
@@ -66,12 +86,12 @@ class Bundle:
     @cached_property
     def engine(self) -> StepModel:
         """What composes, shared by all who compose with this bundle. Raises UserError as it does."""
-        return StepModel(self.step)
+        return StepModel(self.step, self.runtime)
 
     @cached_property
     def choir(self) -> ChoraleEngine:
         """What composes in four voices (model type 5). Raises UserError as it does."""
-        return ChoraleEngine(self.step)
+        return ChoraleEngine(self.step, self.runtime)
 
     def save(self, path: Path) -> None:
         """Write the bundle; an earlier one at `path` is replaced only when all is written."""
@@ -82,8 +102,10 @@ class Bundle:
                 file.writestr("optimizer.npz", _packed(self.optimizer))
             if self.music:
                 file.writestr("music.json", self.music)
-            if self.step:
-                file.writestr("step.tflite", self.step)
+            if self.held_out:
+                file.writestr("held_out.json", self.held_out)
+            for variant, content in self.steps.items():
+                file.writestr(f"{variant}.tflite", content)
 
     def _manifest(self) -> dict[str, Any]:
         return {
@@ -115,8 +137,9 @@ def load(path: Path) -> Bundle:
             facts=dict(manifest["facts"]),
             weights=_unpacked(parts["weights.npz"]),
             optimizer=_unpacked(parts["optimizer.npz"]) if "optimizer.npz" in parts else [],
-            step=parts.get("step.tflite", b""),
+            steps=_steps(parts, manifest["network"]["model_type"]),
             music=parts.get("music.json", b""),
+            held_out=parts.get("held_out.json", b""),
         )
     except (
         KeyError,
@@ -129,6 +152,21 @@ def load(path: Path) -> Bundle:
         raise UserError(
             f"{path} is not a complete Play Bach model ({error}); train it anew."
         ) from error
+
+
+def playing(bundle: Bundle, places: Places, wanted: str | None, runtime: Runtime) -> Bundle:
+    """A bundle with the variant that plays here: the one wanted or, by benchmark, the fastest.
+
+    Raises UserError if it has no such variant.
+    """
+    best = fastest_here(bundle.name, bundle.facts, places)
+    variant = wanted or (best["variant"] if best else "")
+    if variant and variant not in bundle.steps:
+        raise UserError(
+            f"{bundle.name} has no variant {variant}, only {', '.join(bundle.steps)}; export it "
+            f"with -sl {variant}."
+        )
+    return replace(bundle, variant=variant, runtime=runtime)
 
 
 def manifest_of(path: Path) -> dict[str, Any]:
@@ -161,9 +199,20 @@ def _members(path: Path, only: Sequence[str] = ()) -> tuple[dict[str, Any], dict
     return manifest, parts
 
 
+def _steps(parts: dict[str, bytes], model_type: int) -> dict[str, bytes]:
+    """The LiteRT models by variant; until there were several, the only one was step.tflite."""
+    first = {exported_first(model_type): parts["step.tflite"]} if "step.tflite" in parts else {}
+    return first | {v: parts[f"{v}.tflite"] for v in VARIANTS if f"{v}.tflite" in parts}
+
+
 def packed_music(pieces: Iterable[tuple[str, Iterable[Event]]]) -> bytes:
     """Pieces (name, events) as the music of a bundle."""
     return json.dumps([[name, to_json(events)] for name, events in pieces]).encode()
+
+
+def pieces_of(music: bytes) -> list[Piece]:
+    """The pieces that `packed_music` packed."""
+    return [Piece(name, tuple(from_json(rows))) for name, rows in json.loads(music or b"[]")]
 
 
 def _packed(arrays: Arrays) -> bytes:
@@ -249,7 +298,12 @@ def table(places: Places) -> list[str]:
         return [f"no models in {places.models} yet: train one with -l 0 -f"]
     head = f"{'model':<26} {'type':>4} {'symbols':>8} {'valid':>12} {'test':>12} {'lookup':>12}"
     note = "figures: nats per event (lower is better) and accuracy on held-out music"
-    return [f"{head}  corpus", *(_line(name, known[name]) for name in known), note]
+    lines = [
+        line
+        for name in known
+        for line in (_line(name, known[name]), *_variants_line(name, known[name], places))
+    ]
+    return [f"{head}  corpus", *lines, note]
 
 
 def _line(name: str, manifest: dict[str, Any]) -> str:
@@ -261,6 +315,22 @@ def _line(name: str, manifest: dict[str, Any]) -> str:
     symbols = len(manifest["vocabulary"]["fields"][0]["symbols"])
     kind = manifest["network"]["model_type"]
     return f"{name:<26} {kind:>4} {symbols:>8} {figures}  {facts['corpus']['source']}{leak}"
+
+
+def _variants_line(name: str, manifest: dict[str, Any], places: Places) -> list[str]:
+    """The variants of a model, and the one that plays here; nothing if there is but one."""
+    facts = manifest["facts"]
+    there = facts.get("variants", {})
+    if len(there) < 2:
+        return []
+    told = ", ".join(f"{v}{mark(v, facts)}" for v in there)
+    best = fastest_here(name, facts, places)
+    plays = (
+        f"fastest here: {best['variant']}, {best['ms']:.2f} ms a note"
+        if best
+        else "measure them here with -bl"
+    )
+    return [f"  in LiteRT: {told}; {plays}"]
 
 
 def glob_free(app: str) -> str:

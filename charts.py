@@ -180,3 +180,31 @@ def _boxes(
     for name, text in labels.items():
         box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": SECOND}
         ax.text(*place[name], text, ha="center", va="center", fontsize=7, color=INK, bbox=box)
+
+
+def benchmark(path: Path, told: dict[str, Any]) -> None:
+    """Draw the benchmark of a model: milliseconds a note, size, memory and nats, a bar for each row."""
+    rows = told["rows"][::-1]
+    names = [r["variant"] + (" (lossy)" if r["variant"] in told["lossy"] else "") for r in rows]
+    measures = {
+        "ms": ("ms a note", ".3g"),
+        "kilobytes": ("KB", ",.0f"),
+        "megabytes": ("peak MB", ".0f"),
+        "nll": ("nats", ".3f"),
+    }
+    figure, axes = _figure(14, 1.2 + 0.4 * len(rows), 1, len(measures))
+    figure.suptitle(
+        f"{told['model']} on {told['machine']}", color=INK, fontsize=12, x=0.01, ha="left"
+    )
+    for ax, (key, (label, how)) in zip(axes[0], measures.items(), strict=True):
+        values = [r[key] or 0 for r in rows]
+        colours = [SECOND if r["crc32"] else PALE for r in rows]
+        bars = ax.barh(names, values, color=colours)
+        ax.bar_label(bars, [format(v, how) for v in values], fontsize=7, color=INK, padding=2)
+        ax.set_xlabel(label, color=INK, fontsize=9)
+        ax.margins(x=0.25)
+        if key == "ms":
+            ax.set_xscale("log")
+        if ax is not axes[0, 0]:
+            ax.set_yticks([])
+    _save(figure, path)

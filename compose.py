@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -143,7 +144,7 @@ def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tup
         "music": (midi.suffix, True, lambda p: midi_io.write_midi(p, *how)),
         "score": (".musicxml", musicxml, lambda p: write_score(p, piece)),
         "sound": (".wav", wav, lambda p: synth.write_wav(p, *how)),
-        "picture": (".png", True, lambda p: charts.piano_roll(p, piece.events, piece.title)),
+        "picture": (".png", can_draw(), lambda p: charts.piano_roll(p, piece.events, piece.title)),
     }
     keep_previous(*(midi.with_suffix(suffix) for suffix, _, _ in writers.values()))
     written = []
@@ -155,6 +156,11 @@ def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tup
         else:
             path.unlink(missing_ok=True)  # it belongs to the piece before, and is kept as such
     return written
+
+
+def can_draw() -> bool:
+    """Whether pictures can be drawn; where only what composes is installed, there are none."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def write_score(path: Path, piece: Composition) -> None:

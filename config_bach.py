@@ -6,6 +6,7 @@ bundle carries the ones it was trained with, so that nobody has to repeat them.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
@@ -26,6 +27,14 @@ LONGEST = Fraction(4)  # quarter lengths; longer events are cut
 
 class UserError(Exception):
     """Something the person at the keyboard can mend: one sentence, exit code 2, no traceback."""
+
+
+def require(package: str, what: str) -> None:
+    """Raise UserError if a package is not installed, as where only what composes is."""
+    if importlib.util.find_spec(package) is None:
+        raise UserError(
+            f"{what} needs {package}, which is not installed here: pip install -r requirements.txt."
+        )
 
 
 def setting(default: Any, low: float, high: float, text: str) -> Any:
@@ -119,6 +128,14 @@ class Composing(Settings):
     seed: int | None = setting(None, 0, 2**63 - 1, "the same seed gives the same notes")
     bpm: float | None = setting(None, 10.0, 400.0, "quarter notes a minute")
     max_copy: int | None = setting(None, 4, 10_000, "notes that may be copied in a row")
+
+
+@dataclass(frozen=True)
+class Runtime(Settings):
+    """What LiteRT computes on."""
+
+    threads: int = setting(1, 1, 64, "threads of LiteRT; small networks are fastest with one")
+    delegate: str = ""  # the path of a LiteRT delegate library, e.g. of an accelerator
 
 
 # What differs between the model types. Only type 2 knows which notes a chord is made of, so only it

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from config_bach import Places, UserError
+from config_bach import Places, UserError, require
 from files import write_text
 from midi_io import SUFFIXES, Refused, Score, read_scores
 from piece import Note, Piece, events_from_notes
@@ -93,6 +93,7 @@ def _scores_in(folder: Path) -> list[Path]:
 
 def _in_music21(source: str) -> list[Path]:
     """The files that music21 itself carries of a composer or a collection."""
+    require("music21", f"the corpus {source}")
     from music21 import corpus
 
     name = source.removeprefix("music21:").strip()

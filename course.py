@@ -14,7 +14,6 @@ from bundle import Arrays, Bundle, packed_music
 from config_bach import CHORALE
 from dataset import SHARES, Lesson, Split, asking, lessons, training_lessons, window_sides
 from evaluate import Figures, Known, baselines, baselines_of, measure
-from lite import export_step
 from model import build
 from piece import Piece
 from vocabulary import Vocabulary, unknown_cost
@@ -45,11 +44,11 @@ class Course(Protocol):
     def music(self) -> bytes:
         """The training pieces as a bundle carries them."""
 
+    def held_out(self) -> bytes:
+        """The validation pieces as a bundle carries them."""
+
     def kept(self, model: keras.Model) -> Arrays:
         """The weights as a finished bundle keeps them."""
-
-    def export(self, model: keras.Model) -> bytes:
-        """The network as a LiteRT model of one step."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Events:
     """The course of model types 1 to 3: lessons of events, and the baselines' figures."""
 
     bundle: Bundle
-    pieces: tuple[Piece, ...]  # of the training side
+    parts: Split[Piece]
     train: list[Lesson]
     valid: list[Lesson]
     test: list[Lesson]
@@ -88,15 +87,15 @@ class Events:
 
     def music(self) -> bytes:
         """See Course."""
-        return packed_music((p.name, p.events) for p in self.pieces)
+        return packed_music((p.name, p.events) for p in self.parts.train)
+
+    def held_out(self) -> bytes:
+        """See Course."""
+        return packed_music((p.name, p.events) for p in self.parts.valid)
 
     def kept(self, model: keras.Model) -> Arrays:
         """See Course."""
         return list(model.get_weights())
-
-    def export(self, model: keras.Model) -> bytes:
-        """See Course."""
-        return export_step(model)
 
 
 def course_of(parts: Split[Any], bundle: Bundle) -> Course:
@@ -116,11 +115,11 @@ def lessons_of(parts: Split[Piece], bundle: Bundle) -> Events:
     if parts.kind != "window":
         figures = baselines(own_key, held_out[0], vocabulary)
         every_key = training_lessons(parts.train, vocabulary, network)
-        return Events(bundle, parts.train, every_key, held_out[0], held_out[1], figures)
+        return Events(bundle, parts, every_key, held_out[0], held_out[1], figures)
     sides = window_sides([len(x.inputs) + 1 for x in own_key], network.seqlen, training.seed)
     train, valid, test = (asking(own_key, sides, side) for side in range(3))
     figures = baselines_of(_known_windows(own_key, sides, vocabulary), vocabulary)
-    return Events(bundle, parts.train, train, valid, test, figures)
+    return Events(bundle, parts, train, valid, test, figures)
 
 
 def _known_windows(

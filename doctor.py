@@ -17,15 +17,11 @@ from config_bach import Places, UserError
 from synth import find_soundfont, fluidsynth_module, library_advice
 
 PYTHON = ((3, 11), (3, 13))
-TO_COMPOSE = {
-    "numpy": "numpy",
-    "music21": "music21",
-    "ai-edge-litert": "ai_edge_litert",
-    "tqdm": "tqdm",
-}
+TO_COMPOSE = {"numpy": "numpy", "ai-edge-litert": "ai_edge_litert", "mido": "mido", "tqdm": "tqdm"}
 TO_STREAM = {n: n for n in ("flask", "remi", "cheroot", "lameenc", "segno")}
 TO_DRAW = {"matplotlib": "matplotlib"}
-TO_TRAIN = {"tensorflow": "tensorflow", "keras": "keras"}
+TO_TRAIN = {n: n for n in ("tensorflow", "keras", "music21")}
+NOT_TO_COMPOSE = {**TO_TRAIN, **TO_DRAW}  # what requirements-lite.txt leaves out
 
 
 @dataclass(frozen=True)
@@ -64,13 +60,17 @@ def _python() -> Finding:
 
 
 def _packages(what: str, packages: dict[str, str]) -> Finding:
-    missing = [
-        name for name, module in packages.items() if importlib.util.find_spec(module) is None
-    ]
+    missing = [name for name, module in packages.items() if not _installed(module)]
     seen = (
         f"not installed: {', '.join(missing)}" if missing else ", ".join(map(_versioned, packages))
     )
+    if packages.keys() <= NOT_TO_COMPOSE.keys() and not any(map(_installed, NOT_TO_COMPOSE)):
+        return Finding(what, True, f"{seen}; composing needs none of it")
     return Finding(what, not missing, seen, f"{sys.executable} -m pip install -r requirements.txt")
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 def _versioned(package: str) -> str:

@@ -31,6 +31,8 @@ from course import Course, course_of
 from dataset import LABELS, Split, divided, split
 from files import check_writable, keep_previous, shown
 from instruments import ORGAN
+from lite.export import with_variants
+from lite.variants import exported_first
 from piece import Piece, to_json
 from rhythm import Rhythm
 from vocabulary import Vocabulary
@@ -215,8 +217,9 @@ def _finish(bundle: Bundle, course: Course, folder: Path, places: Places) -> Bun
     metrics["baselines"] = course.baselines
     best = best.with_facts(history=bundle.facts["history"], metrics=metrics)
     best = replace(
-        best, step=course.export(model), weights=course.kept(model), music=course.music()
+        best, weights=course.kept(model), music=course.music(), held_out=course.held_out()
     )
+    best = with_variants(best, [exported_first(best.network.model_type)])
     path = bundles.path_of(best.name, places)
     curves, network = path.with_suffix(".curves.png"), path.with_suffix(".network.png")
     keep_previous(path, curves, network)
@@ -248,7 +251,7 @@ def resumed(
     else:
         parts = split(corpus.pieces, bundle.training.seed, bundle.facts["split"], pieces)
     told = {"source": corpus.source, "pieces": parts.table()}
-    return replace(bundle, step=b"").with_facts(epochs=target, corpus=told), parts
+    return replace(bundle, steps={}).with_facts(epochs=target, corpus=told, variants={}), parts
 
 
 def fit(bundle: Bundle, parts: Split[Any], places: Places, tensorboard: bool = False) -> Bundle:

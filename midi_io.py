@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from config_bach import UserError, require
 from files import replacing
 from instruments import Programs, by_voice
 from piece import Event, Note, notes_from_events
@@ -21,6 +22,7 @@ MIDI_SUFFIXES = (".mid", ".midi")
 MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
 SHORTEST_NOTE = Fraction(1, 8)
 MIDDLE_C = 60
+TICKS = 10080  # of a MIDI quarter note: 32nds, triplets, fifths and sevenths of it are whole
 
 
 class Refused(Exception):
@@ -54,7 +56,7 @@ def read_scores(path: Path) -> list[Score]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return read(path)
-    except Refused:
+    except (Refused, UserError):
         raise
     except ZeroDivisionError as error:
         raise Refused("a tempo or a division of zero") from error
@@ -113,6 +115,7 @@ def _on_grid(midi: Any, seconds: float) -> Fraction:
 
 def _read_music21(path: Path) -> list[Score]:
     """Any other score through music21."""
+    require("music21", "reading scores other than MIDI")
     from music21 import converter, stream
 
     parsed = converter.parse(path, forceSource=True, storePickle=False)
@@ -213,22 +216,31 @@ def write_midi(path: Path, events: Sequence[Event], bpm: float, programs: Progra
 
     programs: 1..128, one for all voices or one for each.
     """
-    from music21 import note, stream
+    from mido import Message, MetaMessage, MidiFile, MidiTrack
 
     notes = notes_from_events(events)
-    parts = []
+    midi = MidiFile(type=1, ticks_per_beat=TICKS)
+    midi.tracks.append(MidiTrack([MetaMessage("set_tempo", tempo=round(60_000_000 / bpm))]))
     for voice, program in enumerate(by_voice(programs)):
         sung = [n for n in notes if n.voice == voice]
-        if not sung and voice:
-            continue
-        part = stream.Part()
-        head(part, bpm, program)
-        for n in sung:
-            sound = note.Note(n.pitch, quarterLength=n.duration)
-            sound.volume.velocity = n.velocity
-            part.insert(n.onset, sound)
-        parts.append(part)
-    write_score(stream.Score(parts), "midi", path)
+        if sung or not voice:
+            head = Message("program_change", program=program - 1, channel=voice)
+            midi.tracks.append(MidiTrack([head, *_messages(sung, voice)]))
+    with replacing(path) as aside:
+        midi.save(aside)
+
+
+def _messages(notes: Sequence[Note], channel: int) -> Iterator[Any]:
+    """Notes as MIDI messages, each with the ticks since the one before; ends come before beginnings."""
+    from mido import Message
+
+    timed = [(n.onset, 1, Message("note_on", velocity=n.velocity, note=n.pitch)) for n in notes]
+    timed += [(n.end, 0, Message("note_off", velocity=0, note=n.pitch)) for n in notes]
+    tick = 0
+    for when, _, message in sorted(timed, key=lambda t: t[:2]):
+        now = round(when * TICKS)
+        yield message.copy(time=now - tick, channel=channel)
+        tick = now
 
 
 def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:

@@ -101,7 +101,8 @@ class OneHot(layers.Layer):
 
     def call(self, ids: Any) -> Any:
         """[...] -> [..., size]."""
-        return ops.one_hot(ids, self.size)
+        same = ops.arange(self.size) == ids[..., None]  # LiteRT's one-hot loses its way in int8
+        return ops.cast(same, self.compute_dtype)
 
 
 class PitchEmbedding(layers.Layer):
@@ -135,6 +136,7 @@ class PitchSoftmax(layers.Layer):
         self.embedding = embedding
         symbols, features = embedding.known.shape
         self.predicted = layers.Dense(features + embedding.learned.shape[1])
+        self.activation = keras.activations.softmax
         self.bias = self.add_weight(shape=(symbols,), initializer="zeros")
 
     def build(self, shape: Any) -> None:
@@ -144,7 +146,8 @@ class PitchSoftmax(layers.Layer):
     def call(self, x: Any) -> Any:
         """[..., units] -> probabilities [..., symbols]."""
         table = ops.concatenate([self.embedding.known, self.embedding.learned], axis=1)
-        return ops.softmax(ops.matmul(self.predicted(x), ops.transpose(table)) + self.bias)
+        logits = ops.matmul(self.predicted(x), ops.transpose(table)) + self.bias
+        return self.activation(logits)
 
     def compute_output_shape(self, shape: Any) -> Any:
         """[..., units] -> [..., symbols]."""

@@ -10,14 +10,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bundle as bundles
+from arguments import parser, refuse_nonsense
 from config_bach import (
     CHORALE,
     LONGEST,
-    MODEL_TYPES,
     NETWORKS,
     TRAININGS,
     TRANSPOSE,
@@ -25,10 +24,13 @@ from config_bach import (
     Encoding,
     Network,
     Places,
+    Runtime,
     Training,
     UserError,
+    require,
 )
 from files import set_aside, shown
+from lite.variants import VARIANTS, benchmark_path
 
 if TYPE_CHECKING:
     from compose import Wish
@@ -37,213 +39,6 @@ log = logging.getLogger("play_bach")
 
 COMPOSED_WITH = ("notes", "temperature", "top_p", "seed", "bpm", "max_copy")
 CHOSEN_FOR_YOU = 2**31  # seeds that are drawn stay short enough to type
-
-EXAMPLES = """
-examples:
-  play_bach.py -pm --wav                          compose with the model that came with Play Bach
-  play_bach.py -l 0 -f -pm                        train on the scores in training/, then compose
-  play_bach.py -l 0 -f -pm --app cello --model-type 2
-                                                  the same, with another name and another network
-  play_bach.py -l 1 -f --app cello                go on training, also after a crash
-  play_bach.py -pm --app cello --instrument cello --seed 7 --temperature 0.9
-  play_bach.py -pm --prime my_tune.mid --musicxml continue a tune of yours
-  play_bach.py -l 0 -f --app hymns --corpus music21:bach
-                                                  train on scores that music21 carries
-  play_bach.py -pm --model-type 5 --harmonise tune.mid --musicxml
-                                                  three voices under a melody of yours
-  play_bach.py -st                                music composed this very moment, on a phone
-  play_bach.py --evaluate music21:chorales        how good a model is, what it copies, where it fails
-  play_bach.py --list                             what is in models/, and how good it is
-  play_bach.py --doctor                           what is missing on this machine, and the mend
-
-model types:
-"""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    types = "\n".join(f"  {number}  {text}" for number, text in MODEL_TYPES.items())
-    p = argparse.ArgumentParser(
-        prog="play_bach.py",
-        description=__doc__,
-        epilog=EXAMPLES + types,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    do = p.add_argument_group("what to do (several at once if you like)")
-    do.add_argument("-f", "--fit", action="store_true", help="train the model")
-    do.add_argument("-pm", "--predict-midi", action="store_true", help="compose a .mid file")
-    do.add_argument("-st", "--stream", action="store_true", help="stream live music to phones")
-    do.add_argument(
-        "--evaluate",
-        metavar="SOURCE",
-        help="the report card of a model: a folder of scores, music21:bach, or a JSON file of chorales",
-    )
-    do.add_argument("--list", action="store_true", help="list the models and how good each is")
-    do.add_argument("--doctor", action="store_true", help="look for what is missing here")
-    which = p.add_argument_group("which model")
-    which.add_argument(
-        "-l",
-        "--load",
-        type=int,
-        choices=(0, 1),
-        default=1,
-        help="0 a new model, 1 a saved one (default 1)",
-    )
-    which.add_argument(
-        "--app", default="bach", metavar="NAME", help="what the model is for (default bach)"
-    )
-    which.add_argument(
-        "--model-type",
-        type=int,
-        choices=tuple(MODEL_TYPES),
-        metavar="N",
-        help="see below (default 1)",
-    )
-    which.add_argument(
-        "--json", type=Path, metavar="PATH", help="with --evaluate: write the figures as JSON, too"
-    )
-    _add_training(p.add_argument_group("training (with -f)"))
-    _add_composing(p.add_argument_group("composing (with -pm)"))
-    _add_voices(p.add_argument_group("composing in four voices (with -pm and model type 5)"))
-    return p
-
-
-def _add_training(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--corpus",
-        metavar="SOURCE",
-        help="a folder, a glob, or music21:chorales, music21:bach, music21:palestrina, ... "
-        "(default: training/ or, while that is empty, music21:chorales)",
-    )
-    group.add_argument(
-        "-e", "--epochs", type=int, metavar="N", help="passes over the corpus at most (30)"
-    )
-    group.add_argument(
-        "--split",
-        choices=("piece", "window"),
-        help="hold out whole pieces (default), or windows as in the articles, which leaks",
-    )
-    group.add_argument(
-        "--concatenate", action="store_true", help="make durations part of the symbols"
-    )
-    group.add_argument("--normal", action="store_true", help="fold the octaves of chords")
-    group.add_argument(
-        "--transpose", type=int, metavar="N", help="hear pieces up to N semitones off"
-    )
-    group.add_argument("--seqlen", type=int, metavar="N", help="events in a window (40)")
-    group.add_argument("--units", type=int, metavar="N", help="LSTM units in each layer")
-    group.add_argument(
-        "--dropout", type=float, metavar="P", help="share of units silenced (0.3 to 0.5, by type)"
-    )
-    group.add_argument(
-        "--forget", type=float, metavar="P", help="share of windows without lookback (type 2; 0)"
-    )
-    group.add_argument(
-        "--tensorboard", action="store_true", help="write TensorBoard events as well"
-    )
-
-
-def _add_composing(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--prime", type=Path, metavar="FILE", help="continue this score (default: a held-out piece)"
-    )
-    group.add_argument("--notes", type=int, metavar="N", help="notes and chords to compose (200)")
-    group.add_argument(
-        "--temperature", type=float, metavar="T", help="0 = always the likeliest (1.0)"
-    )
-    group.add_argument(
-        "--top-p", type=float, metavar="P", help="sample from the likeliest of this mass (0.95)"
-    )
-    group.add_argument(
-        "--seed", type=int, metavar="N", help="same seed, same notes; also of training"
-    )
-    group.add_argument(
-        "--instrument", metavar="NAME", help="a General MIDI instrument or its number 1..128"
-    )
-    group.add_argument("--bpm", type=float, metavar="N", help="quarter notes a minute")
-    group.add_argument(
-        "--max-copy",
-        type=int,
-        metavar="N",
-        help="leave a path that copies more than N notes in a row from the training pieces",
-    )
-    group.add_argument(
-        "--output", type=Path, metavar="PATH", help="the .mid file (models/MODEL.mid)"
-    )
-    group.add_argument("--wav", action="store_true", help="write the sound as well")
-    group.add_argument("--musicxml", action="store_true", help="write a score as well")
-
-
-def _add_voices(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--harmonise",
-        type=Path,
-        metavar="FILE",
-        help="a melody, or a score in four voices: what is kept of it stays note for note, the "
-        "other voices are composed",
-    )
-    group.add_argument(
-        "--keep", metavar="VOICES", help="the voices that stay, as in soprano,bass (soprano)"
-    )
-    group.add_argument(
-        "--regenerate",
-        metavar="BARS",
-        help="of the score given with --harmonise only these bars are composed anew: 5-8",
-    )
-    group.add_argument(
-        "--scale", metavar="NAME", help="only these notes: 'G major', 'A minor' or 'C D E G A'"
-    )
-    group.add_argument(
-        "--range",
-        action="append",
-        default=[],
-        metavar="RANGE",
-        help="a voice stays within: soprano=C4-G5; may be repeated",
-    )
-    group.add_argument("--no-crossing", action="store_true", help="no voice crosses another")
-
-
-def refuse_nonsense(args: argparse.Namespace) -> None:
-    """Raise UserError for combinations that make no sense, in one sentence."""
-    if not (
-        args.fit or args.predict_midi or args.stream or args.list or args.doctor or args.evaluate
-    ):
-        raise UserError("nothing to do: add -pm to compose, -f to train, or -h for help.")
-    if args.json and not args.evaluate:
-        raise UserError("--json is for the report card: add --evaluate SOURCE.")
-    if args.load == 0 and not args.fit:
-        raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
-    if not args.fit and (args.corpus or args.epochs is not None or args.split or args.tensorboard):
-        raise UserError("--corpus, --epochs, --split and --tensorboard are for training: add -f.")
-    shaping = {"--concatenate": args.concatenate, "--normal": args.normal, "--split": args.split}
-    shaping |= {"--transpose": args.transpose, "--seqlen": args.seqlen, "--units": args.units}
-    shaping |= {"--dropout": args.dropout, "--forget": args.forget}
-    if args.load == 1 and (given := [k for k, v in shaping.items() if v not in (None, False)]):
-        raise UserError(
-            f"{', '.join(given)} cannot change a saved model: train a new one with -l 0 -f."
-        )
-    if args.concatenate and args.model_type == 2:
-        raise UserError(
-            "model type 2 has a duration head of its own: use --concatenate with 1 or 3."
-        )
-    composing = {"--prime": args.prime, "--notes": args.notes, "--temperature": args.temperature}
-    composing |= {"--top-p": args.top_p, "--instrument": args.instrument, "--bpm": args.bpm}
-    composing |= {"--output": args.output, "--wav": args.wav, "--musicxml": args.musicxml}
-    composing |= {"--harmonise": args.harmonise, "--scale": args.scale, "--range": args.range}
-    composing |= {"--max-copy": args.max_copy}
-    composing |= {"--no-crossing": args.no_crossing}
-    if not args.predict_midi and (
-        given := [k for k, v in composing.items() if v not in (None, False, [])]
-    ):
-        raise UserError(f"{', '.join(given)}: for composing only, add -pm.")
-    if (args.keep or args.regenerate) and not args.harmonise:
-        raise UserError("--keep and --regenerate need a score: add --harmonise FILE.")
-    if args.harmonise and args.max_copy:
-        raise UserError("--max-copy is for free composing: leave it out with --harmonise.")
-    if args.harmonise and (args.prime or args.notes):
-        raise UserError("--harmonise has its own beginning and end: leave --prime and --notes out.")
-    if not args.app or bundles.glob_free(args.app) != args.app:
-        raise UserError(f"--app {args.app!r} must be letters, digits, - and _ only.")
 
 
 def composing_of(args: argparse.Namespace) -> Composing:
@@ -259,6 +54,7 @@ def composing_of(args: argparse.Namespace) -> Composing:
 
 def fit(args: argparse.Namespace, places: Places) -> bundles.Bundle:
     """-f: train a new model, or go on with a saved one."""
+    require("tensorflow", "training (-f)")
     import corpus
     from chorale import sources
     from lite import quiet
@@ -314,11 +110,74 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
     return encoding, network, training
 
 
+def runtime_of(args: argparse.Namespace) -> Runtime:
+    """What LiteRT is to compute on."""
+    return Runtime(args.threads or 1, args.delegate or "")
+
+
+def to_play(
+    args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None
+) -> bundles.Bundle:
+    """The bundle that was just trained or else is asked for, with the variant that plays here."""
+    bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
+    return bundles.playing(bundle, places, args.variant, runtime_of(args))
+
+
+def save_lite(
+    args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None
+) -> bundles.Bundle:
+    """-sl: export LiteRT variants, and say how far from Keras they are."""
+    require("tensorflow", "exporting (-sl)")
+    from lite import micro
+    from lite.engine import quiet
+
+    bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
+    wanted = [v for v in VARIANTS if v in (args.save_lite or VARIANTS)]
+    if micro.MICRO in args.save_lite and "int8" not in (*wanted, *bundle.steps):
+        wanted.append("int8")
+    if wanted:
+        with quiet():  # TensorFlow's greetings
+            from lite import export, parity
+
+            bundle = export.with_variants(bundle, wanted)
+            bundle, rows = parity.with_parity(bundle, wanted)
+        bundle.save(bundles.path_of(bundle.name, places))
+        print("\n".join(parity.table(rows)))
+        for path in export.write_files(bundle, wanted, places.models):
+            print(f"  {'lite':<8} {shown(path)}")
+    if micro.MICRO in args.save_lite:
+        print(f"  {'header':<8} {shown(micro.write_header(bundle, places.models))}")
+    return bundle
+
+
+def benchmark(args: argparse.Namespace, places: Places) -> None:
+    """-bf, -bl: how fast, how large and how good a model is here; as a table, as JSON, as a picture."""
+    from compose import can_draw
+    from lite import benchmark as measuring
+
+    if args.benchmark_full:
+        require("tensorflow", "measuring Keras (-bf)")
+    path = bundles.choose(args.app, args.model_type, places)
+    told = measuring.benchmark(path, args.benchmark_lite, args.benchmark_full, runtime_of(args))
+    print("\n".join(measuring.table(told)))
+    figures = benchmark_path(path.stem, places)
+    measuring.save(told, figures)
+    print(f"  {'figures':<8} {shown(figures)}")
+    if can_draw():
+        import charts
+
+        picture = figures.with_suffix(".png")
+        charts.benchmark(picture, told)
+        print(f"  {'picture':<8} {shown(picture)}")
+
+
 def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:
     """-pm: compose with a model, and name the files that were written."""
     from compose import compose, compose_chorale, write
 
-    bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
+    if args.musicxml:
+        require("music21", "writing MusicXML")
+    bundle = to_play(args, places, bundle)
     if bundle.network.model_type == CHORALE and args.notes:
         raise UserError("--notes is not for model type 5: a chorale ends where its form does.")
     if bundle.network.model_type == CHORALE:
@@ -338,10 +197,11 @@ def predict_midi(args: argparse.Namespace, places: Places, bundle: bundles.Bundl
 
 def evaluate(args: argparse.Namespace, places: Places, bundle: bundles.Bundle | None) -> None:
     """--evaluate: print the report card of a model, and draw it."""
+    require("matplotlib", "drawing the report card")
     import charts
     import report
 
-    bundle = bundle or bundles.load(bundles.choose(args.app, args.model_type, places))
+    bundle = to_play(args, places, bundle)
     card = report.report(bundle, args.evaluate, places)
     for line in report.lines(card):
         print(line)
@@ -369,11 +229,12 @@ def wish_of(args: argparse.Namespace) -> Wish:
     return Wish(limits, args.prime, args.harmonise, args.keep, args.regenerate)
 
 
-def stream(places: Places) -> None:
+def stream(args: argparse.Namespace, places: Places) -> None:
     """-st: serve the control page and the sound until Ctrl-C."""
     from stream.serve import stream as serve
 
-    serve(places)
+    given = {"variant": args.variant, "threads": args.threads, "delegate": args.delegate}
+    serve(places, **{k: v for k, v in given.items() if v is not None})
 
 
 def examine(places: Places) -> int:
@@ -415,7 +276,12 @@ def run(argv: Sequence[str] | None = None, places: Places | None = None) -> int:
         return examine(places)
     composing_of(args)  # bad values are refused before long work begins
     _shape(args)
+    runtime_of(args)
     bundle = fit(args, places) if args.fit else None
+    if args.save_lite is not None:
+        bundle = save_lite(args, places, bundle)
+    if args.benchmark_full or args.benchmark_lite:
+        benchmark(args, places)
     if args.predict_midi:
         predict_midi(args, places, bundle)
     if args.evaluate:
@@ -423,7 +289,7 @@ def run(argv: Sequence[str] | None = None, places: Places | None = None) -> int:
     if args.list:
         print("\n".join(bundles.table(places)))
     if args.stream:
-        stream(places)
+        stream(args, places)
     return 0
 
 

@@ -27,7 +27,7 @@ from dataset import LABELS, lessons
 from evaluate import baselines, rows_figures
 from files import write_text
 from originality import Copy
-from piece import Event, Piece, from_json
+from piece import Event, Piece
 from predict import Composer, prime_of
 from style import FAULTS, degeneration, distances, faults_per_100
 
@@ -110,15 +110,10 @@ def foretelling(bundle: Bundle, real: Real) -> dict[str, Any]:
     )
     found: dict[str, Any] = {"model": model.to_json()}
     if bundle.music:
-        train = lessons(training_pieces(bundle), bundle.vocabulary, bundle.network)
+        train = lessons(bundle.training_pieces, bundle.vocabulary, bundle.network)
         held = lessons(real.works, bundle.vocabulary, bundle.network)
         found |= baselines(train, held, bundle.vocabulary)
     return found
-
-
-def training_pieces(bundle: Bundle) -> list[Piece]:
-    """The pieces that a bundle was trained on, as it carries them."""
-    return [Piece(name, tuple(from_json(rows))) for name, rows in json.loads(bundle.music)]
 
 
 def originality(bundle: Bundle, composed: Sequence[Music], real: Real) -> dict[str, Any]:

@@ -85,11 +85,11 @@ def composing(source: str, places: Places, model_type: int) -> dict[str, float]:
     """Milliseconds a note: the step model, against `model.predict` on the window for every note."""
     from dataclasses import replace
 
-    from lite import export_step
+    from lite.export import with_variants
 
     bundle, _ = untrained(source, places, model_type)
     model = compiled(bundle)
-    bundle = replace(bundle, step=export_step(model), weights=model.get_weights())
+    bundle = with_variants(replace(bundle, weights=model.get_weights()), ["float32"])
     composer = Composer(bundle, Composing(seed=1), prime_of(bundle, 1)[1])
     window = [np.ones((1, bundle.network.seqlen), np.int32) for _ in model.inputs]
     step, whole = [], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,20 @@ def forms_of(pieces: Sequence[Chorale]) -> list[dict[str, Any]]:
 def primes_of(pieces: Sequence[Chorale]) -> list[dict[str, Any]]:
     """Some held-out chorales as events, which play on should the network fail."""
     return [{"name": p.name, "events": to_json(events_of(p))} for p in pieces[:PRIMES]]
+
+
+def packed(pieces: Sequence[Chorale]) -> bytes:
+    """Whole chorales, with their plans, as a bundle carries those held out."""
+    rows = [[p.name, p.symbols.T.tolist(), p.plan.T.tolist(), p.tells_struck] for p in pieces]
+    return json.dumps(rows).encode()
+
+
+def unpacked(data: bytes) -> list[Chorale]:
+    """The inverse of `packed`."""
+    return [
+        Chorale(name, np.array(symbols, np.int16).T, np.array(plan, np.int16).T, None, told)
+        for name, symbols, plan, told in json.loads(data or b"[]")
+    ]
 
 
 def form_of(bundle: Bundle, seed: int | None) -> Form:

@@ -31,7 +31,7 @@ def foretelling(bundle: Bundle, pieces: Sequence[Chorale]) -> dict[str, Any]:
     return found
 
 
-def figures(bundle: Bundle, pieces: Sequence[Chorale]) -> tuple[Figures, Figures]:
+def figures(bundle: Bundle, pieces: Sequence[Chorale], keys: int = KEYS) -> tuple[Figures, Figures]:
     """The figures of a model in the pieces' own keys, and with its probabilities averaged over keys.
 
     A musician who hears the pieces in several keys and believes the mean of what he expects is still
@@ -40,7 +40,7 @@ def figures(bundle: Bundle, pieces: Sequence[Chorale]) -> tuple[Figures, Figures
     nats, averaged = np.zeros(len(VOICES)), np.zeros(len(VOICES))
     right = steps = 0
     for piece in tqdm(pieces, "foretelling", leave=False, disable=None):
-        shifts = [0, *(k for k in _around(KEYS) if _fits(piece, k))]
+        shifts = [0, *(k for k in _around(keys) if _fits(piece, k))]
         p, hit = chances(bundle, piece, shifts)
         nats -= np.log(p[0]).sum(0)
         averaged -= np.log(p.mean(0)).sum(0)

@@ -20,6 +20,7 @@ from remi import gui as remi
 from config_bach import CHORALE, UserError
 from gui.door import Channel, Door
 from instruments import FAMILIES, NAMES
+from lite.variants import mark
 from stream.app import station_link
 from stream.hall import minutes
 from stream.station import Knobs, Played, Station
@@ -131,8 +132,9 @@ class Page(Door):
 
     def _knobs(self) -> remi.Container:
         models = [
-            tag("option", "", name, value=name, data_score=_score(manifest), **_voices(manifest))
+            tag("option", "", label, value=choice, data_score=_score(manifest), **_voices(manifest))
             for name, manifest in reversed(self.hall.shelf.models().items())
+            for choice, label in _variants(name, manifest)
         ]
         return card(
             "Your station",
@@ -273,6 +275,13 @@ def _score(manifest: dict[str, Any]) -> str:
         f"On music it never saw: {valid['accuracy']:.0%} of the notes foretold, "
         f"{valid['nll']:.2f} nats an event"
     )
+
+
+def _variants(name: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """The choices of a model: as it plays here, then each of its variants if there are several."""
+    there = manifest["facts"].get("variants", {})
+    others = [(f"{name}:{v}", f"{name}, {v}{mark(v, manifest['facts'])}") for v in there]
+    return [(name, name), *(others if len(others) > 1 else [])]
 
 
 def _voices(manifest: dict[str, Any]) -> dict[str, str]:

@@ -34,7 +34,7 @@ class Hall:
 
     def __init__(self, server: Server, places: Places) -> None:
         self.server = server
-        self.shelf = Shelf(places)
+        self.shelf = Shelf(places, server.variant, server.runtime)
         self.stations = Stations(server, self.shelf)
         self.guard = Guard(server.user, server.password)
         self.links = Links(server.link_hours)

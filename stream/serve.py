@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from cheroot import wsgi
@@ -136,9 +137,13 @@ def _bind(start: Any, key: str, port: int, host: str) -> Any:
         ) from error
 
 
-def stream(places: Places) -> None:
-    """-st: serve until Ctrl-C or SIGTERM. Raises UserError for what the user can mend."""
+def stream(places: Places, **instead: Any) -> None:
+    """-st: serve until Ctrl-C or SIGTERM; `instead` of what the settings say.
+
+    Raises UserError for what the user can mend.
+    """
     server, new = settings.load_or_create(places)
+    server = replace(server, **instead)
     servers = Servers(server, places)
     try:
         _greet(server, new, places)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from config_bach import Places, Settings, UserError, setting
+from config_bach import Places, Runtime, Settings, UserError, setting
+from lite.variants import VARIANTS
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD_BYTES = 12
@@ -37,6 +38,9 @@ class Server(Settings):
     max_listeners: int = setting(300, 1, 2000, "listeners of one station")
     max_connections: int = setting(330, 2, 4000, "listeners of all stations")
     mp3_kbps: int = setting(320, 32, 320, "kilobits a second of MP3")
+    variant: str = ""  # of the exported ones that models play with; empty: the fastest here
+    threads: int = Runtime.threads
+    delegate: str = ""  # the path of a LiteRT delegate library
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,8 +51,18 @@ class Server(Settings):
         for name in ("user", "password", "host"):
             if not getattr(self, name).strip():
                 raise UserError(f"{name} is empty; write one.")
+        if self.variant not in ("", *VARIANTS):
+            raise UserError(
+                f"variant is '{self.variant}'; it must be {', '.join(VARIANTS)}, or empty."
+            )
+        _ = self.runtime  # refuses what is out of range
         if ":" in self.user:
             raise UserError("user holds a ':', which a login cannot carry; choose another.")
+
+    @property
+    def runtime(self) -> Runtime:
+        """What LiteRT is to compute on. Raises UserError if it cannot."""
+        return Runtime(self.threads, self.delegate)
 
     @property
     def on_network(self) -> bool:

@@ -15,8 +15,8 @@ import numpy as np
 import bundle as bundles
 from bundle import Bundle
 from chorale.composer import ChoraleComposer
-from config_bach import CHORALE, Composing, Places, UserError
-from lite import Probabilities
+from config_bach import CHORALE, Composing, Places, Runtime, UserError
+from lite.engine import Probabilities
 from originality import Copy, Follower, fine
 from piece import Event
 from predict import Composer, prime_of
@@ -44,9 +44,10 @@ class Draw:
 class Shelf:
     """What all stations share: the trained models, read once and without their weights; synths."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, variant: str = "", runtime: Runtime | None = None) -> None:
+        """variant: what models play with that have it; empty: the fastest on this machine."""
         self.synths = Synths()
-        self._places = places
+        self._places, self._variant, self._runtime = places, variant, runtime or Runtime()
         self._read: dict[str, tuple[tuple[int, int], Bundle]] = {}
         self._lock = threading.Lock()
 
@@ -54,22 +55,28 @@ class Shelf:
         """The manifests of all readable models by name, the latest last."""
         return bundles.available(self._places)
 
-    def bundle(self, name: str) -> Bundle:
-        """A model of models/, by a name that `models` gives.
+    def bundle(self, choice: str) -> Bundle:
+        """A model of models/, by a name that `models` gives; 'NAME:int8' is one of its variants.
 
         Raises UserError for any other name, and for a file that is gone, damaged or cannot compose.
         """
+        name, _, variant = choice.partition(":")
         if name not in {p.stem for p in self._places.models.glob(f"*{bundles.SUFFIX}")}:
             raise UserError("there is no such model; choose one of the list.")
         path = bundles.path_of(name, self._places)
         with self._lock:
             stamp = _stamp(path)
-            if name in self._read and self._read[name][0] == stamp:
-                return self._read[name][1]
+            if choice in self._read and self._read[choice][0] == stamp:
+                return self._read[choice][1]
             bundle = replace(bundles.load(path), weights=[], optimizer=[])
+            usual = self._variant if self._variant in bundle.steps else None
+            bundle = bundles.playing(bundle, self._places, variant or usual, self._runtime)
             if not bundle.step or not bundle.facts.get("primes"):
                 raise UserError(f"{path} holds nothing to compose with; train it anew.")
-            self._read[name] = (stamp, bundle)
+            bundle = replace(
+                bundle, steps={bundle.plays: bundle.step}
+            )  # memory is dear on small machines
+            self._read[choice] = (stamp, bundle)
             return bundle
 
 

@@ -1,13 +1,16 @@
 """The networks, and the step model that composes in their place."""
 
+import tempfile
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
 from config_bach import Encoding, Network
 from dataset import lessons
-from lite import StepModel, export_step
+from lite.engine import StepModel
+from lite.export import converted, save_step
 from model import build, input_names
 from piece import Piece
 from vocabulary import Vocabulary
@@ -40,6 +43,11 @@ def test_every_head_gives_a_distribution_at_every_event(tunes: list[Piece], numb
     assert all(np.allclose(h.sum(-1), 1, atol=1e-5) for h in heads)
 
 
+def exported(model: keras.Model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return converted(folder, save_step(model, folder, False), "float32")
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_step_model_gives_what_keras_gives(tunes: list[Piece], number: int) -> None:
     """To 1e-5, event by event, also far beyond the window."""
@@ -53,7 +61,7 @@ def test_the_step_model_gives_what_keras_gives(tunes: list[Piece], number: int) 
     inputs = lesson.inputs[None]
     heads = model.predict_on_batch([inputs[..., i] for i in range(inputs.shape[-1])])
     heads = heads if isinstance(heads, list) else [heads]
-    engine = StepModel(export_step(model))
+    engine = StepModel(exported(model))
     memory = engine.silence()
     assert engine.inputs == len(input_names(vocabulary, network(number)))
     assert len(lesson.inputs) > 3 * 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -205,13 +206,12 @@ def test_pieces_that_were_learned_from_are_labelled(
 def test_four_voices_are_judged_with_the_engine(places: Places) -> None:
     from choirs import bundle_of
 
-    from chorale.engine import export
     from chorale.network import built
     from chorale.training import measure as measure_keras
+    from lite.export import with_variants
 
     model = built(bundle_of(2, 2).network)
-    bundle = bundle_of(2, 2)
-    object.__setattr__(bundle, "step", export(model))
+    bundle = with_variants(replace(bundle_of(2, 2), weights=model.get_weights()), ["float16"])
     pieces = [chorale(i) for i in range(3)]
     own, averaged = figures(bundle, pieces)
     assert own.nll == pytest.approx(measure_keras(model, pieces).nll, abs=2e-3)
