@@ -78,3 +78,14 @@ class Accuracy(keras.metrics.Metric):
     def result(self) -> Any:
         """The share so far."""
         return self.right / ops.maximum(self.counted, 1.0)
+
+
+def optimizer_of(training: Training) -> keras.optimizers.Optimizer:
+    """AdamW; with a running mean of the weights beside it where one is wanted."""
+    return keras.optimizers.AdamW(
+        training.learning_rate,
+        weight_decay=training.weight_decay,
+        clipnorm=1.0,
+        use_ema=training.average > 0,
+        ema_momentum=training.average or 0.99,
+    )

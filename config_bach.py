@@ -113,6 +113,9 @@ class Training(Settings):
     learning_rate: float = setting(0.004, 1e-7, 1.0, "of AdamW, at the start")
     patience: int = setting(5, 1, 10_000, "epochs without improvement before stopping early")
     weight_decay: float = setting(0.004, 0.0, 1.0, "of AdamW")
+    average: float = setting(
+        0.0, 0.0, 0.99999, "of the mean weights, what each step keeps; 0: none"
+    )
     min_steps: int = setting(50, 1, 10_000, "batches in an epoch at the least")
     seed: int = setting(1, 0, 2**32 - 1, "of the split, the weights and the windows")
     split: str = "piece"  # 'piece' is honest; 'window' reproduces the articles, and leaks
@@ -150,20 +153,21 @@ NETWORKS = {
         units=512,
         embedding=32,
         dropout=0.6,
-        input_dropout=0.25,
+        input_dropout=0.3,
         head_dropout=0.6,
         recurrent_dropout=0.3,
-        mishear=0.2,
+        mishear=0.3,
     ),
 }
 TRAININGS = {
     **dict.fromkeys((1, 2, 3), Training()),
     5: Training(
-        epochs=12,
+        epochs=18,
         batch=128,
         learning_rate=0.003,
         patience=12,
         weight_decay=0.05,
+        average=0.999,
         min_steps=140,
     ),
 }

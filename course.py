@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from batches import Accuracy, Windows, counted_nll
+from batches import Accuracy, Windows, counted_nll, optimizer_of
 from bundle import Arrays, Bundle, packed_music
 from config_bach import CHORALE
 from dataset import SHARES, Lesson, Split, asking, lessons, training_lessons, window_sides
@@ -138,8 +138,7 @@ def _known_windows(
 def compiled(bundle: Bundle) -> keras.Model:
     """The network of a bundle, with its weights and the state of its optimizer if it has any."""
     model = build(bundle.vocabulary, bundle.network)
-    rate, decay = bundle.training.learning_rate, bundle.training.weight_decay
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, clipnorm=1.0)
+    optimizer = optimizer_of(bundle.training)
     heads = len(model.outputs)
     model.compile(
         optimizer,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
 
-from batches import Accuracy
+from batches import Accuracy, optimizer_of
 from bundle import Arrays, Bundle, packed_music
 from chorale.baseline import table
 from chorale.ear import Rows, rows_of, rows_transposed
@@ -59,8 +59,7 @@ class Voices:
         model = built(bundle.network, bundle.training.batch, fastest_dtype())
         if bundle.weights:
             model.set_weights(bundle.weights)
-        rate, decay = bundle.training.learning_rate, bundle.training.weight_decay
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, clipnorm=1.0)
+        optimizer = optimizer_of(bundle.training)
         model.compile(optimizer, loss=nll, metrics=[Accuracy()], jit_compile=False)
         if bundle.optimizer:
             optimizer.build(model.trainable_variables)
