@@ -100,6 +100,9 @@ def parser() -> argparse.ArgumentParser:
     engine.add_argument(
         "--delegate", metavar="PATH", help="a LiteRT delegate library, e.g. of an accelerator"
     )
+    engine.add_argument(
+        "--host", metavar="ADDRESS", help="with -st: listen there, whatever play_bach.json says"
+    )
     _add_training(p.add_argument_group("training (with -f)"))
     _add_composing(p.add_argument_group("composing (with -pm)"))
     _add_voices(p.add_argument_group("composing in four voices (with -pm and model type 5)"))
@@ -206,6 +209,8 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
     verbs = (args.fit, args.predict_midi, args.stream, args.list, args.doctor, args.evaluate)
     if not any(verbs) and not _exports_or_measures(args):
         raise UserError("nothing to do: add -pm to compose, -f to train, or -h for help.")
+    if args.host and not args.stream:
+        raise UserError("--host is for the server: add -st.")
     if args.json and not args.evaluate:
         raise UserError("--json is for the report card: add --evaluate SOURCE.")
     if args.load == 0 and not args.fit:

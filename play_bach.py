@@ -234,6 +234,7 @@ def stream(args: argparse.Namespace, places: Places) -> None:
     from stream.serve import stream as serve
 
     given = {"variant": args.variant, "threads": args.threads, "delegate": args.delegate}
+    given |= {"host": args.host}
     serve(places, **{k: v for k, v in given.items() if v is not None})
 
 
