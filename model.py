@@ -12,11 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 from keras import layers, ops, tree
 
 from config_bach import Network
 from lookback import LENGTHS
 from vocabulary import Vocabulary
+
+# By how much places that are not filled yet are less likely to be attended to, in nats: nothing, in
+# effect. A larger number would leave int8 no room for the scores that count.
+UNSEEN = 30.0
 
 
 def build(vocabulary: Vocabulary, network: Network) -> keras.Model:
@@ -120,8 +125,16 @@ class PitchEmbedding(layers.Layer):
 
     def call(self, ids: Sequence[Any]) -> Any:
         """A list of ids [...] -> their embeddings side by side [..., features + size for each]."""
-        looked_up = [ops.take(w, i, axis=0) for i in ids for w in (self.known, self.learned)]
-        return ops.concatenate(looked_up, axis=-1)
+        found = [looked_up(w, i) for i in ids for w in (self.known, self.learned)]
+        return ops.concatenate(found, axis=-1)
+
+
+def looked_up(table: Any, ids: Any) -> Any:
+    """Rows of a table: [rows, n] and ids [...] -> [..., n].
+
+    ops.take would guard against negative ids, with operators that microcontrollers do not have.
+    """
+    return tf.gather(ops.convert_to_tensor(table), ids)
 
 
 class PitchSoftmax(layers.Layer):
@@ -183,7 +196,7 @@ class WindowAttention(layers.Layer):
         memory = ops.concatenate([memory[:, 1:], x[:, None]], axis=1)
         filled = ops.concatenate([filled[:, 1:], ops.ones_like(filled[:, :1])], axis=1)
         score = ops.sum(self.query(x)[:, None] * memory, axis=-1) * self.scale
-        weight = ops.softmax(ops.where(filled > 0, score, -1e9))
+        weight = ops.softmax(score + (filled - 1) * UNSEEN)
         return ops.sum(weight[:, :, None] * memory, axis=1), memory, filled
 
 
@@ -216,6 +229,8 @@ def step(
         x = tree.map_structure(lambda tensor: value[id(tensor)], layer.input)
         if isinstance(layer, layers.LSTM):
             y, state = layer.cell(x, [next(before), next(before)])
+        elif isinstance(layer, layers.Embedding):
+            y, state = looked_up(layer.embeddings, x), []
         elif isinstance(layer, WindowAttention):
             y, *state = layer.step(x, next(before), next(before))
         else:

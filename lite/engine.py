@@ -5,6 +5,7 @@ It needs no TensorFlow; it starts in a tenth of a second and composes everywhere
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -100,6 +101,8 @@ def _delegate(library: str) -> Any:
     from ai_edge_litert.interpreter import load_delegate
 
     try:
+        # load_delegate would leave half an object behind, which complains at its end
+        _ = ctypes.CDLL(library).tflite_plugin_create_delegate
         return load_delegate(library)
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(

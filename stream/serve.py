@@ -18,6 +18,7 @@ from stream import settings
 from stream.app import create_app
 from stream.hall import Hall
 from stream.settings import Server
+from stream.source import composer_of
 from synth import find_soundfont, fluidsynth_module
 
 log = logging.getLogger("play_bach")
@@ -67,7 +68,9 @@ class Servers:
         self.hall = Hall(server, places)
         self._threads: list[threading.Thread] = []
         try:
-            self.hall.default_knobs()
+            knobs = self.hall.default_knobs()
+            if server.delegate:  # later it would only be heard as the corpus playing
+                composer_of(self.hall.shelf.bundle(knobs.model), knobs.temperature, 0)
             self.audio = AudioServer(self.hall)
             _bind(
                 lambda: _as_daemon(self.audio.prepare),

@@ -16,7 +16,7 @@ import mido
 import pytest
 from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
 
-from bundle import Bundle, path_of
+from bundle import Bundle, load, path_of
 from config_bach import Places
 from stream.serve import Servers
 
@@ -263,6 +263,28 @@ def test_stop_tests_models_and_a_reload(phone: Any, new_servers: NewServers) -> 
     phone.refresh()
     until(lambda: ask("typeof bach !== 'undefined' && bach.knobs.bpm") == 144, 10)
     assert ask("document.getElementById('model').value") == OTHER
+
+
+def test_variants_can_be_chosen_and_lossy_ones_are_marked(
+    phone: Any, new_servers: NewServers, equipped: Places
+) -> None:
+    bundle = load(path_of(MODEL, equipped))
+    told = {**bundle.facts["variants"]}
+    told["int8"] = {**told["int8"], "nll_change": 0.051}
+    bundle.with_facts(variants=told).save(path_of(MODEL, equipped))
+    servers = new_servers()
+    ask = visit(phone, servers)
+    labels = ask("[...document.getElementById('model').options].map(o => o.text).join('; ')")
+    assert f"{MODEL}, int8 (loses 0.05 nats)" in labels
+    assert f"{MODEL}, dynamic;" in labels
+    choose(phone, "model", f"{MODEL}:int8")
+    touch(phone, "play")
+    until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
+    (station,) = servers.hall.stations._stations.values()
+    assert station.knobs.model == f"{MODEL}:int8"
+    assert ask("document.getElementById('state').textContent") == "composing for you"
+    phone.execute_script(f"bach.ask({{what: 'turn', name: 'model', value: '{MODEL}:int3'}})")
+    until(lambda: "has no variant int3" in ask("document.getElementById('hint').textContent"))
 
 
 def test_when_the_model_fails_the_page_says_so_and_music_goes_on(

@@ -156,6 +156,9 @@ def test_the_password_is_printed_once(empty: Path, capsys: pytest.CaptureFixture
         ({"user": "a:b"}, "user"),
         ({"remi_port": 9000, "flask_port": 9000}, "flask_port"),
         ({"max_stations": 1.5}, "max_stations"),
+        ({"variant": "int3"}, "variant is 'int3'; it must be float32, float16, dynamic, int8"),
+        ({"threads": 0}, "threads"),
+        ({"delegate": 1}, "delegate"),
     ],
 )
 def test_a_broken_setting_is_named_in_one_sentence(
@@ -183,6 +186,12 @@ def test_a_port_in_use_is_one_sentence(empty: Path, key: str) -> None:
         sentence = refused(play_bach("-st", home=empty))
     assert str(data[key]) in sentence
     assert key in sentence
+
+
+def test_a_delegate_that_cannot_be_used_is_one_sentence(empty: Path) -> None:
+    write(empty)
+    result = play_bach("-st", "--delegate", "/no/such.so", home=empty, timeout=30)
+    assert "the delegate /no/such.so cannot be used" in refused(result)
 
 
 def test_no_model_yet_is_one_sentence(tmp_path: Path) -> None:
