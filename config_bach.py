@@ -153,16 +153,16 @@ NETWORKS = {
         units=512,
         embedding=32,
         dropout=0.6,
-        input_dropout=0.3,
+        input_dropout=0.25,
         head_dropout=0.6,
         recurrent_dropout=0.3,
-        mishear=0.3,
+        mishear=0.2,
     ),
 }
 TRAININGS = {
     **dict.fromkeys((1, 2, 3), Training()),
     5: Training(
-        epochs=18,
+        epochs=16,
         batch=128,
         learning_rate=0.003,
         patience=12,

@@ -58,6 +58,11 @@ class Chorale:
         """The same music in another key. Raises ValueError where the symbols end."""
         return replace(self, symbols=transposed(self.symbols, semitones))
 
+    def fits(self, semitones: int) -> bool:
+        """Whether it stays among the symbols in another key."""
+        moved = self.symbols[self.symbols >= FIRST] + semitones
+        return bool((moved >= FIRST).all() and (moved < SYMBOLS).all())
+
     @property
     def fingerprint(self) -> str:
         """The same for the same notes in any key."""

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from bundle import Bundle
 from chorale.baseline import table
 from chorale.ear import rows_of, rows_transposed
-from chorale.grid import FIRST, HOLD, ORDER, SYMBOLS, VOICES, Chorale, sounding
+from chorale.grid import FIRST, HOLD, ORDER, VOICES, Chorale, sounding
 from chorale.score import chorale_of
 from evaluate import Figures
 from piece import from_json
@@ -40,7 +40,7 @@ def figures(bundle: Bundle, pieces: Sequence[Chorale], keys: int = KEYS) -> tupl
     nats, averaged = np.zeros(len(VOICES)), np.zeros(len(VOICES))
     right = steps = 0
     for piece in tqdm(pieces, "foretelling", leave=False, disable=None):
-        shifts = [0, *(k for k in _around(keys) if _fits(piece, k))]
+        shifts = [0, *(k for k in _around(keys) if piece.fits(k))]
         p, hit = chances(bundle, piece, shifts)
         nats -= np.log(p[0]).sum(0)
         averaged -= np.log(p.mean(0)).sum(0)
@@ -93,11 +93,3 @@ def chances(
 def _around(count: int) -> list[int]:
     """1, -1, 2, -2, ...: one less than `count` of them."""
     return [k * sign for k in range(1, count // 2 + 1) for sign in (1, -1)]
-
-
-def _fits(piece: Chorale, semitones: int) -> bool:
-    """Whether a piece stays among the symbols in that key."""
-    pitched = piece.symbols[piece.symbols >= FIRST]
-    return not len(pitched) or bool(
-        pitched.min() + semitones >= FIRST and pitched.max() + semitones < SYMBOLS
-    )

@@ -19,7 +19,7 @@ from bundle import Arrays, Bundle, packed_music
 from chorale.baseline import table
 from chorale.ear import Rows, rows_of, rows_transposed
 from chorale.forms import packed
-from chorale.grid import FIRST, HOLD, SYMBOLS, VOICES, Chorale
+from chorale.grid import FIRST, HOLD, VOICES, Chorale
 from chorale.network import ChoraleNetwork, built
 from chorale.score import events_of
 from dataset import SHARES, Split
@@ -151,10 +151,8 @@ class Lanes(keras.utils.PyDataset):
 
 def possible_shifts(piece: Chorale, reach: int) -> list[int]:
     """The transpositions of a chorale: 12 at the most, and no pitch may leave the symbols."""
-    pitched = piece.symbols[piece.symbols >= FIRST]
-    low, high = int(pitched.min(initial=FIRST)), int(pitched.max(initial=FIRST))
     wanted = range(-reach, reach if reach == 6 else reach + 1)
-    return [k for k in wanted if low + k >= FIRST and high + k < SYMBOLS] or [0]
+    return [k for k in wanted if piece.fits(k)] or [0]
 
 
 def padded(part: npt.NDArray[Any], length: int, value: int) -> npt.NDArray[np.int32]:

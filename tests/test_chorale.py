@@ -306,3 +306,11 @@ def test_only_training_mishears_and_never_the_place_in_the_bar() -> None:
     told = heard[..., 14:].mean(1)
     assert set(told.ravel().tolist()) == {0.0, 1.0}  # whole windows
     assert told.mean() == pytest.approx(0.85, abs=0.06)
+
+
+def test_pieces_are_learned_in_twelve_keys_up_and_down() -> None:
+    assert possible_shifts(chorale(1), 6) == [-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]
+    high = Chorale("high", symbols_of([[86, 80, 70, 60]] * 4), plan_of(4))
+    assert possible_shifts(high, 6) == [-6, -5, -4, -3, -2, -1, 0, 1, 2]
+    silent = Chorale("silent", np.full((4, 4), SILENCE, np.int16), plan_of(4))
+    assert 0 in possible_shifts(silent, 6)

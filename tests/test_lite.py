@@ -235,9 +235,8 @@ def test_the_runtime_reaches_the_engine(all_variants: Bundle, tmp_path: Path) ->
     assert np.abs(a - b).max() < 1e-6
     with pytest.raises(UserError, match=r"the delegate /no/such.so cannot be used"):
         StepModel(all_variants.step, Runtime(delegate="/no/such.so"))
-    libc = next(Path("/lib").rglob("libc.so.6"), Path("/no/libc.so.6"))
-    with pytest.raises(UserError, match=r"libc.so.6 cannot be used"):
-        StepModel(all_variants.step, Runtime(delegate=str(libc)))
+    with pytest.raises(UserError, match=r"libc.so.6 cannot be used"):  # a library, but no delegate
+        StepModel(all_variants.step, Runtime(delegate="libc.so.6"))
     with pytest.raises(UserError, match="threads is 0"):
         Runtime(threads=0)
 
