@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from piece import Event
 
 LONGEST = 4096  # moments of a passage whose beginning is remembered
 SIXTEENTH = Fraction(1, 4)  # quarter lengths
+TICKS = 10080  # of a quarter: 32nds, triplets, fifths and sevenths of it are whole
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,17 @@ def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
         if event.voices
         else tuple(p - base for p in event.pitches)
     )
-    shape = hash((sounds, event.struck, event.duration))
+    shape = hash((sounds, event.struck, ticks(event.duration)))
     was = min(before.pitches, default=None) if before else None
     leap = base - was if event.pitches and was is not None else 0
     notes = sum(event.struck) if event.struck else len(event.pitches)
     return shape, hash((shape, leap)), notes
+
+
+@lru_cache
+def ticks(duration: Fraction) -> int:
+    """A duration as a whole number, which is quicker to add and to compare; see TICKS."""
+    return round(duration * TICKS)
 
 
 def fine(events: Iterable[Event]) -> Iterator[Event]:
@@ -61,10 +70,9 @@ def fine(events: Iterable[Event]) -> Iterator[Event]:
         if not event.voices:
             yield event
             continue
-        held = (False,) * len(event.voices)
         yield replace(event, duration=SIXTEENTH)
-        for _ in range(round(event.duration / SIXTEENTH) - 1):
-            yield replace(event, duration=SIXTEENTH, struck=held)
+        held = replace(event, duration=SIXTEENTH, struck=(False,) * len(event.voices))
+        yield from repeat(held, round(event.duration / SIXTEENTH) - 1)
 
 
 class Memory:
@@ -75,17 +83,17 @@ class Memory:
         self.names: list[str] = []
         rows: list[tuple[int, int, int]] = []
         self._piece: list[int] = []
-        self._quarter: list[Fraction] = []
+        self._time: list[int] = []  # ticks since the piece began
         for name, events in pieces:
-            before, quarter = None, Fraction(0)
+            before, time = None, 0
             for event in fine(events):
                 rows.append(moment(before, event))
                 self._piece.append(len(self.names))
-                self._quarter.append(quarter)
-                before, quarter = event, quarter + event.duration
+                self._time.append(time)
+                before, time = event, time + ticks(event.duration)
             rows.append((0, 0, 0))  # no copy goes over the end of a piece
             self._piece.append(len(self.names))
-            self._quarter.append(quarter)
+            self._time.append(time)
             self.names.append(name)
         table = np.array(rows, np.int64).reshape(-1, 3)
         self.shapes, self.leaps = table[:, 0], table[:, 1]
@@ -105,7 +113,7 @@ class Memory:
 
     def at(self, place: int) -> tuple[str, Fraction]:
         """The piece at a place of the row, and the quarter in it."""
-        return self.names[self._piece[place]], self._quarter[place]
+        return self.names[self._piece[place]], Fraction(self._time[place], TICKS)
 
     def of(self, name: str) -> npt.NDArray[np.bool_]:
         """Where that piece lies in the row."""

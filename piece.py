@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -182,7 +183,7 @@ def to_json(events: Iterable[Event]) -> list[list[Any]]:
 
 def from_json(rows: Iterable[Sequence[Any]]) -> list[Event]:
     """The inverse of `to_json`. Raises ValueError or TypeError for anything else."""
+    length = lru_cache(Fraction)  # they are few, and take long to read
     return [
-        Event(tuple(p), Fraction(d), int(v), *(tuple(x) for x in voices))
-        for p, d, v, *voices in rows
+        Event(tuple(p), length(d), int(v), *(tuple(x) for x in voices)) for p, d, v, *voices in rows
     ]
