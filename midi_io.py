@@ -331,7 +331,7 @@ def _chord(sounding: Sequence[Note], start: Fraction, stop: Fraction, key: Any) 
         return note.Rest(quarterLength=stop - start)
     written = []
     for n in sounding:
-        one = note.Note(spelled(n.pitch, key.sharps, key.mode == "minor"))
+        one = note.Note(spelled(n.pitch, key.sharps))
         before, after = n.onset < start, n.end > stop
         if before or after:
             one.tie = tie.Tie("continue" if before and after else "start" if after else "stop")
@@ -349,13 +349,13 @@ def key_of(notes: Iterable[Note]) -> Any:
     return flat.analyze("key") if len(flat) else key.Key("C")
 
 
-def spelled(pitch: int, sharps: int, minor: bool) -> str:
+def spelled(pitch: int, sharps: int) -> str:
     """The name that a MIDI pitch has in a key: 66 is F#4 in G major, but G-4 in D flat major.
 
-    Of the names on the line of fifths the twelve around the key's own are taken; a minor key
-    reaches one fifth further up, to its raised sixth and seventh.
+    Of the names on the line of fifths the twelve around the key's own are taken: in C major and A minor
+    those from E flat to G sharp, which holds the leading notes of all neighbouring keys.
     """
-    lowest = sharps - (3 if minor else 4)
+    lowest = sharps - 3
     fifths = next(f for f in range(lowest, lowest + 12) if f * 7 % 12 == pitch % 12)
     letter, accidentals = "FCGDAEB"[(fifths + 1) % 7], (fifths + 1) // 7
     octave = (pitch - accidentals) // 12 - 1

@@ -63,6 +63,7 @@ def engrave(score: Path, picture: Path) -> None:
             "pageHeight": 3000,
             "scale": 40,
             "adjustPageHeight": True,
+            "header": "none",
             "footer": "none",
         }
     )

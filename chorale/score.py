@@ -154,7 +154,7 @@ def _measure(bar: Bar, notes: Sequence[Note], key: Any, fermatas: set[Fraction])
         if sung is None:
             measure.insert(begin - start, note.Rest(quarterLength=end - begin))
             continue
-        sound = note.Note(spelled(sung.pitch, key.sharps, key.mode == "minor"))
+        sound = note.Note(spelled(sung.pitch, key.sharps))
         sound.duration.quarterLength = end - begin
         before, after = sung.onset < begin, sung.end > end
         if before or after:

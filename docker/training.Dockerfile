@@ -14,7 +14,7 @@ COPY gui gui
 COPY lite lite
 COPY stream stream
 RUN useradd --create-home bach && mkdir -p /data/training /data/checkpoint && chown -R bach /data
-COPY --chown=bach models/*.zip /data/models/
+COPY --chown=bach models/bach*.zip /data/models/
 USER bach
 ENV PLAY_BACH_HOME=/data PYTHONUNBUFFERED=1
 VOLUME /data
