@@ -106,8 +106,11 @@ class OneHot(layers.Layer):
 
     def call(self, ids: Any) -> Any:
         """[...] -> [..., size]."""
-        same = ops.arange(self.size) == ids[..., None]  # LiteRT's one-hot loses its way in int8
-        return ops.cast(same, self.compute_dtype)
+        return ops.one_hot(ids, self.size)
+
+    def step(self, ids: Any) -> Any:
+        """The same by comparing, for LiteRT, whose one-hot loses its way in int8."""
+        return ops.cast(ops.arange(self.size) == ids[..., None], self.compute_dtype)
 
 
 class PitchEmbedding(layers.Layer):
@@ -229,6 +232,8 @@ def step(
         x = tree.map_structure(lambda tensor: value[id(tensor)], layer.input)
         if isinstance(layer, layers.LSTM):
             y, state = layer.cell(x, [next(before), next(before)])
+        elif isinstance(layer, OneHot):
+            y, state = layer.step(x), []
         elif isinstance(layer, layers.Embedding):
             y, state = looked_up(layer.embeddings, x), []
         elif isinstance(layer, WindowAttention):

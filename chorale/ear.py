@@ -9,14 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from chorale.grid import FIRST, HOLD, NOTHING, PLAN, SILENCE, VOICES, Chorale
+from chorale.key import CLASSES, Profile
 from lookback import LENGTHS, MEMORY, Lookback
 
 Rows = npt.NDArray[np.int32]
 
 LONGEST_HELD = 24  # steps that are told apart
 # The columns of a row, and how many ids each column can hold is known to network.py
-COLUMNS = {"sounding": 4, "held": 4, "again": 4, "again_length": 1, **dict.fromkeys(PLAN, 1)}
-HEARD = 13  # columns before the plan
+COLUMNS = {
+    "sounding": 4,
+    "held": 4,
+    "again": 4,
+    "again_length": 1,
+    "key": CLASSES,  # not for the network: see key.in_key
+    **dict.fromkeys(PLAN, 1),
+}
+HEARD = 25  # columns before the plan
+KEY = slice(13, HEARD)
 AGAIN_LENGTHS = LENGTHS
 
 
@@ -28,6 +37,7 @@ class Ear:
         self._held = [0] * len(VOICES)  # steps since then, the first one counted
         self._again = [NOTHING] * len(VOICES)
         self._again_length = 0
+        self._profile = Profile()
         self._lookback = Lookback()
         self._chords: dict[tuple[int, ...], int] = {}
         self._steps: list[tuple[int, ...]] = []
@@ -42,6 +52,7 @@ class Ear:
                 self._held[voice] = min(self._held[voice] + 1, LONGEST_HELD - 1)
                 if self.sounding[voice] == NOTHING:
                     self.sounding[voice] = SILENCE
+        self._profile.feed(self.sounding)
         self._steps.append(tuple(symbols))
         chord = self._chords.setdefault(tuple(self.sounding), len(self._chords))
         place, self._again_length = self._lookback.search((chord,))
@@ -52,15 +63,16 @@ class Ear:
             self._forgotten += MEMORY
 
     def row(self) -> list[int]:
-        """What is known before the next step [HEARD]: sounding, held, again, again_length."""
-        return [*self.sounding, *self._held, *self._again, self._again_length]
+        """What is known before the next step [HEARD]: sounding, held, again, again_length, key."""
+        told = [*self.sounding, *self._held, *self._again, self._again_length]
+        return [*told, *self._profile.row()]
 
     def copy(self) -> Ear:
         """An ear that has heard the same."""
         twin = copy.copy(self)
         twin.sounding, twin._held = list(self.sounding), list(self._held)
         twin._steps, twin._chords = list(self._steps), dict(self._chords)
-        twin._lookback = self._lookback.copy()
+        twin._lookback, twin._profile = self._lookback.copy(), self._profile.copy()
         return twin
 
 
@@ -80,4 +92,5 @@ def rows_transposed(rows: Rows, semitones: int) -> Rows:
     for first in (0, 8):  # sounding and again
         part = moved[..., first : first + len(VOICES)]
         part[part >= FIRST] += semitones
+    moved[..., KEY] = np.roll(rows[..., KEY], semitones, axis=-1)
     return moved

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chorale.ear import COLUMNS
+from chorale.ear import COLUMNS, KEY
 from chorale.grid import ORDER, VOICES
+from chorale.key import in_key
 from config_bach import Runtime
 from lite.engine import Probabilities, interpreter, likelihoods, quiet, running
 
@@ -67,10 +68,13 @@ class ChoraleEngine:
         rows: npt.NDArray[np.int32],
         sounds: npt.NDArray[np.int32],
     ) -> Probabilities:
-        """The probabilities of one voice [pieces, SYMBOLS]; sounds [pieces, 4]: of those before it."""
+        """The probabilities of one voice [pieces, SYMBOLS]; sounds [pieces, 4]: of those before it.
+
+        They have heard the key: see key.in_key.
+        """
         with self._turn:
             result = self._heads[voice](**self.asked(voice, context, rows, sounds))
-        return likelihoods(self._output, result[self._output])
+        return in_key(likelihoods(self._output, result[self._output]), rows[:, KEY])
 
     def named(self, memory: Memory) -> dict[str, npt.NDArray[np.float32]]:
         """The memory as 'hear' takes it."""

@@ -164,7 +164,8 @@ class Mishear(layers.Layer):
         place = ops.ones((*steps, COLUMNS["place"]), "bool")
         told = keras.random.uniform((steps[0], 1, len(PLAN) - 1), seed=self.seed) >= UNTOLD
         plan = ops.broadcast_to(told, (*steps, len(PLAN) - 1))
-        parts = [*[heard[..., :voices]] * 3, heard[..., voices:], place, plan]
+        key = ops.ones((*steps, COLUMNS["key"]), "bool")
+        parts = [*[heard[..., :voices]] * 3, heard[..., voices:], key, place, plan]
         mask = ops.concatenate(parts, axis=-1)
         return rows * ops.cast(mask, rows.dtype)
 

@@ -17,9 +17,10 @@ from keras import ops
 from batches import Accuracy, optimizer_of
 from bundle import Arrays, Bundle, packed_music
 from chorale.baseline import table
-from chorale.ear import Rows, rows_of, rows_transposed
+from chorale.ear import KEY, Rows, rows_of, rows_transposed
 from chorale.forms import packed
 from chorale.grid import FIRST, HOLD, VOICES, Chorale
+from chorale.key import in_key
 from chorale.network import ChoraleNetwork, built
 from chorale.score import events_of
 from dataset import SHARES, Split
@@ -199,6 +200,7 @@ def _chances(
     moved = [p.transposed(semitones) for p in pieces]
     symbols = np.stack([padded(p.symbols, length, HOLD) for p in moved])
     p = ops.convert_to_numpy(ops.softmax(forward(model)(rows, symbols)))
+    p = in_key(p, rows[..., None, KEY])
     chosen = np.take_along_axis(p, symbols[..., None], -1)[..., 0]
     for i, piece in enumerate(moved):
         if not piece.tells_struck:  # the same note struck again is what they call held

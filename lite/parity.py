@@ -16,9 +16,10 @@ from keras import ops
 from bundle import Bundle, pieces_of
 from chorale import judge
 from chorale.choir import Choir
-from chorale.ear import rows_of
+from chorale.ear import KEY, rows_of
 from chorale.forms import form_of, unpacked
 from chorale.grid import ORDER, VOICES, Chorale, sounding
+from chorale.key import in_key
 from chorale.training import measure as measure_voices
 from config_bach import CHORALE, Composing, UserError
 from dataset import lessons
@@ -221,7 +222,8 @@ class Voices(Pair):
         found = []
         for piece in self._windows():
             rows, symbols = rows_of(piece)[None], piece.symbols[None].astype(np.int32)
-            found.append(ops.convert_to_numpy(ops.softmax(self._model((rows, symbols))))[0])
+            p = ops.convert_to_numpy(ops.softmax(self._model((rows, symbols))))
+            found.append(in_key(p, rows[..., None, KEY])[0])
         return [np.concatenate(found)]
 
     def lite(self, bundle: Bundle) -> list[Probabilities]:
@@ -292,4 +294,4 @@ class KerasChoir:
         """The probabilities of one voice."""
         before = [tf.constant(sounds[:, v]) for v in ORDER[: ORDER.index(voice)]]
         p: Probabilities = self._heads[voice](context, tf.constant(rows), *before).numpy()
-        return p
+        return in_key(p, rows[:, KEY])

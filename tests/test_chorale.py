@@ -14,7 +14,7 @@ from choirs import bundle_of, chorale, tiny
 
 from chorale import sources
 from chorale.baseline import table
-from chorale.ear import Ear, rows_of, rows_transposed
+from chorale.ear import HEARD, KEY, Ear, rows_of, rows_transposed
 from chorale.engine import ChoraleEngine
 from chorale.grid import (
     FIRST,
@@ -32,8 +32,9 @@ from chorale.grid import (
     symbols_of_notes,
     transposed,
 )
+from chorale.key import in_key
 from chorale.limits import Limits, limits_of, scale_of
-from chorale.network import built
+from chorale.network import ROW, built
 from chorale.training import Lanes, measure, possible_shifts
 from config_bach import Places, UserError
 from lite.export import with_variants
@@ -201,7 +202,7 @@ def test_the_engine_gives_what_keras_gives() -> None:
     symbols = np.stack([p.symbols[:length] for p in pieces]).astype(np.int32)
     logits = np.array(model((rows, symbols)))
     expected = np.exp(logits - logits.max(-1, keepdims=True))
-    expected /= expected.sum(-1, keepdims=True)
+    expected = in_key(expected / expected.sum(-1, keepdims=True), rows[:, :, None, KEY])
     sounds = np.stack([sounding(p.symbols)[:length] for p in pieces]).astype(np.int32)
     memory = engine.silence(2)
     for step in range(length):
@@ -231,7 +232,7 @@ def test_an_epoch_brings_every_note_as_often_in_keys_that_vary() -> None:
     assert asked == pytest.approx(4 * sum(map(len, pieces)), rel=0.1)
     lowest = {int(t[t >= FIRST].min()) for _, t in batches if (t >= FIRST).any()}
     assert len(lowest) > 6
-    assert all(heard[0].shape == (2, 16, 16) for heard, _ in batches)
+    assert all(heard[0].shape == (2, 16, ROW) for heard, _ in batches)
 
 
 def test_nats_are_those_of_the_probabilities() -> None:
@@ -239,7 +240,7 @@ def test_nats_are_those_of_the_probabilities() -> None:
     piece = chorale(1)
     logits = np.array(model((rows_of(piece)[None], piece.symbols[None].astype(np.int32))))[0]
     p = np.exp(logits - logits.max(-1, keepdims=True))
-    p /= p.sum(-1, keepdims=True)
+    p = in_key(p / p.sum(-1, keepdims=True), rows_of(piece)[:, None, KEY])
     chosen = np.take_along_axis(p, piece.symbols[..., None].astype(int), -1)[..., 0]
     assert measure(model, [piece]).nll == pytest.approx(-np.log(chosen).mean(), abs=1e-4)
     assert measure(model, [piece]).events == 4 * len(piece)
@@ -296,14 +297,15 @@ def test_music21_scores_are_divided_as_the_jsb_chorales_are() -> None:
 def test_only_training_mishears_and_never_the_place_in_the_bar() -> None:
     from chorale.network import Mishear
 
-    rows = np.ones((200, 16, 16), np.int32)
+    rows = np.ones((200, 16, ROW), np.int32)
     layer = Mishear(0.3)
     assert (np.array(layer(rows)) == 1).all()
     heard = np.array(layer(rows, training=True))
     assert heard[..., :13].mean() == pytest.approx(0.7, abs=0.02)
     assert (heard[..., :4] == heard[..., 4:8]).all()  # a voice is heard, or not
-    assert (heard[..., 13] == 1).all()
-    told = heard[..., 14:].mean(1)
+    assert (heard[..., KEY] == 1).all()
+    assert (heard[..., HEARD] == 1).all()
+    told = heard[..., HEARD + 1 :].mean(1)
     assert set(told.ravel().tolist()) == {0.0, 1.0}  # whole windows
     assert told.mean() == pytest.approx(0.85, abs=0.06)
 
@@ -314,3 +316,17 @@ def test_pieces_are_learned_in_twelve_keys_up_and_down() -> None:
     assert possible_shifts(high, 6) == [-6, -5, -4, -3, -2, -1, 0, 1, 2]
     silent = Chorale("silent", np.full((4, 4), SILENCE, np.int16), plan_of(4))
     assert 0 in possible_shifts(silent, 6)
+
+
+def test_what_was_heard_makes_its_pitch_classes_likelier() -> None:
+    """And whether a pitch comes at all stays as likely as it was."""
+    piece = Chorale("C major", symbols_of([[72, 67, 64, 48]] * 32), plan_of(32))
+    weights = rows_of(piece)[-1, KEY]
+    assert set(np.flatnonzero(weights > 0).tolist()) == {0, 4, 7}
+    assert (rows_of(piece)[0, KEY] == 0).all()  # nothing was heard yet
+    p = np.full(SYMBOLS, 1 / SYMBOLS, np.float32)
+    after = in_key(p, weights)
+    assert after.sum() == pytest.approx(1)
+    assert after[:FIRST].tolist() == pytest.approx(p[:FIRST].tolist())
+    c, c_sharp = (FIRST + 60 - LOWEST + k for k in (0, 1))
+    assert after[c] > 3 * after[c_sharp] > 0
