@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,13 +95,11 @@ def test_the_server_has_no_tensorflow(server: Image) -> None:
 
 
 def test_composing_needs_no_tensorflow(server: Image) -> None:
-    """And takes less than three seconds; the same seed gives the same notes as anywhere."""
-    words = ("-l", "1", "-pm", "--seed", "3", "--variant", "float32")
-    begun = time.monotonic()
+    """The same seed gives the same notes as anywhere; the other model composes there, too."""
+    words = ("-l", "1", "-pm", "--app", "bach2_nc_mo", "--seed", "3", "--variant", "float32")
     result = server.run(*words, "--output", str(server.home / "a.mid"))
-    took = time.monotonic() - begun
     assert result.returncode == 0, result.stderr
-    assert took < 10  # 3 s on a machine that does nothing else: see the README
+    assert server.run("-l", "1", "-pm").returncode == 0
     here = Image(Path(sys.executable), ROOT, server.home)
     assert here.run(*words, "--output", str(server.home / "b.mid")).returncode == 0
     assert (server.home / "a.mid").read_bytes() == (server.home / "b.mid").read_bytes()

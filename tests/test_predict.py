@@ -173,7 +173,7 @@ def test_the_shipped_model_does_not_get_stuck(shipped: Bundle, seed: int) -> Non
 
 
 def test_the_shipped_model_is_small_honest_and_better_than_lookup(shipped: Bundle) -> None:
-    assert SHIPPED.stat().st_size < 10_000_000
+    assert SHIPPED.stat().st_size < 15_000_000  # with all four variants
     metrics = shipped.facts["metrics"]
     assert shipped.facts["split"] == "piece"
     for baseline in metrics["baselines"].values():
