@@ -43,11 +43,20 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES + types,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    do = p.add_argument_group("what to do (several at once if you like)")
-    do.add_argument("-f", "--fit", action="store_true", help="train the model")
-    do.add_argument("-pm", "--predict-midi", action="store_true", help="compose a .mid file")
-    do.add_argument("-st", "--stream", action="store_true", help="stream live music to phones")
-    do.add_argument(
+    _add_verbs(p.add_argument_group("what to do (several at once if you like)"))
+    _add_model(p.add_argument_group("which model"))
+    _add_engine(p.add_argument_group("what composes"))
+    _add_training(p.add_argument_group("training (with -f)"))
+    _add_composing(p.add_argument_group("composing (with -pm)"))
+    _add_voices(p.add_argument_group("composing in four voices (with -pm and model type 5)"))
+    return p
+
+
+def _add_verbs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-f", "--fit", action="store_true", help="train the model")
+    group.add_argument("-pm", "--predict-midi", action="store_true", help="compose a .mid file")
+    group.add_argument("-st", "--stream", action="store_true", help="stream live music to phones")
+    group.add_argument(
         "-sl",
         "--save-lite",
         nargs="*",
@@ -55,21 +64,23 @@ def parser() -> argparse.ArgumentParser:
         metavar="VARIANT",
         help=f"export for LiteRT: {', '.join(VARIANTS)} (default: these), or {MICRO}, a C header",
     )
-    do.add_argument(
+    group.add_argument(
         "-bf", "--benchmark-full", action="store_true", help="measure the Keras model here"
     )
-    do.add_argument(
+    group.add_argument(
         "-bl", "--benchmark-lite", action="store_true", help="measure its LiteRT variants here"
     )
-    do.add_argument(
+    group.add_argument(
         "--evaluate",
         metavar="SOURCE",
         help="the report card of a model: a folder of scores, music21:bach, or a JSON file of chorales",
     )
-    do.add_argument("--list", action="store_true", help="list the models and how good each is")
-    do.add_argument("--doctor", action="store_true", help="look for what is missing here")
-    which = p.add_argument_group("which model")
-    which.add_argument(
+    group.add_argument("--list", action="store_true", help="list the models and how good each is")
+    group.add_argument("--doctor", action="store_true", help="look for what is missing here")
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "-l",
         "--load",
         type=int,
@@ -77,36 +88,34 @@ def parser() -> argparse.ArgumentParser:
         default=1,
         help="0 a new model, 1 a saved one (default 1)",
     )
-    which.add_argument(
+    group.add_argument(
         "--app", default="bach", metavar="NAME", help="what the model is for (default bach)"
     )
-    which.add_argument(
+    group.add_argument(
         "--model-type",
         type=int,
         choices=tuple(MODEL_TYPES),
         metavar="N",
         help="see below (default 1)",
     )
-    which.add_argument(
+    group.add_argument(
         "--json", type=Path, metavar="PATH", help="with --evaluate: write the figures as JSON, too"
     )
-    engine = p.add_argument_group("what composes")
-    engine.add_argument(
+
+
+def _add_engine(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--variant",
         choices=tuple(VARIANTS),
         help="of the exported ones (default: the fastest by -bl on this machine that loses nothing)",
     )
-    engine.add_argument("--threads", type=int, metavar="N", help="threads of LiteRT (1)")
-    engine.add_argument(
+    group.add_argument("--threads", type=int, metavar="N", help="threads of LiteRT (1)")
+    group.add_argument(
         "--delegate", metavar="PATH", help="a LiteRT delegate library, e.g. of an accelerator"
     )
-    engine.add_argument(
+    group.add_argument(
         "--host", metavar="ADDRESS", help="with -st: listen there, whatever play_bach.json says"
     )
-    _add_training(p.add_argument_group("training (with -f)"))
-    _add_composing(p.add_argument_group("composing (with -pm)"))
-    _add_voices(p.add_argument_group("composing in four voices (with -pm and model type 5)"))
-    return p
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
@@ -166,7 +175,7 @@ def _add_composing(group: argparse._ArgumentGroup) -> None:
         "--max-copy",
         type=int,
         metavar="N",
-        help="leave a path that copies more than N notes in a row from the training pieces",
+        help="leave a path that copies more than N notes in a row from the training pieces (type 5: 20)",
     )
     group.add_argument(
         "--output", type=Path, metavar="PATH", help="the .mid file (models/MODEL.mid)"

@@ -298,19 +298,9 @@ def fit(bundle: Bundle, parts: Split[Any], places: Places, tensorboard: bool = F
     callbacks: list[Any] = [keeper]
     if tensorboard:
         callbacks.append(_tensorboard(folder))
-    batches = course.batches(done)
-    steps = len(batches) * (bundle.facts["epochs"] - done)
-    model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - MEANS / steps))
     start = time.monotonic()
     try:
-        model.fit(
-            batches,
-            epochs=bundle.facts["epochs"],
-            initial_epoch=done,
-            shuffle=False,
-            verbose=0,
-            callbacks=callbacks,
-        )
+        _learn(model, course, bundle, callbacks)
     except KeyboardInterrupt:
         if not keeper.bundle.facts["history"]:
             raise UserError("stopped before the first epoch ended: nothing was learned.") from None
@@ -326,6 +316,27 @@ def fit(bundle: Bundle, parts: Split[Any], places: Places, tensorboard: bool = F
         actual,
     )
     return _finish(keeper.bundle, course, folder, places)
+
+
+def _learn(
+    model: keras.Model,
+    course: Course,
+    bundle: Bundle,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """The epochs that are still to come."""
+    done, epochs = len(bundle.facts["history"]), bundle.facts["epochs"]
+    batches = course.batches(done)
+    span = len(batches) * (epochs - done) / MEANS
+    model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - 1 / span))
+    model.fit(
+        batches,
+        epochs=epochs,
+        initial_epoch=done,
+        shuffle=False,
+        verbose=0,
+        callbacks=callbacks,
+    )
 
 
 def has_held_out(course: Course, bundle: Bundle) -> bool:

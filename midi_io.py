@@ -15,14 +15,13 @@ from typing import Any
 from config_bach import UserError, require
 from files import replacing
 from instruments import Programs, by_voice
-from piece import Event, Note, notes_from_events
+from piece import TICKS, Event, Note, notes_from_events
 
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
 MIDI_SUFFIXES = (".mid", ".midi")
 MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
 SHORTEST_NOTE = Fraction(1, 8)
 MIDDLE_C = 60
-TICKS = 10080  # of a MIDI quarter note: 32nds, triplets, fifths and sevenths of it are whole
 
 
 class Refused(Exception):
@@ -224,23 +223,34 @@ def write_midi(path: Path, events: Sequence[Event], bpm: float, programs: Progra
     for voice, program in enumerate(by_voice(programs)):
         sung = [n for n in notes if n.voice == voice]
         if sung or not voice:
-            head = Message("program_change", program=program - 1, channel=voice)
-            midi.tracks.append(MidiTrack([head, *_messages(sung, voice)]))
+            head = (0, 0, Message("program_change", program=program - 1))
+            midi.tracks.append(track([head, *_messages(sung)], voice))
     with replacing(path) as aside:
         midi.save(aside)
 
 
-def _messages(notes: Sequence[Note], channel: int) -> Iterator[Any]:
-    """Notes as MIDI messages, each with the ticks since the one before; ends come before beginnings."""
+Timed = tuple[int, int, Any]  # tick, order within the tick, MIDI message
+
+
+def _messages(notes: Sequence[Note]) -> Iterator[Timed]:
+    """Notes as MIDI messages; ends come before beginnings."""
     from mido import Message
 
-    timed = [(n.onset, 1, Message("note_on", velocity=n.velocity, note=n.pitch)) for n in notes]
-    timed += [(n.end, 0, Message("note_off", velocity=0, note=n.pitch)) for n in notes]
-    tick = 0
-    for when, _, message in sorted(timed, key=lambda t: t[:2]):
-        now = round(when * TICKS)
-        yield message.copy(time=now - tick, channel=channel)
-        tick = now
+    for n in notes:
+        yield round(n.onset * TICKS), 2, Message("note_on", velocity=n.velocity, note=n.pitch)
+        yield round(n.end * TICKS), 1, Message("note_off", velocity=0, note=n.pitch)
+
+
+def track(timed: Sequence[Timed], channel: int | None = None) -> Any:
+    """Messages with absolute ticks as a MIDI track; on a channel, if one is given."""
+    from mido import MidiTrack
+
+    out, before = MidiTrack(), 0
+    where = {} if channel is None else {"channel": channel}
+    for tick, _, message in sorted(timed, key=lambda m: m[:2]):
+        out.append(message.copy(time=tick - before, **where))
+        before = tick
+    return out
 
 
 def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:

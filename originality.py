@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from piece import Event
+from piece import TICKS, Event
 
 LONGEST = 4096  # moments of a passage whose beginning is remembered
 SIXTEENTH = Fraction(1, 4)  # quarter lengths
-TICKS = 10080  # of a quarter: 32nds, triplets, fifths and sevenths of it are whole
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
 
 
+TICKS = 10080  # of a quarter length: 32nds, triplets, fifths and sevenths of it are whole
+
+
 @dataclass(frozen=True)
 class Note:
     """One pitch that sounds: onset and duration in quarter lengths, MIDI pitch and velocity.

@@ -112,7 +112,8 @@ def _shape(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
 
 def runtime_of(args: argparse.Namespace) -> Runtime:
     """What LiteRT is to compute on."""
-    return Runtime(args.threads or 1, args.delegate or "")
+    given = {"threads": args.threads, "delegate": args.delegate}
+    return Runtime(**{k: v for k, v in given.items() if v is not None})
 
 
 def to_play(

@@ -57,9 +57,12 @@ def _signatures(model: ChoraleNetwork, logits: bool) -> dict[str, Any]:
     return found
 
 
-def examples(engine: ChoraleEngine, music: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What flows into the five signatures while training pieces are sung."""
-    for name, events in json.loads(music):
+def examples(
+    engine: ChoraleEngine, music: bytes, steps: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What flows into the five signatures in so many steps through training pieces, far apart."""
+    pieces = json.loads(music)
+    for name, events in pieces[:: max(1, len(pieces) * EXAMPLE_STEPS // steps)]:
         piece = chorale_of(from_json(events), name)
         rows = rows_of(piece).astype(np.int32)
         sounds = sounding(piece.symbols).astype(np.int32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -127,7 +127,7 @@ def save_step(model: keras.Model, folder: str, logits: bool) -> list[str]:
     ]
     archive = keras.export.ExportArchive()
     archive.track(model)
-    with without_softmax(model) if logits else quiet():
+    with without_softmax(model) if logits else nullcontext():
         archive.add_endpoint("step", one_step, input_signature=[heard, memory])
         # from_concrete_functions silently loses the weights; the saved model keeps them
         archive.write_out(folder, verbose=False)
@@ -158,8 +158,7 @@ def examples_of(bundle: Bundle) -> Iterator[Example]:
     first = exported_first(bundle.network.model_type)
     content = bundle.steps.get(first) or with_variants(bundle, [first]).steps[first]
     if bundle.network.model_type == CHORALE:
-        examples = chorale_export.examples(ChoraleEngine(content), bundle.music)
-        return islice(examples, EXAMPLES)
+        return chorale_export.examples(ChoraleEngine(content), bundle.music, EXAMPLES)
     return islice(_examples(bundle, StepModel(content)), EXAMPLES)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -103,35 +103,29 @@ def parity(bundle: Bundle, variants: Sequence[str]) -> Iterator[Row]:
         )
 
 
-class Pair:
+class Pair(Protocol):
     """A Keras network and its variants, asked the same things."""
 
     def keras(self) -> list[Probabilities]:
         """Probabilities after each window [windows, symbols], a list of them if there are several."""
-        raise NotImplementedError
 
     def lite(self, bundle: Bundle) -> list[Probabilities]:
         """The same by LiteRT."""
-        raise NotImplementedError
 
     def keras_figures(self) -> Figures:
         """Nats and accuracy on held-out pieces."""
-        raise NotImplementedError
 
     def lite_figures(self, bundle: Bundle) -> Figures:
         """The same by LiteRT."""
-        raise NotImplementedError
 
     def keras_notes(self) -> list[Any]:
         """NOTES composed notes."""
-        raise NotImplementedError
 
     def lite_notes(self, bundle: Bundle) -> list[Any]:
         """The same by LiteRT."""
-        raise NotImplementedError
 
 
-class Events(Pair):
+class Events:
     """Model types 1 to 3."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -210,7 +204,7 @@ class KerasStep:
         return [p.numpy()[0] for p in coming], {str(i): m.numpy() for i, m in enumerate(after)}
 
 
-class Voices(Pair):
+class Voices:
     """Model type 5. A window is all that came before a step."""
 
     def __init__(self, bundle: Bundle) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from chorale.grid import VOICES
 from config_bach import UserError
+from midi_io import track
 from piece import Event, from_json, notes_from_events, to_json
 from stream.mp3 import Mp3
 from stream.station import Played
@@ -54,13 +55,8 @@ def _midi_file(messages: list[tuple[int, int, Any]]) -> bytes:
     """Messages with absolute ticks -> the bytes of a file with one track."""
     import mido
 
-    track = mido.MidiTrack()
-    before = 0
-    for tick, _, message in sorted(messages, key=lambda m: m[:2]):
-        track.append(message.copy(time=tick - before))
-        before = tick
     out = io.BytesIO()
-    mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track]).save(file=out)
+    mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track(messages)]).save(file=out)
     return out.getvalue()
 
 

@@ -73,9 +73,8 @@ class Shelf:
             bundle = bundles.playing(bundle, self._places, variant or usual, self._runtime)
             if not bundle.step or not bundle.facts.get("primes"):
                 raise UserError(f"{path} holds nothing to compose with; train it anew.")
-            bundle = replace(
-                bundle, steps={bundle.plays: bundle.step}
-            )  # memory is dear on small machines
+            # memory is dear on small machines
+            bundle = replace(bundle, steps={bundle.plays: bundle.step})
             self._read[choice] = (stamp, bundle)
             return bundle
 

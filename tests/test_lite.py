@@ -102,13 +102,15 @@ def test_four_voices_convert_to_every_variant(all_voices: tuple[Bundle, list[Row
     assert rows["int8"].nll_change < 0.3
 
 
-def test_int8_computes_in_whole_numbers(all_variants: Bundle) -> None:
-    """Its weights and what flows between them are int8: no table of floats is left."""
-    details = interpreter(all_variants.steps["int8"]).get_tensor_details()
-    large = [d for d in details if np.prod(d["shape"]) > 64 and "memory" not in d["name"]]
-    floats = [d["name"] for d in large if d["dtype"] == np.float32 and "dequant" not in d["name"]]
-    assert any(d["dtype"] == np.int8 for d in large)
-    assert not [name for name in floats if "StatefulPartitionedCall" not in name], floats
+@pytest.mark.parametrize(("variant", "whole"), [("int8", True), ("float32", False)])
+def test_int8_multiplies_whole_numbers(all_variants: Bundle, variant: str, whole: bool) -> None:
+    """Every matrix product takes int8 and gives int8, as accelerators want it."""
+    engine = interpreter(all_variants.steps[variant])
+    kinds = {d["index"]: d["dtype"] for d in engine.get_tensor_details()}
+    products = [op for op in engine._get_ops_details() if op["op_name"] == "FULLY_CONNECTED"]
+    assert products
+    flows = {kinds[i] for op in products for i in (*op["inputs"][:2], *op["outputs"])}
+    assert (flows == {np.int8}) == whole
 
 
 def test_smaller_variants_are_smaller(all_voices: tuple[Bundle, list[Row]]) -> None:
@@ -239,6 +241,7 @@ def test_the_runtime_reaches_the_engine(all_variants: Bundle, tmp_path: Path) ->
         StepModel(all_variants.step, Runtime(delegate="libc.so.6"))
     with pytest.raises(UserError, match="threads is 0"):
         Runtime(threads=0)
+    assert "threads is 0" in refused(play_bach("-pm", "--threads", "0", home=tmp_path))
 
 
 def test_a_delegate_library_is_asked(all_variants: Bundle, tmp_path: Path) -> None:
