@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
-MODEL_TYPES = {
-    1: "one-hot, stacked LSTM with dropout, softmax",
-    2: "embeddings, lookback, stacked LSTM, attention, one softmax head each",
-    3: "embedding, stacked LSTM, softmax",
-    5: "four voices on a grid of sixteenths: LSTM, a softmax for each voice in turn",
-}
-CHORALE = 5
-
-
-LONGEST = Fraction(4)  # quarter lengths; longer events are cut
+LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events are cut
+DEFAULT_BPM = 90.0  # where neither the user nor the corpus says
+DEFAULT_PROGRAM = 1  # General MIDI: acoustic grand piano
+BPM_RANGE = (10.0, 400.0)  # quarter notes a minute that music can have
 
 
 class UserError(Exception):
@@ -35,6 +31,26 @@ def require(package: str, what: str) -> None:
         raise UserError(
             f"{what} needs {package}, which is not installed here: pip install -r requirements.txt."
         )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what native code writes to standard error off the screen.
+
+    TensorFlow, LiteRT and FluidSynth print lines about drivers that no setting silences.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # no standard error to begin with
+        yield
+        return
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def setting(default: Any, low: float, high: float, text: str) -> Any:
@@ -62,7 +78,7 @@ class Settings:
         return {k: str(v) if isinstance(v, Fraction) else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises UserError for an unknown or a badly typed setting."""
         try:
             return cls(**data)
@@ -78,7 +94,7 @@ class Encoding(Settings):
 
     normal: bool = False  # True folds the octaves of chords: 'A2.E3' -> 'A.E'
     concatenate: bool = False  # True makes the duration part of the symbol: 'C4$0.5'
-    max_duration: Fraction = setting(LONGEST, 0.25, 64, "quarter lengths")
+    max_duration: Fraction = setting(LONGEST_DURATION, 0.25, 64, "quarter lengths")
     transpose: int = setting(0, 0, 6, "semitones up and down that training pieces are moved")
     min_count: int = setting(2, 1, 1000, "rarer training symbols become '?'")
 
@@ -89,19 +105,19 @@ class Encoding(Settings):
 
 @dataclass(frozen=True)
 class Network(Settings):
-    """The size of the Keras model."""
+    """The size of the Keras model. Each family has defaults of its own, and uses what it needs."""
 
-    model_type: int = setting(1, 1, 5, "see --help")
-    seqlen: int = setting(40, 2, 1000, "events in a window")
+    model_type: int = setting(1, 1, 99, "the number of the model family, see --help")
+    seqlen: int = setting(40, 2, 1000, "events (type 5: sixteenths) in a training window")
     units: int = setting(192, 4, 2048, "LSTM units in each layer")
     layers: int = setting(2, 1, 8, "LSTM layers")
     embedding: int = setting(64, 2, 1024, "size of a pitch embedding")
-    dropout: float = setting(0.4, 0.0, 0.95, "share of units silenced while training")
-    input_dropout: float = setting(0.0, 0.0, 0.95, "share of inputs silenced while training")
-    forget: float = setting(0.0, 0.0, 1.0, "share of training windows without lookback")
-    head_dropout: float = setting(0.0, 0.0, 0.95, "type 5: share of its heads' units silenced")
-    recurrent_dropout: float = setting(0.0, 0.0, 0.95, "type 5: share of LSTM states silenced")
-    mishear: float = setting(0.0, 0.0, 0.95, "type 5: share of notes not heard while training")
+    dropout: float = setting(0.4, 0.0, 0.95, "share of LSTM outputs set to zero in training")
+    input_dropout: float = setting(0.0, 0.0, 0.95, "share of inputs set to zero in training")
+    lookback_dropout: float = setting(0.0, 0.0, 1.0, "share of training windows without lookback")
+    head_dropout: float = setting(0.0, 0.0, 0.95, "share of the heads' units set to zero")
+    recurrent_dropout: float = setting(0.0, 0.0, 0.95, "share of LSTM states set to zero")
+    token_dropout: float = setting(0.0, 0.0, 0.95, "share of input tokens hidden in training")
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,7 @@ class Training(Settings):
     patience: int = setting(5, 1, 10_000, "epochs without improvement before stopping early")
     weight_decay: float = setting(0.004, 0.0, 1.0, "of AdamW")
     average: float = setting(
-        0.0, 0.0, 0.99999, "of the mean weights, what each step keeps; 0: none"
+        0.0, 0.0, 0.99999, "momentum of the running mean of the weights; 0: no mean"
     )
     min_steps: int = setting(50, 1, 10_000, "batches in an epoch at the least")
     seed: int = setting(1, 0, 2**32 - 1, "of the split, the weights and the windows")
@@ -123,59 +139,26 @@ class Training(Settings):
 
 @dataclass(frozen=True)
 class Composing(Settings):
-    """How new music is sampled and written."""
+    """How new music is sampled."""
 
     notes: int = setting(200, 1, 1_000_000, "events to compose")
     temperature: float = setting(1.0, 0.0, 100.0, "0 always takes the likeliest")
     top_p: float = setting(0.95, 0.0, 1.0, "sample from the likeliest symbols of this total mass")
     seed: int | None = setting(None, 0, 2**63 - 1, "the same seed gives the same notes")
-    bpm: float | None = setting(None, 10.0, 400.0, "quarter notes a minute")
+    bpm: float | None = setting(None, *BPM_RANGE, "quarter notes a minute")
     max_copy: int | None = setting(None, 4, 10_000, "notes that may be copied in a row")
 
 
 @dataclass(frozen=True)
 class Runtime(Settings):
-    """What LiteRT computes on."""
+    """What LiteRT runs on."""
 
     threads: int = setting(1, 1, 64, "threads of LiteRT; small networks are fastest with one")
     delegate: str = ""  # the path of a LiteRT delegate library, e.g. of an accelerator
 
 
-# What differs between the model types. Only type 2 knows which notes a chord is made of, so only it
-# gains from hearing pieces in other keys; types 1 and 3 would have to learn each key anew.
-NETWORKS = {
-    1: Network(model_type=1, units=256, dropout=0.3),
-    2: Network(model_type=2, units=128, embedding=32, dropout=0.5, input_dropout=0.2),
-    3: Network(model_type=3, units=160, embedding=64, dropout=0.5, input_dropout=0.2),
-    5: Network(
-        model_type=5,
-        seqlen=16,
-        units=512,
-        embedding=32,
-        dropout=0.6,
-        input_dropout=0.25,
-        head_dropout=0.6,
-        recurrent_dropout=0.3,
-        mishear=0.2,
-    ),
-}
-TRAININGS = {
-    **dict.fromkeys((1, 2, 3), Training()),
-    5: Training(
-        epochs=16,
-        batch=128,
-        learning_rate=0.003,
-        patience=12,
-        weight_decay=0.05,
-        average=0.999,
-        min_steps=140,
-    ),
-}
-TRANSPOSE = {1: 0, 2: 3, 3: 0, 5: 6}
-
-
 @dataclass(frozen=True)
-class Places:
+class Paths:
     """The folders of a Play Bach installation: beside the program, or where PLAY_BACH_HOME says."""
 
     root: Path = field(

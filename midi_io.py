@@ -8,20 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from config_bach import UserError, require
-from files import replacing
-from instruments import Programs, by_voice
-from piece import TICKS, Event, Note, notes_from_events
+from config_bach import BPM_RANGE, UserError, require
+from music.events import TICKS, Event, Note, notes_from_events
+from music.instruments import Programs, by_voice
+from music.notation import score_of
+from storage.files import replacing
 
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
 MIDI_SUFFIXES = (".mid", ".midi")
 MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
 SHORTEST_NOTE = Fraction(1, 8)
-MIDDLE_C = 60
 
 
 class Refused(Exception):
@@ -197,7 +196,7 @@ def _bpm(score: Any) -> float | None:
 
 def _sensible(bpm: float | None) -> float | None:
     """A tempo that music can have, rounded; None for anything else."""
-    return round(float(bpm), 2) if bpm and 10 <= bpm <= 400 else None
+    return round(float(bpm), 2) if bpm and BPM_RANGE[0] <= bpm <= BPM_RANGE[1] else None
 
 
 def _program(score: Any) -> int | None:
@@ -210,26 +209,66 @@ def _program(score: Any) -> int | None:
     return programs.most_common(1)[0][0] if programs.total() else None
 
 
+@dataclass(frozen=True)
+class Played:
+    """An event as it is to sound: at a tempo (BPM), by programs 1..128, one for each of four voices."""
+
+    event: Event
+    bpm: float
+    programs: Sequence[int]
+
+
 def write_midi(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
     """Write events as a standard MIDI file at a tempo (BPM), with a track for each voice.
 
     programs: 1..128, one for all voices or one for each.
     """
-    from mido import Message, MetaMessage, MidiFile, MidiTrack
-
-    notes = notes_from_events(events)
-    midi = MidiFile(type=1, ticks_per_beat=TICKS)
-    midi.tracks.append(MidiTrack([MetaMessage("set_tempo", tempo=round(60_000_000 / bpm))]))
-    for voice, program in enumerate(by_voice(programs)):
-        sung = [n for n in notes if n.voice == voice]
-        if sung or not voice:
-            head = (0, 0, Message("program_change", program=program - 1))
-            midi.tracks.append(track([head, *_messages(sung)], voice))
+    voices = by_voice(programs)
+    midi = midi_file([Played(event, bpm, voices) for event in events])
     with replacing(path) as aside:
         midi.save(aside)
 
 
+def midi_file(played: Sequence[Played]) -> Any:
+    """A mido file: a track of tempi, then one for each voice, with every change where it happens."""
+    from mido import MidiFile
+
+    notes = notes_from_events(p.event for p in played)
+    midi = MidiFile(type=1, ticks_per_beat=TICKS)
+    midi.tracks.append(_track(_tempi(played)))
+    for voice in range(len(by_voice(1))):
+        own = [n for n in notes if n.voice == voice]
+        if own or not voice:
+            midi.tracks.append(_track([*_programs(played, voice), *_messages(own)], voice))
+    return midi
+
+
 Timed = tuple[int, int, Any]  # tick, order within the tick, MIDI message
+
+
+def _tempi(played: Sequence[Played]) -> Iterator[Timed]:
+    """The tempo at the beginning, and whenever it changes."""
+    from mido import MetaMessage
+
+    for tick, bpm in _changes(played, [p.bpm for p in played]):
+        yield tick, 0, MetaMessage("set_tempo", tempo=round(60_000_000 / bpm))
+
+
+def _programs(played: Sequence[Played], voice: int) -> Iterator[Timed]:
+    """The instrument of a voice at the beginning, and whenever it changes."""
+    from mido import Message
+
+    for tick, program in _changes(played, [p.programs[voice] for p in played]):
+        yield tick, 0, Message("program_change", program=program - 1)
+
+
+def _changes(played: Sequence[Played], values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """The tick and the value wherever a value differs from that of the event before."""
+    time, before = Fraction(0), None
+    for p, value in zip(played, values, strict=True):
+        if value != before:
+            yield round(time * TICKS), value
+        time, before = time + p.event.duration, value
 
 
 def _messages(notes: Sequence[Note]) -> Iterator[Timed]:
@@ -241,7 +280,7 @@ def _messages(notes: Sequence[Note]) -> Iterator[Timed]:
         yield round(n.end * TICKS), 1, Message("note_off", velocity=0, note=n.pitch)
 
 
-def track(timed: Sequence[Timed], channel: int | None = None) -> Any:
+def _track(timed: Iterable[Timed], channel: int | None = None) -> Any:
     """Messages with absolute ticks as a MIDI track; on a channel, if one is given."""
     from mido import MidiTrack
 
@@ -254,119 +293,10 @@ def track(timed: Sequence[Timed], channel: int | None = None) -> Any:
 
 
 def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
-    """Write events as MusicXML: one staff or, for a wide range, two; with key, bar lines and ties.
-
-    Voices that are told apart come as a score of four staves.
-    """
-    from music21 import layout, metadata, stream
-
-    if any(e.voices for e in events):
-        from chorale.score import chorale_of, write_satb
-
-        write_satb(path, chorale_of(events), bpm, programs)
-        return
-    program = by_voice(programs)[0]
-    notes = notes_from_events(events)
-    length = sum((e.duration for e in events), Fraction(0))
-    key = key_of(notes)
-    score = stream.Score()
-    score.metadata = metadata.Metadata(title=path.stem, composer="Play Bach")
-    staves = [_staff(staff, length, key, bpm, program) for staff in _staves(notes)]
-    for staff in staves:
-        score.insert(0, staff)
-    if len(staves) > 1:
-        score.insert(0, layout.StaffGroup(staves, symbol="brace"))
-    write_score(score, "musicxml", path)
-
-
-def head(part: Any, bpm: float | None, program: int, name: str = "") -> None:
-    """Put the instrument (1..128) and the tempo (BPM), if any, at the start of a music21 stream."""
-    from music21 import instrument, tempo
-
-    player = instrument.Instrument()
-    player.midiProgram = program - 1
-    player.partName = name or None
-    part.insert(0, player)
-    if bpm:
-        part.insert(0, tempo.MetronomeMark(number=bpm))
-
-
-def write_score(score: Any, kind: str, path: Path) -> None:
-    """Write a music21 score aside, then rename."""
+    """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like."""
+    score = score_of(events, path.stem, bpm, programs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)
         with replacing(path) as aside:
-            score.write(kind, fp=aside)
-
-
-def _staves(notes: list[Note]) -> list[list[Note]]:
-    """All notes on one staff if they fit, else what lies below middle C on a second one."""
-    pitches = [n.pitch for n in notes]
-    if not pitches or max(pitches) <= 67 or min(pitches) >= 55:
-        return [notes]
-    high = [n for n in notes if n.pitch >= MIDDLE_C]
-    return [high, [n for n in notes if n.pitch < MIDDLE_C]]
-
-
-def _staff(notes: list[Note], length: Fraction, key: Any, bpm: float, program: int) -> Any:
-    """A music21 part with its clef, key, 4/4 bars and the notes as a row of tied chords."""
-    from music21 import clef, meter, stream
-
-    part = stream.Part()
-    low = bool(notes) and max(n.pitch for n in notes) <= 67
-    part.insert(0, clef.BassClef() if low else clef.TrebleClef())
-    part.insert(0, key)
-    part.insert(0, meter.TimeSignature("4/4"))
-    head(part, bpm, program)
-    for start, stop, sounding in _slices(notes, length):
-        part.insert(start, _chord(sounding, start, stop, key))
-    return part.makeMeasures().makeTies()
-
-
-def _slices(
-    notes: Sequence[Note], length: Fraction
-) -> Iterator[tuple[Fraction, Fraction, list[Note]]]:
-    """The stretches of time (quarter lengths) in which the same notes sound."""
-    cuts = sorted({Fraction(0), length} | {n.onset for n in notes} | {n.end for n in notes})
-    for start, stop in pairwise(cuts):
-        yield start, stop, [n for n in notes if n.onset <= start < n.end]
-
-
-def _chord(sounding: Sequence[Note], start: Fraction, stop: Fraction, key: Any) -> Any:
-    """A music21 rest, note or chord; what began before or goes on after is tied."""
-    from music21 import chord, note, tie
-
-    if not sounding:
-        return note.Rest(quarterLength=stop - start)
-    written = []
-    for n in sounding:
-        one = note.Note(spelled(n.pitch, key.sharps))
-        before, after = n.onset < start, n.end > stop
-        if before or after:
-            one.tie = tie.Tie("continue" if before and after else "start" if after else "stop")
-        written.append(one)
-    sound = written[0] if len(written) == 1 else chord.Chord(written)
-    sound.duration.quarterLength = stop - start
-    return sound
-
-
-def key_of(notes: Iterable[Note]) -> Any:
-    """The key of the notes by music21's Krumhansl-Schmuckler analysis; C major if there are none."""
-    from music21 import key, note, stream
-
-    flat = stream.Stream([note.Note(n.pitch, quarterLength=n.duration) for n in notes])
-    return flat.analyze("key") if len(flat) else key.Key("C")
-
-
-def spelled(pitch: int, sharps: int) -> str:
-    """The name that a MIDI pitch has in a key: 66 is F#4 in G major, but G-4 in D flat major.
-
-    Of the names on the line of fifths the twelve around the key's own are taken: in C major and A minor
-    those from E flat to G sharp, which holds the leading notes of all neighbouring keys.
-    """
-    lowest = sharps - 3
-    fifths = next(f for f in range(lowest, lowest + 12) if f * 7 % 12 == pitch % 12)
-    letter, accidentals = "FCGDAEB"[(fifths + 1) % 7], (fifths + 1) // 7
-    octave = (pitch - accidentals) // 12 - 1
-    return letter + ("#" if accidentals > 0 else "-") * abs(accidentals) + str(octave)
+            score.write("musicxml", fp=aside)

@@ -1,7 +1,9 @@
-"""The Keras networks, one short builder per model type, and each of them one event at a time.
+"""The Keras networks of the articles, one short builder each, and each of them one event at a time.
 
 Every network reads a window of events and predicts, at each of them, the event that follows. So a
-window of 40 events gives 40 lessons, and the network can later be run one event at a time.
+window of 40 events gives 40 targets, and the network can later be run one event at a time. Inputs are
+int32 token ids [windows, events], one for each field (and, for type 2, what lookback found); outputs
+are one softmax per field [windows, events, symbols].
 """
 
 from __future__ import annotations
@@ -16,28 +18,17 @@ import tensorflow as tf
 from keras import layers, ops, tree
 
 from config_bach import Network
-from lookback import LENGTHS
-from vocabulary import Vocabulary
+from music.lookback import LENGTHS
+from storage.vocabulary import Field
 
-# By how much places that are not filled yet are less likely to be attended to, in nats: nothing, in
+# By how much rows that are not filled yet are less likely to be attended to, in nats: nothing, in
 # effect. A larger number would leave int8 no room for the scores that count.
 UNSEEN = 30.0
 
 
-def build(vocabulary: Vocabulary, network: Network) -> keras.Model:
-    """The untrained network of the configured type for a vocabulary.
-
-    Inputs: int32 token ids [windows, events], one per field (and, for type 2, what lookback says).
-    Outputs: one softmax per field [windows, events, symbols].
-    """
-    return {1: one_hot_lstm, 2: attention_lstm, 3: embedding_lstm}[network.model_type](
-        vocabulary, network
-    )
-
-
-def one_hot_lstm(vocabulary: Vocabulary, network: Network) -> keras.Model:
+def one_hot_lstm(fields: Sequence[Field], network: Network) -> keras.Model:
     """Type 1: one-hot, stacked LSTM with dropout, softmax."""
-    size = len(vocabulary.fields[0].symbols)
+    size = len(fields[0].symbols)
     pitch = keras.Input((None,), dtype="int32", name="pitch")
     x = OneHot(size)(pitch)
     for _ in range(network.layers):
@@ -46,55 +37,49 @@ def one_hot_lstm(vocabulary: Vocabulary, network: Network) -> keras.Model:
     return keras.Model([pitch], [layers.Dense(size, activation="softmax", name="next_pitch")(x)])
 
 
-def attention_lstm(vocabulary: Vocabulary, network: Network) -> keras.Model:
+def attention_lstm(
+    fields: Sequence[Field], pitch_features: npt.NDArray[np.float32], network: Network
+) -> keras.Model:
     """Type 2: embeddings, stacked LSTM, attention over the window, one softmax head each.
 
-    Each head chooses for itself, so it can compose combinations that it never saw.
+    Each head chooses for itself, so it can compose combinations that it never saw. pitch_features: what
+    is known of each chord from the start [symbols, features].
     """
-    names = input_names(vocabulary, network)
-    heard = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
-    pitches = PitchEmbedding(vocabulary.pitch_features(), network.embedding)
-    embedded = [pitches([heard["pitch"], heard["again_pitch"]])]
-    for field in vocabulary.fields[1:]:
+    names = [f.name for f in fields]
+    names += [*(f"again_{name}" for name in names), "again_length"]  # what lookback found
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+    pitches = PitchEmbedding(pitch_features, network.embedding)
+    embedded = [pitches([inputs["pitch"], inputs["again_pitch"]])]
+    for field in fields[1:]:
         for name in (field.name, f"again_{field.name}"):
-            embedded.append(layers.Embedding(len(field.symbols), 16)(heard[name]))
-    embedded.append(layers.Embedding(LENGTHS, 8)(heard["again_length"]))
-    x = seen = layers.Dropout(network.input_dropout)(layers.Concatenate()(embedded))
+            embedded.append(layers.Embedding(len(field.symbols), 16)(inputs[name]))
+    embedded.append(layers.Embedding(LENGTHS, 8)(inputs["again_length"]))
+    x = embedding = layers.Dropout(network.input_dropout)(layers.Concatenate()(embedded))
     for _ in range(network.layers):
         x = layers.LSTM(network.units, return_sequences=True)(x)
         x = layers.Dropout(network.dropout)(x)
-        x = layers.Concatenate()([seen, x])  # a shortcut past each layer (Graves 2013)
+        x = layers.Concatenate()([embedding, x])  # a shortcut past each layer (Graves 2013)
     attended = WindowAttention(network.seqlen)(x)
     x = layers.Concatenate()([x, layers.Dropout(network.dropout)(attended)])
     heads = [PitchSoftmax(pitches, name="next_pitch")(x)]
-    for field in vocabulary.fields[1:]:
+    for field in fields[1:]:
         head = layers.Dense(len(field.symbols), activation="softmax", name=f"next_{field.name}")
         heads.append(head(x))
-    return keras.Model(list(heard.values()), heads)
+    return keras.Model(list(inputs.values()), heads)
 
 
-def embedding_lstm(vocabulary: Vocabulary, network: Network) -> keras.Model:
+def embedding_lstm(fields: Sequence[Field], network: Network) -> keras.Model:
     """Type 3: embedding, stacked LSTM, softmax. The embedding reaches every layer, and the output."""
-    size = len(vocabulary.fields[0].symbols)
+    size = len(fields[0].symbols)
     pitch = keras.Input((None,), dtype="int32", name="pitch")
-    x = seen = layers.Dropout(network.input_dropout)(
+    x = embedding = layers.Dropout(network.input_dropout)(
         layers.Embedding(size, network.embedding)(pitch)
     )
     for _ in range(network.layers):
         x = layers.LSTM(network.units, return_sequences=True)(x)
         x = layers.Dropout(network.dropout)(x)
-        x = layers.Concatenate()([seen, x])
+        x = layers.Concatenate()([embedding, x])
     return keras.Model([pitch], [layers.Dense(size, activation="softmax", name="next_pitch")(x)])
-
-
-def input_names(vocabulary: Vocabulary, network: Network) -> list[str]:
-    """What the network is told of each event: its fields and, for type 2, what lookback found."""
-    names = [f.name for f in vocabulary.fields]
-    return (
-        names
-        if network.model_type != 2
-        else [*names, *(f"again_{n}" for n in names), "again_length"]
-    )
 
 
 class OneHot(layers.Layer):
@@ -109,14 +94,14 @@ class OneHot(layers.Layer):
         return ops.one_hot(ids, self.size)
 
     def step(self, ids: Any) -> Any:
-        """The same by comparing, for LiteRT, whose one-hot loses its way in int8."""
+        """The same by comparing, for LiteRT, whose one-hot is wrong in int8."""
         return ops.cast(ops.arange(self.size) == ids[..., None], self.compute_dtype)
 
 
 class PitchEmbedding(layers.Layer):
     """Pitch ids -> what is known of the chord from the start, and what is learned of it.
 
-    `table` holds the known features (see Vocabulary.pitch_features) [symbols, features].
+    `table` holds the known features  [symbols, features].
     """
 
     def __init__(self, table: npt.NDArray[np.float32], size: int, **options: Any) -> None:
@@ -188,23 +173,26 @@ class WindowAttention(layers.Layer):
 
     def call(self, x: Any) -> Any:
         """[windows, events, units] -> the same shape."""
-        place = ops.arange(ops.shape(x)[1])
-        age = place[:, None] - place[None, :]
+        index = ops.arange(ops.shape(x)[1])
+        age = index[:, None] - index[None, :]
         visible = ops.logical_and(age >= 0, age < self.window)
         score = ops.matmul(self.query(x), ops.transpose(x, (0, 2, 1))) * self.scale
         return ops.matmul(ops.softmax(ops.where(visible, score, -1e9)), x)
 
-    def step(self, x: Any, memory: Any, filled: Any) -> tuple[Any, Any, Any]:
-        """One event [1, units], the window so far [1, window, units] and which places it fills."""
-        memory = ops.concatenate([memory[:, 1:], x[:, None]], axis=1)
+    def step(self, x: Any, past: Any, filled: Any) -> tuple[Any, Any, Any]:
+        """One event [1, units], the window so far [1, window, units], which rows of it are filled.
+
+        Returns what is attended to [1, units], and both again with this event.
+        """
+        past = ops.concatenate([past[:, 1:], x[:, None]], axis=1)
         filled = ops.concatenate([filled[:, 1:], ops.ones_like(filled[:, :1])], axis=1)
-        score = ops.sum(self.query(x)[:, None] * memory, axis=-1) * self.scale
+        score = ops.sum(self.query(x)[:, None] * past, axis=-1) * self.scale
         weight = ops.softmax(score + (filled - 1) * UNSEEN)
-        return ops.sum(weight[:, :, None] * memory, axis=1), memory, filled
+        return ops.sum(weight[:, :, None] * past, axis=1), past, filled
 
 
-def memory_shapes(model: keras.Model) -> list[tuple[int, ...]]:
-    """The shapes of what a step remembers: two vectors per LSTM, the window of the attention."""
+def state_shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    """The shapes of the state: two vectors for each LSTM, the window of the attention."""
     shapes: list[tuple[int, ...]] = []
     for layer in model.layers:
         if isinstance(layer, layers.LSTM):
@@ -215,31 +203,31 @@ def memory_shapes(model: keras.Model) -> list[tuple[int, ...]]:
 
 
 def step(
-    model: keras.Model, heard: Sequence[Any], memory: Sequence[Any]
+    model: keras.Model, ids: Sequence[Any], state: Sequence[Any]
 ) -> tuple[list[Any], list[Any]]:
-    """One event through the layers of a network, with the memory handed in and out.
+    """One event through the layers of a network, with the state handed in and out.
 
     The same layers, the same weights, the same result as the network over the whole row of events;
-    only the recurrent layers are called differently. `heard`: token ids [1] per input. Returns the
-    probabilities [1, symbols] per output, and the memory for the next step.
+    only the recurrent layers are called differently. ids: token ids [1] per input. Returns the
+    probabilities [1, symbols] per output, and the next state.
     """
-    value = {id(tensor): x for tensor, x in zip(model.inputs, heard, strict=True)}
-    before = iter(memory)
+    value = {id(tensor): x for tensor, x in zip(model.inputs, ids, strict=True)}
+    before = iter(state)
     after: list[Any] = []
     for layer in model.layers:
         if isinstance(layer, layers.InputLayer):
             continue
         x = tree.map_structure(lambda tensor: value[id(tensor)], layer.input)
         if isinstance(layer, layers.LSTM):
-            y, state = layer.cell(x, [next(before), next(before)])
+            y, new = layer.cell(x, [next(before), next(before)])
         elif isinstance(layer, OneHot):
-            y, state = layer.step(x), []
+            y, new = layer.step(x), []
         elif isinstance(layer, layers.Embedding):
-            y, state = looked_up(layer.embeddings, x), []
+            y, new = looked_up(layer.embeddings, x), []
         elif isinstance(layer, WindowAttention):
-            y, *state = layer.step(x, next(before), next(before))
+            y, *new = layer.step(x, next(before), next(before))
         else:
-            y, state = layer(x), []
-        after += state
+            y, new = layer(x), []
+        after += new
         value[id(layer.output)] = y
     return [value[id(tensor)] for tensor in model.outputs], after

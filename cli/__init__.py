@@ -1,0 +1,13 @@
+"""The command line: one table of options, and one file for each verb.
+
+options.py      every option once: its flag, verbs, range and help; what makes no sense together
+fit.py          -f: train
+predict.py      -pm: compose a .mid file
+stream.py       -st: serve the control page and the sound
+export.py       -sl: LiteRT variants, a C header
+benchmark.py    -bf, -bl: how fast a model is here
+evaluate.py     --evaluate: the report card of a model
+list_models.py  --list: which models there are
+doctor.py       --doctor: what is missing on this machine
+common.py       the model and the settings that a command line asks for
+"""

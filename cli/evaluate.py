@@ -1,0 +1,26 @@
+"""--evaluate: print the report card of a model, and draw it."""
+
+from __future__ import annotations
+
+import argparse
+
+from cli.common import model_of
+from config_bach import Paths, require
+from evaluation import plots, report
+from storage.bundle import Bundle
+from storage.files import shown
+
+
+def evaluate(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -> Bundle:
+    """Measure a model on a source of scores; returns its bundle."""
+    require("matplotlib", "drawing the report card")
+    model = model_of(args, paths, bundle)
+    card = report.report(model, args.evaluate, paths)
+    print("\n".join(report.lines(card)))
+    picture = paths.models / f"{model.bundle.name}.report.png"
+    plots.report_card(picture, card)
+    print(f"  {'picture':<8} {shown(picture)}")
+    if args.json:
+        report.save(card, args.json)
+        print(f"  {'figures':<8} {shown(args.json)}")
+    return model.bundle

@@ -1,0 +1,221 @@
+"""Pictures: the piano roll of a piece, the learning curves and the network of a model."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from music.events import Event, notes_from_events, pitch_name
+from storage.bundle import Bundle
+from storage.files import replacing
+
+if TYPE_CHECKING:
+    import keras
+
+INK, ACCENT, SECOND, PALE = "#22313f", "#c0392b", "#2874a6", "#d5dbdb"
+QUARTERS_A_ROW = 64
+
+Diagram = tuple[dict[str, str], list[tuple[str, str]]]
+
+
+def available() -> bool:
+    """Whether pictures can be drawn; where only what composes is installed, there are none."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    """A matplotlib figure that needs no screen, with an array of axes [rows, columns]."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(colors=INK, labelsize=8)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> None:
+    with replacing(path) as aside:
+        figure.savefig(aside, format="png", dpi=120)
+
+
+def piano_roll(path: Path, events: Sequence[Event], title: str) -> None:
+    """Draw what sounds when: time in quarter lengths from left to right, pitch upwards."""
+    notes = notes_from_events(events)
+    length = float(max((n.end for n in notes), default=1))
+    rows = max(1, -(-int(length) // QUARTERS_A_ROW))
+    low = min((n.pitch for n in notes), default=60) - 1
+    high = max((n.pitch for n in notes), default=60) + 1
+    figure, axes = _figure(14, 0.7 + rows * 2.4, rows)
+    figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
+    octaves = range(-(-low // 12) * 12, high + 1, 12)
+    for row, ax in enumerate(axes[:, 0]):
+        ax.set(
+            xlim=(row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW), ylim=(low - 0.5, high + 0.5)
+        )
+        ax.set_yticks(list(octaves), [pitch_name(p) for p in octaves])
+        ax.set_xticks(range(row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW + 1, 4))
+        ax.grid(color=PALE, linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.barh(
+            [n.pitch for n in notes],
+            [float(n.duration) - 0.05 for n in notes],
+            left=[float(n.onset) for n in notes],
+            height=0.85,
+            color=[ACCENT if n.velocity > 100 else SECOND for n in notes],
+        )
+    axes[-1, 0].set_xlabel("quarter notes", color=INK)
+    _save(figure, path)
+
+
+def learning_curves(path: Path, bundle: Bundle) -> None:
+    """Draw training and validation figures by epoch, with the baselines as lines to beat."""
+    history = bundle.metadata["history"]
+    epochs = [e["epoch"] for e in history]
+    figure, axes = _figure(11, 4.2, 1, 2)
+    figure.suptitle(f"{bundle.name} ({bundle.metadata['label']})", color=INK, fontsize=11)
+    wanted = (("nll", "nats per event"), ("accuracy", "accuracy"))
+    for ax, (what, label) in zip(axes[0], wanted, strict=True):
+        for side, name, color in (("train", "training", SECOND), ("val", "validation", ACCENT)):
+            ax.plot(
+                epochs, [e[f"{side}_{what}"] for e in history], color=color, label=name, marker="."
+            )
+        for style, (name, figures) in zip(
+            ("--", ":"), bundle.metadata["metrics"]["baselines"].items(), strict=True
+        ):
+            ax.axhline(figures[what], color=INK, linestyle=style, linewidth=1, label=name)
+        ax.set(xlabel="epoch", ylabel=label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def report_card(path: Path, card: dict[str, Any]) -> None:
+    """Draw a report card: prediction, copying, style and voice leading or degeneration."""
+    figure, axes = _figure(12, 7.4, 2, 2)
+    figure.suptitle(f"{card['model']} on {card['source']}\n{card['label']}", color=INK, fontsize=11)
+    nats = {name: f["nll"] for name, f in card["prediction"].items()}
+    _bars(axes[0, 0], "nats, lower is better", {"": nats})
+    ax = axes[0, 1]
+    ax.set_title("notes copied in a row from the training pieces", fontsize=10, color=INK)
+    sides = [s for s in ("composed", "real") if card["originality"]]
+    if sides:
+        ax.boxplot([card["originality"][s] for s in sides], tick_labels=sides, vert=False)
+    _bars(axes[1, 0], "distance from real pieces", card["style"])
+    last = "faults" if "faults" in card else "degeneration"
+    title = {"faults": "voice-leading faults per 100 notes", "degeneration": "share of the time"}
+    _bars(axes[1, 1], title[last], card[last])
+    _save(figure, path)
+
+
+def _bars(ax: Any, title: str, sides: dict[str, dict[str, float]]) -> None:
+    """Horizontal bars by name, one for each side that has figures."""
+    ax.set_title(title, fontsize=10, color=INK)
+    names = list(dict.fromkeys(name for figures in sides.values() for name in figures))[::-1]
+    height = 0.8 / len(sides)
+    for i, (side, figures) in enumerate(sides.items()):
+        offsets = [y + height * (len(sides) / 2 - i - 0.5) for y in range(len(names))]
+        values = [figures.get(name, 0.0) for name in names]
+        ax.barh(offsets, values, height * 0.9, color=(ACCENT, SECOND)[i % 2], label=side or None)
+    ax.set_yticks(range(len(names)), names)
+    if len(sides) > 1:
+        ax.legend(frameon=False, fontsize=8)
+
+
+def model_diagram(path: Path, model: keras.Model, name: str, diagram: Diagram | None) -> None:
+    """Draw a Keras network from input (left) to output.
+
+    diagram: boxes (name -> text) and arrows; None: its layers, each with its output shape.
+    """
+    labels, arrows = diagram or _graph(model)
+    column: dict[str, int] = {}
+    for layer_name in labels:
+        column[layer_name] = 1 + max((column[a] for a, b in arrows if b == layer_name), default=-1)
+    in_column: dict[int, list[str]] = {}
+    for layer_name, x in column.items():
+        in_column.setdefault(x, []).append(layer_name)
+    positions = {
+        n: (x, (len(names) - 1) / 2 - y)
+        for x, names in in_column.items()
+        for y, n in enumerate(names)
+    }
+    tallest = max(len(names) for names in in_column.values())
+    figure, axes = _figure(1 + 1.75 * len(in_column), 1.2 + 0.75 * tallest)
+    figure.suptitle(f"{name}: {model.count_params():,} weights", color=INK, fontsize=12)
+    _boxes(axes[0, 0], labels, positions, arrows)
+    axes[0, 0].set(xlim=(-0.6, len(in_column) - 0.4), ylim=(-tallest / 2 - 0.1, tallest / 2 + 0.1))
+    _save(figure, path)
+
+
+def _graph(model: keras.Model) -> Diagram:
+    """The layers of a functional network in order, with what to write on them, and their arrows."""
+    producer = {id(layer.output): layer.name for layer in model.layers}
+    labels, arrows = {}, []
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        before = [producer[id(t)] for t in inputs if producer[id(t)] != layer.name]
+        arrows += [(b, layer.name) for b in before]
+        shape = " x ".join(str(n) for n in layer.output.shape[2:]) or "token"
+        labels[layer.name] = f"{layer.name}\n{type(layer).__name__}\n{shape}"
+    return labels, arrows
+
+
+def _boxes(
+    ax: Any,
+    labels: dict[str, str],
+    positions: dict[str, tuple[int, float]],
+    arrows: Sequence[tuple[str, str]],
+) -> None:
+    """Draw a box for each layer and an arrow for each tensor that goes from one to another."""
+    ax.axis("off")
+    for start, stop in arrows:
+        far = positions[stop][0] - positions[start][0] > 1
+        bend = f"arc3,rad={0.3 if far else 0}"
+        ax.annotate(
+            "",
+            positions[stop],
+            positions[start],
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": PALE,
+                "shrinkA": 30,
+                "shrinkB": 34,
+                "connectionstyle": bend,
+            },
+        )
+    for name, text in labels.items():
+        box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": SECOND}
+        ax.text(*positions[name], text, ha="center", va="center", fontsize=7, color=INK, bbox=box)
+
+
+def benchmark(path: Path, told: dict[str, Any]) -> None:
+    """Draw the benchmark of a model: milliseconds a note, size, memory and nats, a bar for each row."""
+    rows = told["rows"][::-1]
+    names = [r["variant"] + (" (lossy)" if r["variant"] in told["lossy"] else "") for r in rows]
+    measures = {
+        "ms": ("ms a note", ".3g"),
+        "kilobytes": ("KB", ",.0f"),
+        "megabytes": ("peak MB", ".0f"),
+        "nll": ("nats", ".3f"),
+    }
+    figure, axes = _figure(14, 1.2 + 0.4 * len(rows), 1, len(measures))
+    figure.suptitle(
+        f"{told['model']} on {told['machine']}", color=INK, fontsize=12, x=0.01, ha="left"
+    )
+    for ax, (key, (label, how)) in zip(axes[0], measures.items(), strict=True):
+        values = [r[key] or 0 for r in rows]
+        colours = [SECOND if r["crc32"] else PALE for r in rows]
+        bars = ax.barh(names, values, color=colours)
+        ax.bar_label(bars, [format(v, how) for v in values], fontsize=7, color=INK, padding=2)
+        ax.set_xlabel(label, color=INK, fontsize=9)
+        ax.margins(x=0.25)
+        if key == "ms":
+            ax.set_xscale("log")
+        if ax is not axes[0, 0]:
+            ax.set_yticks([])
+    _save(figure, path)

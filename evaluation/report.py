@@ -1,0 +1,145 @@
+"""The report card of a model: how well it predicts, what it copies, how near it is to real music.
+
+Everything is measured with the engine that composes, on pieces that training never saw where there
+are any, and beside the same figures for these real pieces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from tqdm import tqdm
+
+from config_bach import Composing, Paths
+from evaluation.style import FAULTS, degeneration, distances, faults_per_100
+from families.base import CompositionRequest, LoadedModel, Work
+from families.split import LABELS
+from music.copies import Copy
+from music.events import Event
+from storage.files import write_text
+
+PIECES = 20  # that are composed
+LEAKS = "some of these pieces, or all, were learned from: LEAKS"
+
+Music = Sequence[Event]
+
+
+@dataclass(frozen=True)
+class Real:
+    """The real pieces of a source that figures are compared with, and whether they were seen."""
+
+    label: str
+    works: tuple[Work, ...]
+
+    @property
+    def music(self) -> list[Music]:
+        """Their events."""
+        return [work.events for work in self.works]
+
+
+def report(model: LoadedModel, source: str, paths: Paths, pieces: int = PIECES) -> dict[str, Any]:
+    """Measure a model on a source: a folder of scores, 'music21:bach', or what its family reads else.
+
+    Raises UserError if nothing in the source can be used.
+    """
+    real = real_pieces(model, source, paths)
+    seeds = tqdm(range(pieces), "composing", disable=None)
+    composed = [composed_piece(model, seed, paths) for seed in seeds]
+    card: dict[str, Any] = {
+        "model": model.bundle.name,
+        "source": source,
+        "label": real.label,
+        "unit": model.family.unit,
+        "pieces": len(real.works),
+        "composed": len(composed),
+        "prediction": model.family.measure(model, real.works),
+        "originality": originality(model, composed, real),
+        "style": {
+            "composed": distances(composed, real.music),
+            "real": distances(real.music[::2], real.music[1::2]) if len(real.works) > 1 else {},
+        },
+        "degeneration": {"composed": _degeneration(composed), "real": _degeneration(real.music)},
+    }
+    if model.family.voices:
+        card["faults"] = {
+            "composed": faults_per_100(composed),
+            "real": faults_per_100(real.music),
+        }
+    return card
+
+
+def real_pieces(model: LoadedModel, source: str, paths: Paths) -> Real:
+    """The pieces of a source that were not learned from; all of them, so labelled, if there are none."""
+    table = model.metadata["corpus"]["pieces"]
+    learned = {p["fingerprint"] for p in table if p["side"] == "train"}
+    works = model.family.read(source, paths, model.vocabulary.encoding).pieces
+    unseen = [w for w in works if w.fingerprint not in learned]
+    leaks = not unseen or model.metadata["split"] in ("within", "window")
+    label = LEAKS if leaks else LABELS["piece"].split(": ")[1]
+    return Real(label, tuple(unseen or works))
+
+
+def composed_piece(model: LoadedModel, seed: int, paths: Paths) -> Music:
+    """A new piece by the model, with its defaults."""
+    request = CompositionRequest(Composing(seed=seed))
+    return model.family.compose(model, request, paths).events
+
+
+def originality(model: LoadedModel, composed: Sequence[Music], real: Real) -> dict[str, Any]:
+    """The longest passages that stand in the training pieces, of composed and of real music."""
+    index = model.copy_index
+    if index is None:
+        return {}
+    copies = [index.longest(music) for music in composed]
+    others = [
+        index.longest(work.events, but=work.name if real.label == LEAKS else "")
+        for work in real.works
+    ]
+    worst = max(copies, key=lambda c: c.notes, default=Copy())
+    return {
+        "composed": sorted(c.notes for c in copies),
+        "real": sorted(c.notes for c in others),
+        "longest": str(worst),
+    }
+
+
+def _degeneration(pieces: Sequence[Music]) -> dict[str, float]:
+    figures = [degeneration(music) for music in pieces]
+    return {name: mean(f[name] for f in figures) for name in figures[0]} if figures else {}
+
+
+def lines(card: dict[str, Any]) -> list[str]:
+    """The report card as text."""
+    out = [f"{card['model']} on {card['pieces']} pieces of {card['source']}: {card['label']}", ""]
+    for name, figures in card["prediction"].items():
+        out.append(
+            f"  {name:<32} {figures['nll']:7.3f} nats per {card['unit']}  {figures['accuracy']:6.1%}"
+        )
+        if len(figures["fields"]) > 1:
+            parts = ", ".join(f"{k} {v:.3f}" for k, v in figures["fields"].items())
+            out.append(f"  {'':<32} {parts}")
+    out += ["", f"  {card['composed']} composed pieces {'':<22} composed    real"]
+    if copied := card["originality"]:
+        for name, how in (("median", median), ("longest", max)):
+            row = [how(copied[side]) for side in ("composed", "real")]
+            out.append(f"  {'notes copied in a row, ' + name:<40} {row[0]:7g} {row[1]:7g}")
+        out.append(f"    the longest is {copied['longest']}")
+    rows = [("style", f"distance, {name}", name) for name in card["style"]["composed"]]
+    rows += [("faults", f"faults per 100 notes, {name}", name) for name in (*FAULTS, "all")]
+    rows += [("degeneration", f"share of time, {n}", n) for n in card["degeneration"]["composed"]]
+    for part, label, name in rows:
+        if part in card:
+            both = [card[part][side].get(name) for side in ("composed", "real")]
+            told = " ".join("      ?" if x is None else f"{x:7.3f}" for x in both)
+            out.append(f"  {label:<40} {told}")
+    return out
+
+
+def save(card: dict[str, Any], path: Path) -> None:
+    """Write the card as JSON."""
+    write_text(path, json.dumps(card, indent=1))

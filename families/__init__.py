@@ -1,0 +1,21 @@
+"""Model types: what differs from one network to another, behind one interface.
+
+base.py      the interface: ModelFamily, Predictor, and the data that they exchange
+registry.py  the model types by number
+corpus.py    score files -> notes, read on all cores, cached by content
+split.py     training, validation and test pieces
+sampling.py  temperature, nucleus, and the sampler of one step
+metrics.py   nats and accuracy on step sequences, by Keras or step by step
+losses.py    loss, accuracy and optimizer                            (TensorFlow)
+events/      the articles' networks, types 1 to 3: notes and chords one after the other
+satb/        type 5: four voices on a grid of sixteenths
+"""
+
+from families.events.family import AttentionLSTM, EmbeddingLSTM, OneHotLSTM
+from families.registry import families, family_of, register
+from families.satb.family import FourVoices
+
+for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), FourVoices()):
+    register(_family)
+
+__all__ = ["families", "family_of", "register"]

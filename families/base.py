@@ -1,0 +1,480 @@
+"""What a model type is: the one interface through which all the rest of Play Bach knows it.
+
+A family reads a corpus, turns its pieces into step sequences, builds and trains a Keras network on
+them, exports the network as steps for LiteRT, and composes with it. Subclass ModelFamily, set its
+class attributes, write its abstract methods and call families.register: then the new model type
+trains, composes, exports, is measured and streams like those that are there.
+
+TensorFlow is not imported here, nor by any family before a network is built.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from config_bach import Composing, Encoding, Network, Paths, Training, UserError
+from music.copies import Copy, CopyIndex, CopyTracker
+from music.events import Event, Piece, from_json, to_json
+from music.instruments import Programs
+from storage.bundle import Arrays, Bundle
+from storage.vocabulary import Field, Vocabulary
+
+if TYPE_CHECKING:
+    import keras
+
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.int32]
+Probabilities = npt.NDArray[np.float32]
+State = dict[str, npt.NDArray[np.float32]]
+
+PRIMES = 8  # held-out pieces that a bundle carries
+STATE_PREFIX = "memory_"  # how exported networks name the tensors of their state
+
+
+# ---- pieces and corpora
+
+
+class Work(Protocol):
+    """A piece of any kind: what the split, the bundle and the report card need to know of it."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What sounds when."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same music in any key."""
+
+    @property
+    def bpm(self) -> float | None:
+        """Its tempo, where it is known."""
+
+    def __len__(self) -> int: ...
+
+    def part(self, start: int, stop: int, name: str) -> Self:
+        """Some of its steps, under a name of their own."""
+
+
+@dataclass(frozen=True)
+class CorpusRow:
+    """A line of the corpus table: the file, its number of steps, or the reason for refusing it."""
+
+    name: str
+    steps: int
+    refused: str = ""
+
+    def __str__(self) -> str:
+        verdict = f"refused: {self.refused}" if self.refused else f"{self.steps:6d} events"
+        return f"  {self.name:<28} {verdict}"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The pieces of a source, and a row for every file.
+
+    sides: for each piece 'train', 'valid' or 'test' where the source divides itself; else empty.
+    kind: how it does (see split.LABELS).
+    """
+
+    source: str
+    pieces: tuple[Any, ...]
+    rows: tuple[CorpusRow, ...]
+    sides: tuple[str, ...] = ()
+    kind: str = "given"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pieces by side ('train', 'valid', 'test') and the kind of split (see split.LABELS)."""
+
+    kind: str
+    train: tuple[Any, ...]
+    valid: tuple[Any, ...]
+    test: tuple[Any, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Every piece with its side, for the bundle."""
+        return [
+            {"name": p.name, "side": side, "events": len(p), "fingerprint": p.fingerprint}
+            for side in ("train", "valid", "test")
+            for p in getattr(self, side)
+        ]
+
+
+@dataclass(frozen=True)
+class StepSequence:
+    """A piece as a network sees it, one step after the other.
+
+    rows: int32 [steps, columns], what the network is told before each step. targets: int32 [steps,
+    heads], the token of each head at that step; -1 where it is not counted.
+    """
+
+    name: str
+    rows: Rows
+    targets: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def counted(self) -> int:
+        """The steps that are to be predicted."""
+        return int((self.targets[:, 0] >= 0).sum())
+
+    def part(self, stop: int) -> Self:
+        """The first steps."""
+        return replace(self, rows=self.rows[:stop], targets=self.targets[:stop])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The step sequences of a split, and what must be beaten on its validation side, by name."""
+
+    train: Sequence[StepSequence]
+    valid: Sequence[StepSequence]
+    test: Sequence[StepSequence]
+    baselines: dict[str, dict[str, Any]]
+
+
+# ---- networks, one step at a time
+
+
+class StepRunner(Protocol):
+    """What runs the exported functions of a network: Keras or LiteRT, with the same face."""
+
+    def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Call a function by name: named arrays in, named arrays out."""
+
+    def shapes(self, signature: str) -> dict[str, tuple[int, ...]]:
+        """The shapes of its inputs; 1 stands for a batch of any size."""
+
+    def outputs(self, signature: str) -> list[str]:
+        """The names of its outputs."""
+
+
+class Predictor(ABC):
+    """A network one step at a time, whatever runs it; any number of threads may share one.
+
+    The state lies with the caller. At each step `advance` is called once and `head` for each head in
+    `order`; a head is told what those before it have chosen.
+    """
+
+    advance_signature: ClassVar[str]
+    order: Sequence[int]
+
+    def __init__(self, runner: StepRunner) -> None:
+        self.runner = runner
+
+    def initial_state(self, batch: int = 1) -> State:
+        """The state before the first step: zeros, float32 [batch, n] each."""
+        shapes = self.runner.shapes(self.advance_signature)
+        return {
+            name: np.zeros((batch, *shape[1:]), np.float32)
+            for name, shape in shapes.items()
+            if name.startswith(STATE_PREFIX)
+        }
+
+    @abstractmethod
+    def advance(self, rows: Rows, state: State) -> tuple[Any, State]:
+        """One step: rows [batch, columns] and the state -> a context for the heads, the next state."""
+
+    @abstractmethod
+    def head(self, head: int, context: Any, rows: Rows, chosen: Rows) -> Probabilities:
+        """The probabilities of one head [batch, symbols]; chosen: the tokens so far [batch, heads]."""
+
+
+def probabilities_of(name: str, values: npt.NDArray[np.float32]) -> Probabilities:
+    """An output of a network as probabilities [..., symbols].
+
+    Eight bits hold no probability below 1/256, so networks in int8 give logits, by that name.
+    """
+    if "logits" not in name:
+        return values
+    p: Probabilities = np.exp(values - values.max(-1, keepdims=True))
+    return p / p.sum(-1, keepdims=True)
+
+
+# ---- composing
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A composed event, with the probabilities [symbols] it was sampled from and the token chosen.
+
+    With several heads they are those of the first one.
+    """
+
+    event: Event
+    probabilities: Probabilities
+    chosen: int
+
+
+class Composer(Protocol):
+    """An endless iterator over predictions."""
+
+    settings: Composing  # may be replaced at any time; the next event follows the new ones
+
+    def __iter__(self) -> Iterator[Prediction]: ...
+
+    def __next__(self) -> Prediction: ...
+
+
+@dataclass(frozen=True)
+class CompositionRequest:
+    """What a person asks for: sampling settings, a score to continue, instruments by name.
+
+    options: what only some families understand, by the name of the flag ('harmonise', 'scale', ...).
+    """
+
+    settings: Composing = field(default_factory=Composing)
+    prime: Path | None = None
+    instrument: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composed piece: its events, tempo (BPM) and programs (General MIDI 1..128)."""
+
+    title: str
+    size: str  # for people: '200 notes and chords'
+    events: Sequence[Event]
+    bpm: float
+    programs: Programs
+    copy: Copy | None = None  # the longest passage that stands in the training pieces
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A bundle with what runs its network. It is only read, so all listeners share one."""
+
+    bundle: Bundle
+    family: ModelFamily
+    predictor: Predictor
+    variant: str
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The symbols that it predicts."""
+        return self.bundle.vocabulary
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the bundle tells of its training."""
+        return self.bundle.metadata
+
+    @cached_property
+    def copy_index(self) -> CopyIndex | None:
+        """The training pieces, to be searched; None in a bundle that does not carry them."""
+        if not self.bundle.music:
+            return None
+        pieces = self.family.unpack(self.bundle.music)
+        return CopyIndex((piece.name, piece.events) for piece in pieces)
+
+    def copy_tracker(self, settings: Composing) -> CopyTracker | None:
+        """What watches for copies while composing, if `settings` limits them.
+
+        Raises UserError if the bundle does not carry what it was trained on.
+        """
+        if settings.max_copy is None:
+            return None
+        if self.copy_index is None:
+            raise UserError(
+                f"{self.bundle.name} does not carry the pieces it was trained on, so --max-copy "
+                "cannot be kept; train it anew."
+            )
+        return CopyTracker(self.copy_index)
+
+    def limited(self, settings: Composing) -> Composing:
+        """The settings with the family's own limit of copied notes, unless another is given."""
+        if settings.max_copy is not None or self.copy_index is None:
+            return settings
+        return replace(settings, max_copy=self.family.max_copy)
+
+    def longest_copy(self, events: Sequence[Event]) -> Copy | None:
+        """The longest passage that stands in the training pieces; None if they are not known."""
+        return self.copy_index.longest(events) if self.copy_index else None
+
+    def prime(self, seed: int | None) -> tuple[str, list[Event]]:
+        """The beginning of one of the held-out pieces in the bundle, and its name; by the seed."""
+        primes = self.metadata["primes"]
+        chosen = primes[int(np.random.default_rng(seed).integers(len(primes)))]
+        return str(chosen["name"]), from_json(chosen["events"])
+
+
+# ---- the family
+
+
+class ModelFamily(ABC):
+    """A model type. One object serves for all models of its type, and keeps nothing of any of them."""
+
+    number: ClassVar[int]  # --model-type
+    summary: ClassVar[str]  # a line for --help
+    unit: ClassVar[str]  # what a probability is of: nats per 'event' or per 'note'
+    network: ClassVar[Network]  # defaults
+    training: ClassVar[Training]
+    transpose: ClassVar[int] = 0  # semitones up and down that training pieces are moved by default
+    voices: ClassVar[tuple[str, ...]] = ()  # names of the voices, where they are told apart
+    flags: ClassVar[frozenset[str]] = frozenset()  # options beyond those that every family takes
+    default_variant: ClassVar[str] = "float32"  # what training exports, and what plays at first
+    default_program: ClassVar[int | None] = None  # General MIDI 1..128; None: that of the corpus
+    max_copy: ClassVar[int | None] = None  # notes in a row that a new piece copies unless told
+
+    def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
+        """Refuse, when it is defined, a family that leaves out an attribute. Raises TypeError.
+
+        abstract: the class is only a base of families.
+        """
+        super().__init_subclass__(**options)
+        needed = () if abstract else ("number", "summary", "unit", "network", "training")
+        if missing := [name for name in needed if not hasattr(cls, name)]:
+            raise TypeError(f"{cls.__name__} lacks {', '.join(missing)}: see families/base.py")
+        if needed and cls.network.model_type != cls.number:
+            raise TypeError(f"{cls.__name__}: the model_type of its network is not {cls.number}")
+
+    # -- corpus
+
+    @abstractmethod
+    def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Corpus:
+        """The pieces of a folder, a glob or 'music21:...'; show: a progress bar.
+
+        Raises UserError when nothing in it can be learned from.
+        """
+
+    @abstractmethod
+    def vocabulary(self, train: Sequence[Any], encoding: Encoding) -> Vocabulary:
+        """The symbols of the training pieces. Raises UserError when there are too few."""
+
+    def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
+        """What a new bundle knows beside its split: 'primes' (held-out pieces to begin from), the tempo
+        (BPM) and the instrument (General MIDI 1..128) that are used unless told otherwise."""
+        held_out = [*split.test, *split.valid]
+        primes = [{"name": p.name, "events": to_json(p.events)} for p in held_out[:PRIMES]]
+        tempi = [p.bpm for p in corpus.pieces if p.bpm]
+        bpm = round(median(tempi), 1) if tempi else None
+        return {"primes": primes, "bpm": bpm, "instrument": self.default_program}
+
+    def pack(self, pieces: Sequence[Any]) -> bytes:
+        """Pieces as a bundle carries them."""
+        return json.dumps([[p.name, to_json(p.events)] for p in pieces]).encode()
+
+    def unpack(self, data: bytes) -> list[Any]:
+        """The inverse of `pack`."""
+        return [Piece(name, tuple(from_json(rows))) for name, rows in json.loads(data or b"[]")]
+
+    # -- network
+
+    @abstractmethod
+    def sequences(self, pieces: Sequence[Any], bundle: Bundle) -> list[StepSequence]:
+        """A step sequence for each piece that is long enough, in its own key."""
+
+    @abstractmethod
+    def dataset(self, split: Split, bundle: Bundle) -> Dataset:
+        """The sequences of a split, and the baselines."""
+
+    @abstractmethod
+    def build(self, bundle: Bundle) -> keras.Model:
+        """The untrained Keras network."""
+
+    @abstractmethod
+    def compile(self, model: keras.Model, training: Training) -> None:
+        """Give a network its optimizer, loss and metrics."""
+
+    def build_for_training(self, bundle: Bundle) -> keras.Model:
+        """The network as training wants it, where that differs: reduced precision, kept states."""
+        return self.build(bundle)
+
+    @abstractmethod
+    def batches(self, dataset: Dataset, bundle: Bundle, epoch: int) -> keras.utils.PyDataset:
+        """The batches of training, from that epoch on (counted from 0)."""
+
+    def stored_weights(self, model: keras.Model) -> Arrays:
+        """The weights as a finished bundle keeps them."""
+        return list(model.get_weights())
+
+    def diagram(self, model: keras.Model) -> tuple[dict[str, str], list[tuple[str, str]]] | None:
+        """Boxes (name -> text) and arrows of a picture of the network; None: those of its layers."""
+        return None
+
+    @abstractmethod
+    def inputs(self, rows: Rows, targets: Rows) -> tuple[Array, ...]:
+        """What Keras takes: of rows [batch, steps, columns] and targets [batch, steps, heads]."""
+
+    def outputs(self, raw: Any, rows: Rows) -> list[Probabilities]:
+        """What Keras gives for them, as probabilities of each head [batch, steps, symbols]."""
+        return list(raw) if isinstance(raw, list | tuple) else [raw]
+
+    @abstractmethod
+    def signatures(self, model: keras.Model, logits: bool) -> dict[str, Any]:
+        """The functions of one step that are exported, by name: TensorFlow concrete functions.
+
+        Their tensors have names; those of the state begin with STATE_PREFIX. logits: give logits in the
+        place of probabilities, in outputs that are named so.
+        """
+
+    @abstractmethod
+    def predictor(self, runner: StepRunner) -> Predictor:
+        """The network one step at a time, by whatever runs its signatures."""
+
+    # -- figures
+
+    def score(
+        self,
+        probabilities: Sequence[Probabilities],
+        sequence: StepSequence,
+        fields: Sequence[Field],
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Nats [counted steps, heads], and whether a guess was right [counted steps, guesses].
+
+        probabilities: of each head [steps, symbols]. Nats are summed over heads and divided by the
+        number of guesses, which makes them nats per `unit`. Here: one guess a step, of the first head.
+        """
+        counted = sequence.targets[:, 0] >= 0
+        targets = sequence.targets[counted]
+        nats = [
+            -np.log(np.maximum(_chosen(p[counted], t), 1e-12)) + (t == 0) * f.unknown_nats
+            for p, t, f in zip(probabilities, targets.T, fields, strict=True)
+        ]
+        first = targets[:, 0]
+        right = (probabilities[0][counted][:, 1:].argmax(-1) + 1 == first) & (first > 0)
+        return np.stack(nats, 1).astype(np.float64), right[:, None]
+
+    def unknown_nats(self, dataset: Dataset, fields: Sequence[Field]) -> float:
+        """What the rare symbols behind '?' cost on average in training, as they do in `score`."""
+        targets = np.concatenate([s.targets for s in dataset.train])
+        counted = targets[targets[:, 0] >= 0]
+        costs = np.array([f.unknown_nats for f in fields])
+        return float(((counted == 0).mean(0) * costs).sum())
+
+    @abstractmethod
+    def measure(self, model: LoadedModel, pieces: Sequence[Any]) -> dict[str, dict[str, Any]]:
+        """Figures on held-out pieces by name: 'model' first, then the baselines."""
+
+    # -- music
+
+    @abstractmethod
+    def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
+        """A new piece. Raises UserError for a request that cannot be met."""
+
+    @abstractmethod
+    def stream(self, model: LoadedModel, settings: Composing) -> Composer:
+        """Music without end."""
+
+
+def _chosen(p: Probabilities, tokens: Rows) -> Probabilities:
+    """The probability of each token: [steps, symbols], [steps] -> [steps]."""
+    return np.take_along_axis(p, np.maximum(tokens, 0)[:, None], -1)[:, 0]

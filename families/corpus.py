@@ -1,0 +1,219 @@
+"""Many score files -> pieces: found, read on all cores, cached by content, every one accounted for."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from config_bach import Paths, UserError, require
+from families.base import CorpusRow
+from midi_io import SUFFIXES, Refused, Score, read_scores
+from music.events import Note
+from storage.files import write_text
+
+READER = 3  # raise it when reading changes: then nothing in the cache is used any more
+CHORALES = "music21:chorales"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one file: its scores, or the reason why it was refused."""
+
+    path: Path
+    scores: tuple[Score, ...] = ()
+    refused: str = ""
+
+
+def default_source(paths: Paths) -> str:
+    """The user's own training folder or, while it holds no scores, music21's Bach chorales."""
+    return str(paths.training) if _scores_in(paths.training) else CHORALES
+
+
+def find(source: str) -> list[Path]:
+    """The score files of a folder, a glob, a single file, or 'music21:bach' and the like.
+
+    Raises UserError when there are none.
+    """
+    if source.startswith("music21:"):
+        return _in_music21(source)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        found = _scores_in(path)
+    else:
+        found = [Path(p) for p in sorted(glob.glob(str(path), recursive=True)) if Path(p).is_file()]
+    if not found:
+        raise UserError(
+            f"the corpus {source} has no scores: put {', '.join(SUFFIXES)} files there, or train "
+            "with --corpus music21:bach."
+        )
+    return found
+
+
+def _scores_in(folder: Path) -> list[Path]:
+    """All score files below a folder, sorted; hidden ones are left alone."""
+    return sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".")
+    )
+
+
+def _in_music21(source: str) -> list[Path]:
+    """The files that music21 itself carries of a composer or a collection."""
+    require("music21", f"the corpus {source}")
+    from music21 import corpus
+
+    name = source.removeprefix("music21:").strip()
+    if name == "chorales":
+        return _chorales()
+    found = corpus.getComposer(name) if name else []
+    if not found:
+        raise UserError(
+            f"music21 has no corpus '{name}': try music21:chorales, music21:bach, "
+            "music21:palestrina, music21:monteverdi, music21:essenFolksong or "
+            "music21:ryansMammoth."
+        )
+    return sorted(Path(p) for p in found)
+
+
+def _chorales() -> list[Path]:
+    """The files behind music21's chorale iterator (four-part chorales in Riemenschneider's order)."""
+    from music21.corpus import chorales
+
+    wanted = {
+        f"bwv{entry['bwv']}" for entry in chorales.ChoraleListRKBWV().byRiemenschneider.values()
+    }
+    return [p for p in _in_music21("music21:bach") if p.name.split(".mxl")[0] in wanted]
+
+
+def read_entries(source: str, paths: Paths, show: bool = True) -> list[Entry]:
+    """Every file of a source, read or refused. Raises UserError when there are none."""
+    return sorted(_entries(find(source), paths.cache, show), key=lambda e: e.path)
+
+
+def read_entry(path: Path, paths: Paths) -> Entry:
+    """A single file, read or refused. Raises UserError if there is no such file."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; check its name.")
+    return read_entries(glob.escape(str(path)), paths, show=False)[0]
+
+
+def _entries(files: Sequence[Path], cache: Path, show: bool) -> list[Entry]:
+    """Every file as an Entry, from the cache or read anew on all cores."""
+    entries = {path: _from_cache(path, cache) for path in files}
+    unread = [path for path, entry in entries.items() if entry is None]
+    bar = tqdm(total=len(unread), desc="reading scores", unit="file", disable=not (show and unread))
+    with bar:
+        for entry in _read_all(unread):
+            _to_cache(entry, cache)
+            entries[entry.path] = entry
+            bar.update()
+    return [entry for entry in entries.values() if entry is not None]
+
+
+def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
+    """Read files on all cores; one at a time should a worker process die."""
+    workers = min(os.cpu_count() or 1, len(files))
+    if workers < 2:
+        yield from map(_read_one, files)
+        return
+    done: set[Path] = set()
+    try:
+        with ProcessPoolExecutor(workers) as pool:
+            jobs = [pool.submit(_read_one, path) for path in files]
+            try:
+                for job in as_completed(jobs):
+                    entry = job.result()
+                    done.add(entry.path)
+                    yield entry
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except BrokenProcessPool:
+        yield from (Entry(p, refused="reading it ended the reader") for p in files if p not in done)
+
+
+def _read_one(path: Path) -> Entry:
+    try:
+        return Entry(path, tuple(read_scores(path)))
+    except Refused as reason:
+        return Entry(path, refused=str(reason))
+
+
+def _cache_file(path: Path, cache: Path) -> Path | None:
+    """Where the reading of a file with this content is kept; None when it cannot be opened."""
+    try:
+        content = hashlib.sha256(path.read_bytes() + path.suffix.lower().encode()).hexdigest()
+    except OSError:
+        return None
+    return cache / f"reader{READER}" / content[:2] / f"{content}.json"
+
+
+def _from_cache(path: Path, cache: Path) -> Entry | None:
+    """The entry of a file whose content was read before; anything odd counts as not read."""
+    kept = _cache_file(path, cache)
+    try:
+        data = json.loads(kept.read_text("utf-8")) if kept else None
+        scores = tuple(_score(path, s) for s in data["scores"]) if data else ()
+        return Entry(path, scores, data["refused"]) if data else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _to_cache(entry: Entry, cache: Path) -> None:
+    """Keep an entry; reading again next time is no harm when the cache cannot be written."""
+    kept = _cache_file(entry.path, cache)
+    if kept is None or entry.refused.startswith("reading it ended"):
+        return
+    scores = [
+        {
+            "part": s.name.removeprefix(entry.path.name),
+            "bpm": s.bpm,
+            "program": s.program,
+            "bars": [str(t) for t in s.bars],
+            "fermatas": [[str(t) for t in span] for span in s.fermatas],
+            "notes": [
+                [str(n.onset), str(n.duration), n.pitch, n.velocity, n.voice] for n in s.notes
+            ],
+        }
+        for s in entry.scores
+    ]
+    try:
+        write_text(kept, json.dumps({"refused": entry.refused, "scores": scores}))
+    except UserError:
+        return
+
+
+def _score(path: Path, data: dict[str, Any]) -> Score:
+    notes = tuple(Note(Fraction(on), Fraction(d), *rest) for on, d, *rest in data["notes"])
+    bars = tuple(Fraction(t) for t in data["bars"])
+    fermatas = tuple((Fraction(a), Fraction(b)) for a, b in data["fermatas"])
+    name = path.name + data["part"]
+    return Score(name, notes, data["bpm"], data["program"], bars, fermatas)
+
+
+def table(rows: Sequence[CorpusRow], pieces: int, most: int = 12) -> list[str]:
+    """A short table of every file: all refusals, the first accepted ones, and the sum of the rest."""
+    accepted = [row for row in rows if not row.refused]
+    refused = [row for row in rows if row.refused]
+    shown = accepted if len(accepted) <= most * 3 + 4 else accepted[:most]
+    lines = [str(row) for row in shown + refused]
+    if rest := accepted[len(shown) :]:
+        total = sum(row.steps for row in rest)
+        lines.insert(len(shown), f"  and {len(rest)} more files {total:16d} events")
+    events = sum(row.steps for row in rows)
+    lines.append(
+        f"  {len(accepted)} of {len(rows)} files accepted: {pieces} pieces, {events} events"
+    )
+    return lines

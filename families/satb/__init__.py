@@ -1,0 +1,17 @@
+"""Model type 5: soprano, alto, tenor and bass on a grid of sixteenths.
+
+family.py       what ModelFamily asks for
+encoding.py     a chorale as symbols: what each voice does at every sixteenth, with bars and phrases
+dataset.py      scores and the public JSB form -> chorales -> step sequences
+features.py     what the network is told before every step
+key_bias.py     pitch classes that sounded more often become more likely
+network.py      the Keras LSTM and its four heads                     (TensorFlow)
+batches.py      stateful batches                                      (TensorFlow)
+predictor.py    the exported step
+sampler.py      free composition, voice after voice
+constraints.py  scale, ranges, no crossing
+inpainting.py   harmonising and regenerating: composing around what is given
+templates.py    bars and phrases of held-out chorales, on which new ones are built
+baselines.py    a table of counts
+jsb_sides.json  which of music21's chorales match which side of the JSB chorales
+"""

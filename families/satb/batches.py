@@ -1,0 +1,93 @@
+"""The batches of type 5, and the precision that this machine computes fastest in."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from families.base import Rows, StepSequence
+from families.metrics import padded
+from families.satb.encoding import FIRST, Grid, fits
+from families.satb.features import rows_transposed
+from storage.bundle import Bundle
+
+
+class StatefulBatches(keras.utils.PyDataset):
+    """Batches of `batch` rows, in each of which one chorale follows the other, `seqlen` steps at a time.
+
+    The network keeps the state of each row from batch to batch, so that a short window sees all that
+    came before. Each chorale comes once a pass, in a key drawn anew; an epoch is as many whole passes as
+    make `min_steps` batches.
+    """
+
+    def __init__(self, sequences: Sequence[StepSequence], bundle: Bundle, epoch: int) -> None:
+        """epoch: the first one, counted from 0; a run that goes on begins its rows anew."""
+        super().__init__()
+        self._window, self._batch = bundle.network.seqlen, bundle.training.batch
+        self._rng = np.random.default_rng([bundle.training.seed, epoch])
+        reach = bundle.vocabulary.encoding.transpose
+        self._sequences = [(s.rows, s.targets.astype(np.int16)) for s in sequences]
+        self._shifts = [possible_shifts(symbols, reach) for _, symbols in self._sequences]
+        windows = sum(len(s) / self._window + 0.5 for s in sequences)
+        passes = math.ceil(bundle.training.min_steps * self._batch / windows)
+        self._length = math.ceil(windows * passes / self._batch)
+        stream = self._stream()
+        self._sources = [self._windows(stream) for _ in range(self._batch)]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, i: int) -> tuple[tuple[Any, ...], Any]:
+        """The next batch, whatever the number."""
+        rows, symbols, keep_state = zip(*(next(row) for row in self._sources), strict=True)
+        targets = np.stack(symbols).astype(np.int32)
+        inputs = (np.stack(rows), np.maximum(targets, 0), np.array(keep_state, np.float32))
+        return inputs, targets
+
+    def _stream(self) -> Iterator[tuple[Rows, Grid]]:
+        """Chorales without end, each once a pass."""
+        while True:
+            for i in self._rng.permutation(len(self._sequences)):
+                semitones = int(self._rng.choice(self._shifts[i]))
+                rows, symbols = self._sequences[i]
+                moved = np.where(symbols >= FIRST, symbols + semitones, symbols)
+                yield rows_transposed(rows, semitones), moved
+
+    def _windows(self, stream: Iterator[tuple[Rows, Grid]]) -> Iterator[tuple[Rows, Rows, float]]:
+        """The windows of one row of the batch; the first of a chorale may be short: cuts vary."""
+        for rows, symbols in stream:
+            keep_state, start = 0.0, -int(self._rng.integers(self._window))
+            while start < len(rows):
+                part = slice(max(start, 0), start + self._window)
+                yield (
+                    padded([rows[part]], self._window, 0)[0],
+                    padded([symbols[part]], self._window, -1)[0],
+                    keep_state,
+                )
+                keep_state, start = 1.0, start + self._window
+
+
+def possible_shifts(symbols: Grid, reach: int) -> list[int]:
+    """The transpositions of a chorale [steps, 4]: 12 at the most, and no pitch may leave the symbols."""
+    wanted = range(-reach, reach if reach == 6 else reach + 1)
+    return [k for k in wanted if fits(symbols, k)] or [0]
+
+
+def fastest_dtype() -> str:
+    """'mixed_bfloat16' where this machine multiplies faster with it, else 'float32'."""
+    times = {}
+    for dtype in ("float32", "bfloat16"):
+        x, w = tf.ones((128, 512), dtype), tf.ones((512, 2048), dtype)
+        work = tf.function(tf.matmul)
+        work(x, w).numpy()
+        begun = time.perf_counter()
+        for _ in range(20):
+            work(x, w).numpy()
+        times[dtype] = time.perf_counter() - begun
+    return "mixed_bfloat16" if times["bfloat16"] < 0.7 * times["float32"] else "float32"

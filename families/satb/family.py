@@ -1,0 +1,300 @@
+"""Four voices as a model family: type 5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from config_bach import DEFAULT_BPM, Composing, Encoding, Network, Paths, Training, UserError
+from families import metrics
+from families.base import (
+    Array,
+    Composition,
+    CompositionRequest,
+    Corpus,
+    Dataset,
+    LoadedModel,
+    ModelFamily,
+    Probabilities,
+    Rows,
+    Split,
+    StepRunner,
+    StepSequence,
+)
+from families.satb.baselines import table
+from families.satb.constraints import constraints_of
+from families.satb.dataset import SatbSequence, read, read_chorale, read_melodies, sequence_of
+from families.satb.encoding import FIRST, HOLD, VOICES, Chorale, fits, satb_vocabulary
+from families.satb.features import KEY, rows_transposed
+from families.satb.inpainting import free_bars, free_voices, inpaint, voices_named
+from families.satb.key_bias import with_key_bias
+from families.satb.predictor import SatbPredictor
+from families.satb.sampler import SatbComposer, compose
+from families.satb.templates import packed, templates_of, unpacked
+from music.events import bars_of
+from music.instruments import ORGAN, program_number
+from storage.bundle import Arrays, Bundle
+from storage.vocabulary import Field, Vocabulary
+
+if TYPE_CHECKING:
+    import keras
+
+KEYS = 7  # transpositions that are averaged: the piece's own, and three each way
+TABLE = "table of note, beat and hold"
+
+
+class FourVoices(ModelFamily):
+    """Type 5: a step is a sixteenth, a head is a voice."""
+
+    number = 5
+    summary = "four voices on a grid of sixteenths: LSTM, a softmax for each voice in turn"
+    unit = "note"
+    network = Network(
+        model_type=5,
+        seqlen=16,
+        units=512,
+        embedding=32,
+        dropout=0.6,
+        input_dropout=0.25,
+        head_dropout=0.6,
+        recurrent_dropout=0.3,
+        token_dropout=0.2,
+    )
+    training = Training(
+        epochs=16,
+        batch=128,
+        learning_rate=0.003,
+        patience=12,
+        weight_decay=0.05,
+        average=0.999,
+        min_steps=140,
+    )
+    transpose = 6
+    voices = VOICES
+    flags = frozenset({"prime", "harmonise", "keep", "regenerate", "scale", "range", "no_crossing"})
+    default_variant = "float16"  # half the size for less than 0.0001 nats
+    default_program = ORGAN
+    max_copy = 20  # half of Bach's chorales share 15 notes or more in a row with others of his
+
+    # -- corpus
+
+    def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Corpus:
+        """Scores of four parts, or a JSON file in the JSB form."""
+        return read(source, paths, show)
+
+    def vocabulary(self, train: Sequence[Chorale], encoding: Encoding) -> Vocabulary:
+        """The same in every model of type 5."""
+        return satb_vocabulary(encoding)
+
+    def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
+        """Templates besides what every bundle knows."""
+        held_out = [*split.test, *split.valid]
+        return {**super().metadata(corpus, split, bundle), "templates": templates_of(held_out)}
+
+    def pack(self, pieces: Sequence[Chorale]) -> bytes:
+        """Symbols and plans."""
+        return packed(pieces)
+
+    def unpack(self, data: bytes) -> list[Chorale]:
+        """The inverse of `pack`."""
+        return unpacked(data)
+
+    # -- network
+
+    def sequences(self, pieces: Sequence[Chorale], bundle: Bundle) -> list[StepSequence]:
+        """A sequence for each chorale."""
+        return [sequence_of(piece) for piece in pieces]
+
+    def dataset(self, split: Split, bundle: Bundle) -> Dataset:
+        """Training pieces in their own key: the batches transpose them."""
+        train, valid, test = (
+            self.sequences(x, bundle) for x in (split.train, split.valid, split.test)
+        )
+        figures = {
+            "most frequent symbol": table(split.train, split.valid, depth=1).to_json(),
+            TABLE: table(split.train, split.valid).to_json(),
+        }
+        return Dataset(train, valid, test, figures)
+
+    def build(self, bundle: Bundle) -> keras.Model:
+        """See network.py."""
+        from families.satb.network import built
+
+        return built(bundle.network)
+
+    def build_for_training(self, bundle: Bundle) -> keras.Model:
+        """The network keeps states from batch to batch; in bfloat16 where this machine is faster so."""
+        from families.satb.batches import fastest_dtype
+        from families.satb.network import built
+
+        return built(bundle.network, bundle.training.batch, fastest_dtype())
+
+    def compile(self, model: keras.Model, training: Training) -> None:
+        """Mean nats and accuracy over all voices."""
+        from families.losses import Accuracy, masked_nll, optimizer_of
+
+        loss = masked_nll(from_logits=True)
+        model.compile(optimizer_of(training), loss=loss, metrics=[Accuracy()], jit_compile=False)
+
+    def batches(self, dataset: Dataset, bundle: Bundle, epoch: int) -> keras.utils.PyDataset:
+        """See batches.py."""
+        from families.satb.batches import StatefulBatches
+
+        return StatefulBatches(dataset.train, bundle, epoch)
+
+    def stored_weights(self, model: keras.Model) -> Arrays:
+        """Half precision halves the file and costs less than 0.0001 nats."""
+        return [w.astype(np.float16) for w in model.get_weights()]
+
+    def diagram(self, model: keras.Model) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        """The LSTMs and the four heads."""
+        boxes: tuple[dict[str, str], list[tuple[str, str]]] = model.graph()
+        return boxes
+
+    def inputs(self, rows: Rows, targets: Rows) -> tuple[Array, ...]:
+        """Rows and symbols."""
+        return rows, targets
+
+    def outputs(self, raw: Any, rows: Rows) -> list[Probabilities]:
+        """Logits [batch, steps, 4, symbols] -> probabilities by voice, with the key bias."""
+        logits = np.asarray(raw, np.float32)
+        p = np.exp(logits - logits.max(-1, keepdims=True))
+        p = with_key_bias(p / p.sum(-1, keepdims=True), rows[..., None, KEY])
+        return [p[..., voice, :] for voice in range(len(VOICES))]
+
+    def signatures(self, model: keras.Model, logits: bool) -> dict[str, Any]:
+        """See network.py."""
+        from families.satb.network import signatures
+
+        return signatures(model, logits)
+
+    def predictor(self, runner: StepRunner) -> SatbPredictor:
+        """See predictor.py."""
+        return SatbPredictor(runner)
+
+    # -- figures
+
+    def score(
+        self,
+        probabilities: Sequence[Probabilities],
+        sequence: StepSequence,
+        fields: Sequence[Field],
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Every voice is guessed at every step.
+
+        Where a source does not tell held notes from those struck again, both are the same note, and
+        their probabilities are added.
+        """
+        p, targets = np.stack(probabilities, 1), sequence.targets
+        chance = np.take_along_axis(p, targets[..., None], -1)[..., 0].astype(np.float64)
+        if isinstance(sequence, SatbSequence) and not sequence.tells_struck:
+            own = sequence.rows[:, : len(VOICES)]
+            again = np.take_along_axis(p, own[..., None], -1)[..., 0]
+            chance += again * ((targets == HOLD) & (own >= FIRST))
+        return -np.log(np.maximum(chance, 1e-12)), p.argmax(-1) == targets
+
+    def unknown_nats(self, dataset: Dataset, fields: Sequence[Field]) -> float:
+        """Nothing is unknown: every pitch has its symbol."""
+        return 0.0
+
+    def measure(self, model: LoadedModel, pieces: Sequence[Chorale]) -> dict[str, dict[str, Any]]:
+        """The model, the mean of its probabilities over keys, and the table of counts."""
+        own, averaged = metrics.Totals(VOICES), metrics.Totals(VOICES)
+        for piece in tqdm(pieces, "measuring", leave=False, disable=None):
+            nats, right = self._in_keys(model, piece)
+            own.add(nats[0], right[0])
+            averaged.add(-np.log(np.exp(-nats).mean(0)), right[0])
+        found = {
+            "model": own.metrics().to_json(),
+            f"model, mean of {KEYS} keys": averaged.metrics().to_json(),
+        }
+        if model.bundle.music:
+            found[TABLE] = table(self.unpack(model.bundle.music), pieces).to_json()
+        return found
+
+    def _in_keys(
+        self, model: LoadedModel, piece: Chorale
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """The scores of a piece in several keys [keys, steps, 4], its own first.
+
+        To listen in several keys and average is still a prediction: nothing of what is to come is used.
+        """
+        shifts = [0, *(k for k in _around(KEYS) if fits(piece.symbols, k))]
+        first = sequence_of(piece)
+        moved = [
+            replace(
+                first,
+                rows=rows_transposed(first.rows, k),
+                targets=piece.transposed(k).symbols.astype(np.int32),
+            )
+            for k in shifts
+        ]
+        rows, targets = np.stack([s.rows for s in moved]), np.stack([s.targets for s in moved])
+        heads = metrics.through(model.predictor, rows, targets)
+        scores = [
+            self.score([head[i] for head in heads], s, model.vocabulary.fields)
+            for i, s in enumerate(moved)
+        ]
+        return np.stack([nats for nats, _ in scores]), np.stack([right for _, right in scores])
+
+    # -- music
+
+    def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
+        """A whole chorale, or one around a score; raises UserError for what cannot be read or kept."""
+        options, settings = request.options, request.settings
+        constraints = constraints_of(
+            options.get("scale"), options.get("range") or [], bool(options.get("no_crossing"))
+        )
+        if options.get("harmonise"):
+            given, free = _given(request, paths)
+            chorale = inpaint(model.predictor, given, free, settings, constraints)
+            title = f"around {chorale.name}"
+        else:
+            prime = read_chorale(request.prime, paths) if request.prime else None
+            chorale = compose(model, settings, constraints, prime)
+            title = chorale.name
+        return Composition(
+            f"{model.bundle.name} {title}, seed {settings.seed}",
+            f"{len(bars_of(chorale.events))} bars in four voices",
+            chorale.events,
+            settings.bpm or model.metadata["bpm"] or DEFAULT_BPM,
+            _programs(request.instrument, model.metadata["instrument"]),
+            model.longest_copy(chorale.events),
+        )
+
+    def stream(self, model: LoadedModel, settings: Composing) -> SatbComposer:
+        """Chorale after chorale."""
+        return SatbComposer(model, settings)
+
+
+def _given(request: CompositionRequest, paths: Paths) -> tuple[Chorale, npt.NDArray[np.bool_]]:
+    """The score of a request, and what of it is composed anew [steps, 4]."""
+    options = request.options
+    keep, bars, score = options.get("keep"), options.get("regenerate"), options["harmonise"]
+    if bars:
+        kept = voices_named(keep) if keep else []
+        given = read_chorale(score, paths)
+        return given, free_bars(given, bars, kept)
+    kept = voices_named(keep or VOICES[0])
+    given = read_melodies(score, paths, kept)
+    return given, free_voices(given, kept)
+
+
+def _programs(instrument: str | None, default: int | None) -> list[int]:
+    """Programs 1..128, one or four. Raises UserError for any other number of instruments."""
+    names = instrument.split(",") if instrument else []
+    programs = [program_number(name) for name in names] or [default or ORGAN]
+    if len(programs) not in (1, len(VOICES)):
+        raise UserError("--instrument takes one instrument, or four separated by commas.")
+    return programs
+
+
+def _around(count: int) -> list[int]:
+    """1, -1, 2, -2, ...: one less than `count` of them."""
+    return list(chain.from_iterable((k, -k) for k in range(1, count // 2 + 1)))

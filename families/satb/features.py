@@ -1,0 +1,96 @@
+"""What the network is told before every step: what sounds, since when, lookback, key profile, plan."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from families.satb.encoding import FIRST, HOLD, NOTHING, PLAN, SILENCE, VOICES, Chorale
+from families.satb.key_bias import CLASSES, PitchClassProfile
+from music.lookback import LENGTHS, SPAN, Lookback
+
+Rows = npt.NDArray[np.int32]
+
+LONGEST_HELD = 24  # steps that are told apart
+# The columns of a row, and how many ids each column can hold is known to network.py
+COLUMNS = {
+    "sounding": 4,
+    "held": 4,
+    "lookback": 4,
+    "lookback_length": 1,
+    "key": CLASSES,  # not for the network: see key_bias.py
+    **dict.fromkeys(PLAN, 1),
+}
+FEATURES = 25  # columns before the plan
+KEY = slice(13, FEATURES)
+LOOKBACK_LENGTHS = LENGTHS
+
+
+class SatbFeatures:
+    """Extracts the features of a piece step by step. Everything starts at 0: nothing came before."""
+
+    def __init__(self) -> None:
+        self.sounding = [NOTHING] * len(VOICES)  # the symbol each voice was struck with
+        self._held = [0] * len(VOICES)  # steps since then, the first one counted
+        self._found = [NOTHING] * len(VOICES)
+        self._lookback_length = 0
+        self._profile = PitchClassProfile()
+        self._lookback = Lookback()
+        self._chords: dict[tuple[int, ...], int] = {}
+        self._steps: list[tuple[int, ...]] = []
+        self._forgotten = 0  # steps that are no longer in the list
+
+    def feed(self, symbols: Sequence[int]) -> None:
+        """Take one step: four symbols."""
+        for voice, symbol in enumerate(symbols):
+            if symbol != HOLD:
+                self.sounding[voice], self._held[voice] = symbol, 1
+            else:
+                self._held[voice] = min(self._held[voice] + 1, LONGEST_HELD - 1)
+                if self.sounding[voice] == NOTHING:
+                    self.sounding[voice] = SILENCE
+        self._profile.feed(self.sounding)
+        self._steps.append(tuple(symbols))
+        chord = self._chords.setdefault(tuple(self.sounding), len(self._chords))
+        index, self._lookback_length = self._lookback.search((chord,))
+        found = self._steps[index - self._forgotten] if self._lookback_length else ()
+        self._found = list(found) or [NOTHING] * len(VOICES)
+        if len(self._steps) > 2 * SPAN:
+            del self._steps[:SPAN]
+            self._forgotten += SPAN
+
+    def row(self) -> list[int]:
+        """What is known before the next step [FEATURES]: sounding, held, lookback, its length, key."""
+        told = [*self.sounding, *self._held, *self._found, self._lookback_length]
+        return [*told, *self._profile.row()]
+
+    def copy(self) -> SatbFeatures:
+        """Another that goes on by itself."""
+        twin = copy.copy(self)
+        twin.sounding, twin._held = list(self.sounding), list(self._held)
+        twin._steps, twin._chords = list(self._steps), dict(self._chords)
+        twin._lookback, twin._profile = self._lookback.copy(), self._profile.copy()
+        return twin
+
+
+def rows_of(chorale: Chorale) -> Rows:
+    """What the network is told before every step of a chorale [steps, FEATURES + plan]."""
+    features = SatbFeatures()
+    rows = []
+    for symbols in chorale.symbols.tolist():
+        rows.append(features.row())
+        features.feed(symbols)
+    return np.concatenate([np.array(rows, np.int32), chorale.plan.astype(np.int32)], axis=1)
+
+
+def rows_transposed(rows: Rows, semitones: int) -> Rows:
+    """The rows of the same chorale in another key."""
+    moved = rows.copy()
+    for first in (0, 8):  # sounding and lookback
+        part = moved[..., first : first + len(VOICES)]
+        part[part >= FIRST] += semitones
+    moved[..., KEY] = np.roll(rows[..., KEY], semitones, axis=-1)
+    return moved

@@ -1,0 +1,98 @@
+"""Inpainting: harmonising a melody, filling in voices, composing bars anew.
+
+A given voice is known to its end, but the network only knows the past. So many pieces are composed
+side by side, and those in which what is given turns out unlikely give way to copies of those in
+which it is likely: a particle filter (Gordon et al. 1993), which samples from what the network would
+compose if it knew the given notes to come.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from config_bach import Composing, UserError
+from families.base import Predictor
+from families.satb.constraints import Constraints
+from families.satb.encoding import STEP, VOICES, Chorale, pitches
+from families.satb.sampler import SatbSampler
+from music.events import bars_of
+
+PARTICLES = 48  # pieces side by side
+LOOKAHEAD = 32  # steps after the last composed one that still weigh the pieces
+
+Mask = npt.NDArray[np.bool_]
+
+
+def inpaint(
+    predictor: Predictor,
+    given: Chorale,
+    free: Mask,
+    settings: Composing,
+    constraints: Constraints | None = None,
+) -> Chorale:
+    """Compose what is free [steps, 4] of a chorale, and leave the rest as it stands, note for note.
+
+    Equal seeds give equal music.
+    """
+    steps = np.flatnonzero(free.any(1))
+    if not len(steps):
+        return given
+    first, last = int(steps[0]), min(int(steps[-1]) + 1 + LOOKAHEAD, len(given))
+    sampler = SatbSampler(predictor, settings, np.random.default_rng(settings.seed), constraints)
+    for step in range(first):
+        sampler.step(dict(enumerate(given.symbols[step].tolist())), given.plan[step].tolist())
+    sampler.spread(PARTICLES)
+    composed = np.zeros((PARTICLES, last - first, len(VOICES)), np.int16)
+    for step in tqdm(range(first, last), "composing", leave=False, disable=None):
+        fixed = {v: int(given.symbols[step, v]) for v in range(len(VOICES)) if not free[step, v]}
+        composed[:, step - first] = sampler.step(fixed, given.plan[step].tolist())
+        composed = composed[sampler.resample()]
+    best = composed[int(sampler.log_weights.argmax())]
+    symbols = given.symbols.copy()
+    symbols[first:last] = np.where(free[first:last], best, symbols[first:last])
+    return Chorale(given.name, symbols, given.plan, given.bpm, given.tells_struck)
+
+
+def free_voices(given: Chorale, kept: Sequence[int]) -> Mask:
+    """Everything is free but the voices that are kept."""
+    free = np.ones((len(given), len(VOICES)), bool)
+    free[:, list(kept)] = False
+    return free
+
+
+def free_bars(given: Chorale, bars: str, kept: Sequence[int]) -> Mask:
+    """Bars '5-8' are free (1 is the first whole bar), but for the voices that are kept.
+
+    Raises UserError if the chorale has no such bars.
+    """
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", bars.strip())
+    known = {bar.number: bar for bar in bars_of(given.events)}
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+    if first not in known or last not in known or last < first:
+        raise UserError(
+            f"--regenerate {bars!r}: the score has bars {min(known)} to {max(known)}; write 5-8."
+        )
+    free = free_voices(given, kept)
+    free[: round(known[first].start / STEP)] = False
+    free[round(known[last].stop / STEP) :] = False
+    return free
+
+
+def voices_named(text: str) -> list[int]:
+    """'soprano,bass' -> [0, 3]. Raises UserError for any other name."""
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    if not names or (unknown := [n for n in names if n not in VOICES]):
+        wrong = unknown[0] if names else text
+        raise UserError(f"--keep {wrong!r} is no voice; take some of {', '.join(VOICES)}.")
+    return [VOICES.index(name) for name in names]
+
+
+def unchanged(before: Chorale, after: Chorale, free: Mask) -> bool:
+    """Whether all that was given stands as it stood."""
+    same = (before.symbols == after.symbols) & (pitches(before.symbols) == pitches(after.symbols))
+    return bool((same | free).all())

@@ -1,0 +1,64 @@
+"""Key bias: pitch classes that sounded more often so far become more likely.
+
+The network remembers a bar or two well and what came before only vaguely: composing freely it strayed
+from key to key. So the probabilities of pitches are rescaled by the profile of pitch classes so far, as
+language models are by the words of the text so far (unigram rescaling, Gildea and Hofmann 1999). That
+predicts real chorales better, too; docs/decisions.md has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from families.satb.encoding import FIRST, LOWEST, SYMBOLS
+
+CLASSES = 12
+HALF_LIFE = 128  # steps after which a note counts half
+FLOOR = 0.01  # share of a class that never sounded
+POWER = 0.5  # of the rescaling; measured best
+HUNDREDTHS = 100  # rows hold whole numbers
+
+CLASS_OF = (np.arange(FIRST, SYMBOLS) - FIRST + LOWEST) % CLASSES
+
+
+class PitchClassProfile:
+    """How much each pitch class sounded so far, what is long ago less."""
+
+    def __init__(self) -> None:
+        self._weights = np.zeros(CLASSES)
+
+    def feed(self, sounding: Sequence[int]) -> None:
+        """Take a step: the symbols that sound [4]."""
+        self._weights = self._weights * 0.5 ** (1 / HALF_LIFE)
+        for symbol in sounding:
+            if symbol >= FIRST:
+                self._weights[CLASS_OF[symbol - FIRST]] += 1
+
+    def row(self) -> list[int]:
+        """How much likelier than on average each class is [12]: hundredths of a logarithm."""
+        share = self._weights / max(self._weights.sum(), 1e-9) + FLOOR
+        weight: list[int] = np.rint(HUNDREDTHS * np.log(share / share.mean())).astype(int).tolist()
+        return weight
+
+    def copy(self) -> PitchClassProfile:
+        """Another that goes on by itself."""
+        twin = PitchClassProfile()
+        twin._weights = self._weights  # `feed` puts another in its place
+        return twin
+
+
+def with_key_bias(
+    p: npt.NDArray[np.float32], weights: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float32]:
+    """Probabilities [..., SYMBOLS], rescaled by the row of a PitchClassProfile [..., 12].
+
+    That a pitch is struck at all stays as likely as it was.
+    """
+    factor = np.exp(weights[..., CLASS_OF] * np.float32(POWER / HUNDREDTHS))
+    pitched = p[..., FIRST:]
+    scaled = pitched * factor
+    mass = pitched.sum(-1, keepdims=True) / np.maximum(scaled.sum(-1, keepdims=True), 1e-12)
+    return np.concatenate([p[..., :FIRST], scaled * mass], axis=-1).astype(np.float32)

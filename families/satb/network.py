@@ -1,0 +1,304 @@
+"""The Keras LSTM of model type 5 and its four heads.
+
+One LSTM step for every sixteenth: two layers read the features and keep the context. Then four small
+heads, soprano, bass, tenor, alto, predict one voice each, told what the ones before it do.
+
+The logits of a pitch are a sum: of the pitch itself, of the step from the voice's own last note, of the
+interval to each voice that is known already, and of whether it followed when the same passage came
+before. Intervals are the same in every key, so that what is learned in one is known in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from config_bach import Network
+from families.base import STATE_PREFIX
+from families.satb.encoding import (
+    BARS,
+    FIRST,
+    HOLD,
+    ORDER,
+    PHRASES,
+    PLAN,
+    POSITIONS,
+    SYMBOLS,
+    VOICES,
+)
+from families.satb.features import COLUMNS, LONGEST_HELD, LOOKBACK_LENGTHS
+from families.satb.predictor import ADVANCE
+
+SPAN = 28  # semitones; larger intervals are not told apart
+INTERVALS = 2 * SPAN + 1
+APART = INTERVALS  # the id of an interval with a silent voice
+PAIRS = tuple((a, b) for a in range(len(VOICES)) for b in range(a + 1, len(VOICES)))
+ROW = sum(COLUMNS.values())  # columns of a row
+PLAN_DROPOUT = 0.15  # share of windows without bars; of as many the phrases are hidden
+
+
+class SatbNetwork(keras.Model):
+    """All four voices, sixteenth after sixteenth. Call it with (rows, symbols) or, to go on from the
+    state of the last batch, with (rows, symbols, keep_state):
+
+    rows        int32 [pieces, steps, ROW], see features.COLUMNS
+    symbols     int32 [pieces, steps, 4]: what the voices do; each head sees only those before it
+    keep_state  float [pieces], 0 for those that begin anew
+
+    Returns the logits [pieces, steps, 4, SYMBOLS].
+    """
+
+    def __init__(self, network: Network, batch: int = 0, dtype: str = "float32") -> None:
+        """batch: how many pieces keep their state from batch to batch; 0: none."""
+        super().__init__(dtype=dtype)
+        size = network.embedding
+        self.symbol = layers.Embedding(SYMBOLS, size, dtype=dtype)
+        self.held = layers.Embedding(LONGEST_HELD, size // 4, dtype=dtype)
+        self.lookback_length = layers.Embedding(LOOKBACK_LENGTHS, size // 2, dtype=dtype)
+        self.plan = [
+            layers.Embedding(count, size // 2, dtype=dtype) for count in (POSITIONS, BARS, PHRASES)
+        ]
+        self.interval = layers.Embedding(INTERVALS + 1, size // 4, dtype=dtype)
+        self.token_dropout = TokenDropout(network.token_dropout)
+        self.input_dropout = layers.Dropout(network.input_dropout, dtype=dtype)
+        self.lstms = [
+            layers.LSTM(
+                network.units,
+                return_sequences=True,
+                return_state=True,
+                recurrent_dropout=network.recurrent_dropout,
+                dtype=dtype,
+            )
+            for _ in range(network.layers)
+        ]
+        self.dropouts = [layers.Dropout(network.dropout, dtype=dtype) for _ in self.lstms]
+        self.heads = [Head(i, network, dtype) for i in range(len(VOICES))]
+        self.states = [
+            self.add_weight(shape=(batch, network.units), initializer="zeros", trainable=False)
+            for _ in range(2 * network.layers if batch else 0)
+        ]
+
+    def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
+        """The logits of all voices."""
+        rows, symbols, *keep_state = inputs
+        kept = self.token_dropout(rows, training=training)
+        embedding = x = self.input_dropout(self.embedded(kept), training=training)
+        for i, (lstm, dropout) in enumerate(zip(self.lstms, self.dropouts, strict=True)):
+            before = self.states[2 * i : 2 * i + 2] if keep_state else None
+            if before:
+                begun = [m * ops.cast(keep_state[0], m.dtype)[:, None] for m in before]
+                begun = [ops.cast(m, x.dtype) for m in begun]
+                x, *after = lstm(x, initial_state=begun, training=training)
+                for variable, value in zip(before, after, strict=True):
+                    variable.assign(ops.cast(value, variable.dtype))
+            else:
+                x, *_ = lstm(x)
+            x = ops.concatenate([embedding, dropout(x, training=training)], axis=-1)
+        sounds = resolved(rows, symbols)
+        logits = []
+        for i, head in enumerate(self.heads):
+            chosen = [sounds[..., voice] for voice in ORDER[:i]]
+            logits.append(head([x, rows, *chosen], training=training))
+        by_voice = [logits[ORDER.index(voice)] for voice in range(len(VOICES))]
+        return ops.stack(by_voice, axis=-2)
+
+    def get_weights(self) -> list[Any]:
+        """The trained weights, without the states of the last batch."""
+        return [ops.convert_to_numpy(w) for w in self.trainable_weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """The inverse of `get_weights`. Raises ValueError if they belong to another network."""
+        for variable, value in zip(self.trainable_weights, weights, strict=True):
+            variable.assign(value)
+
+    def graph(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        """The boxes and arrows of its picture: labels by name, and who feeds whom."""
+        labels = {"features": f"features\npast and plan\n{ROW} ids"}
+        arrows, before = [], "features"
+        for i, lstm in enumerate(self.lstms):
+            name = f"lstm {i + 1}"
+            labels[name] = f"{name}\nLSTM\n{lstm.units}"
+            arrows += [(before, name)] + ([("features", name)] if i else [])
+            before = name
+        for i, head in enumerate(self.heads):
+            name = VOICES[head.voice]
+            labels[name] = f"{name}\nDense {head.hidden.units}, softmax\n{SYMBOLS}"
+            arrows += [(before, name), *((VOICES[v], name) for v in ORDER[:i])]
+        return labels, arrows
+
+    def embedded(self, rows: Any) -> Any:
+        """The features as vectors: [..., ROW] -> [..., n]."""
+        column = columns(rows)
+        parts = [flat(self.symbol(column["sounding"])), flat(self.symbol(column["lookback"]))]
+        parts += [flat(self.held(column["held"])), flat(self.interval(chord(column["sounding"])))]
+        parts.append(flat(self.lookback_length(column["lookback_length"])))
+        parts += [flat(embed(column[name])) for embed, name in zip(self.plan, PLAN, strict=True)]
+        return ops.concatenate(parts, axis=-1)
+
+    def advance(self, rows: Any, state: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """One step: rows [pieces, ROW] and the state -> the context for the heads, the next state."""
+        embedding = x = self.embedded(rows)
+        after: list[Any] = []
+        for i, lstm in enumerate(self.lstms):
+            x, new = lstm.cell(x, list(state[2 * i : 2 * i + 2]))
+            after += new
+            x = ops.concatenate([embedding, x], axis=-1)
+        return x, after
+
+
+class TokenDropout(layers.Layer):
+    """While training, hides some of the input: voices, and what lookback found.
+
+    Few pieces are soon known by heart; with gaps in them the network has to learn how they are made. Now
+    and then a whole window does not know its bars or its phrases, as a melody that somebody brings may
+    not.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.seed = keras.random.SeedGenerator()
+
+    def call(self, rows: Any, training: bool = False) -> Any:
+        """Rows [..., ROW] -> the same, with 0 for what is hidden."""
+        if not training or not self.share:
+            return rows
+        steps = ops.shape(rows)[:-1]
+        voices, length = len(VOICES), COLUMNS["lookback_length"]
+        kept = keras.random.uniform((*steps, voices + length), seed=self.seed) >= self.share
+        position = ops.ones((*steps, COLUMNS["position"]), "bool")
+        known = keras.random.uniform((steps[0], 1, len(PLAN) - 1), seed=self.seed) >= PLAN_DROPOUT
+        plan = ops.broadcast_to(known, (*steps, len(PLAN) - 1))
+        key = ops.ones((*steps, COLUMNS["key"]), "bool")
+        parts = [*[kept[..., :voices]] * 3, kept[..., voices:], key, position, plan]
+        mask = ops.concatenate(parts, axis=-1)
+        return rows * ops.cast(mask, rows.dtype)
+
+
+class Head(layers.Layer):
+    """Predicts one voice of ORDER, by its index, from the context and the voices before it."""
+
+    def __init__(self, index: int, network: Network, dtype: str) -> None:
+        super().__init__(dtype=dtype)
+        self.voice, self.before = ORDER[index], ORDER[:index]
+        self.size = network.embedding
+        self.symbol = layers.Embedding(SYMBOLS, self.size, dtype=dtype) if index else None
+        self.hidden = layers.Dense(network.units // 2, activation="gelu", dtype=dtype)
+        self.dropout = layers.Dropout(network.head_dropout, dtype=dtype)
+        self.itself = layers.Dense(SYMBOLS, dtype=dtype)
+        self.as_interval = [layers.Dense(INTERVALS, dtype=dtype) for _ in range(1 + index)]
+        self.as_lookback = layers.Dense(1, dtype=dtype)
+
+    def build(self, shapes: Sequence[Any]) -> None:
+        """Create the weights of the inner layers."""
+        before = len(self.before)
+        width = shapes[0][-1] + before * (self.size + 2)
+        if self.symbol:
+            self.symbol.build(None)
+        self.hidden.build((None, width))
+        for dense in (self.itself, *self.as_interval, self.as_lookback):
+            dense.build((None, self.hidden.units))
+
+    def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
+        """[context [..., n], rows [..., ROW], sounding symbols of the voices before it [...]...]
+        -> logits [..., SYMBOLS], float32."""
+        context, rows, *chosen = inputs
+        column = columns(rows)
+        own, found = column["sounding"][..., self.voice], column["lookback"][..., self.voice]
+        parts = [context, *(self.symbol(x) for x in chosen if self.symbol)]
+        for x, voice in zip(chosen, self.before, strict=True):
+            then = column["lookback"][..., voice]
+            repeats = (x == then) | ((then == HOLD) & (x == column["sounding"][..., voice]))
+            parts.append(ops.cast(repeats[..., None], context.dtype))
+            held = x == column["sounding"][..., voice]
+            parts.append(ops.cast(held[..., None], context.dtype))
+        hidden = self.dropout(self.hidden(ops.concatenate(parts, axis=-1)), training=training)
+        logits = self.itself(hidden)
+        for dense, known in zip(self.as_interval, [own, *chosen], strict=True):
+            logits = logits + from_intervals(dense(hidden), known)
+        same = ops.cast(ops.arange(SYMBOLS) == found[..., None], logits.dtype)
+        return ops.cast(logits + self.as_lookback(hidden) * same, "float32")
+
+
+def columns(rows: Any) -> dict[str, Any]:
+    """The named columns of rows [..., ROW], each [..., n]."""
+    found, first = {}, 0
+    for name, count in COLUMNS.items():
+        found[name] = rows[..., first : first + count]
+        first += count
+    return found
+
+
+def flat(vectors: Any) -> Any:
+    """[..., n, size] -> [..., n * size]."""
+    *outer, n, size = vectors.shape
+    return ops.reshape(vectors, (*(ops.shape(vectors)[: len(outer)]), n * size))
+
+
+def resolved(rows: Any, symbols: Any) -> Any:
+    """What sounds: HOLD is replaced by the note that is held [..., 4]."""
+    return ops.where(symbols == HOLD, rows[..., : len(VOICES)], symbols)
+
+
+def chord(sounding: Any) -> Any:
+    """The ids of the six intervals between four voices: [..., 4] -> [..., 6]."""
+    found = []
+    for a, b in PAIRS:
+        interval = ops.clip(sounding[..., a] - sounding[..., b] + SPAN, 0, INTERVALS - 1)
+        both = (sounding[..., a] >= FIRST) & (sounding[..., b] >= FIRST)
+        found.append(ops.where(both, interval, APART))
+    return ops.stack(found, axis=-1)
+
+
+def from_intervals(logits: Any, known: Any) -> Any:
+    """Logits of intervals from a known symbol [...], as logits of symbols.
+
+    [..., INTERVALS] -> [..., SYMBOLS]; 0 where there is no interval.
+    """
+    symbols = ops.arange(SYMBOLS)
+    interval = ops.clip(symbols - known[..., None] + SPAN, 0, INTERVALS - 1)
+    pitched = (symbols >= FIRST) & (known[..., None] >= FIRST)
+    return ops.take_along_axis(logits, interval, axis=-1) * ops.cast(pitched, logits.dtype)
+
+
+def built(network: Network, batch: int = 0, dtype: str = "float32") -> SatbNetwork:
+    """A network whose weights exist."""
+    model = SatbNetwork(network, batch, dtype)
+    pieces = max(batch, 1)
+    rows, symbols = np.zeros((pieces, 2, ROW), "int32"), np.zeros((pieces, 2, 4), "int32")
+    model((rows, symbols))
+    return model
+
+
+def signatures(model: SatbNetwork, logits: bool) -> dict[str, Any]:
+    """One step as concrete functions by name, see predictor.py. logits: not probabilities."""
+    units = [lstm.units for lstm in model.lstms for _ in range(2)]
+    names = [f"{STATE_PREFIX}{i}" for i in range(len(units))]
+    rows = tf.TensorSpec((None, ROW), tf.int32, "rows")
+    state = {n: tf.TensorSpec((None, u), tf.float32, n) for n, u in zip(names, units, strict=True)}
+
+    def advance(rows: Any, **state: Any) -> dict[str, Any]:
+        context, after = model.advance(rows, [state[name] for name in names])
+        return {"context": context, **dict(zip(names, after, strict=True))}
+
+    found = {ADVANCE: tf.function(advance).get_concrete_function(rows=rows, **state)}
+    size = int(found[ADVANCE].structured_outputs["context"].shape[-1])
+    context = tf.TensorSpec((None, size), tf.float32, "context")
+    for i, voice in enumerate(ORDER):
+        head = model.heads[i]
+
+        def predict(context: Any, rows: Any, chosen: Any = None, head: Any = head) -> Any:
+            before = [] if chosen is None else [chosen[:, k] for k in range(chosen.shape[1])]
+            scores = head([context, rows, *before])
+            return {"logits": scores} if logits else {"p": ops.softmax(scores)}
+
+        specs = {"context": context, "rows": rows}
+        if i:
+            specs["chosen"] = tf.TensorSpec((None, i), tf.int32, "chosen")
+        found[VOICES[voice]] = tf.function(predict).get_concrete_function(**specs)
+    return found

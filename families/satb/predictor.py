@@ -1,0 +1,41 @@
+"""The exported step of type 5: one sixteenth, for any number of pieces at once.
+
+It has five signatures. 'hear': rows int32 [pieces, columns] and memory_0, ... float32, the state ->
+context and the next memory_0, ... 'soprano', 'bass', 'tenor', 'alto': context, rows and chosen int32
+[pieces, voices before it], what those before it in ORDER sound -> p [pieces, SYMBOLS] (or logits).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from families.base import Predictor, Probabilities, Rows, State, probabilities_of
+from families.satb.encoding import HOLD, ORDER, VOICES
+from families.satb.features import KEY
+from families.satb.key_bias import with_key_bias
+
+ADVANCE = "hear"
+
+
+class SatbPredictor(Predictor):
+    """A head for each voice; each knows what the ones before it in ORDER do."""
+
+    advance_signature = ADVANCE
+    order = ORDER
+
+    def advance(self, rows: Rows, state: State) -> tuple[npt.NDArray[np.float32], State]:
+        """rows [pieces, columns] -> the context [pieces, n] of the heads, the next state."""
+        found = self.runner.run(ADVANCE, {"rows": rows, **state})
+        return found["context"], {name: found[name] for name in state}
+
+    def head(self, head: int, context: Any, rows: Rows, chosen: Rows) -> Probabilities:
+        """The probabilities of one voice [pieces, SYMBOLS], with the key bias."""
+        inputs = {"context": context, "rows": rows}
+        if before := list(ORDER[: ORDER.index(head)]):
+            sounds = np.where(chosen == HOLD, rows[:, : len(VOICES)], chosen)
+            inputs["chosen"] = np.ascontiguousarray(sounds[:, before], np.int32)
+        ((name, values),) = self.runner.run(VOICES[head], inputs).items()
+        return with_key_bias(probabilities_of(name, values), rows[:, KEY])

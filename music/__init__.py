@@ -1,0 +1,9 @@
+"""What music is made of, whatever network composes it.
+
+events.py       notes, events, pieces, bars; exact times in quarter lengths
+notation.py     keys, spelling, staves and bars of a score
+instruments.py  the 128 General MIDI instruments
+synth.py        events -> sound, through FluidSynth
+copies.py       passages that a piece copies from others
+lookback.py     the longest earlier match within a piece
+"""

@@ -1,0 +1,166 @@
+"""How much of a piece stands verbatim in the training corpus, in whatever key, and where.
+
+Music is compared as a row of moments. A moment is what sounds (as intervals from its lowest note),
+which voices strike it, for how long, and how far its lowest note lies from the one before. So a
+passage is found in any transposition. The length of a copy is the number of notes struck in it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from music.events import TICKS, Event
+
+LONGEST = 4096  # moments of a passage whose beginning is remembered
+SIXTEENTH = Fraction(1, 4)  # quarter lengths
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A passage that stands in the corpus: its notes, and the piece and the quarter it begins at there.
+
+    `begins` is where it begins in the new piece, in quarter lengths.
+    """
+
+    notes: int = 0
+    piece: str = ""
+    quarter: Fraction = Fraction(0)
+    begins: Fraction = Fraction(0)
+
+    def __str__(self) -> str:
+        if not self.notes:
+            return "nothing"
+        return f"{self.notes} notes of {self.piece} from quarter {float(self.quarter) + 1:g}"
+
+
+def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
+    """The shape of an event, its shape with the leap from the event before, and its notes."""
+    base = min(event.pitches, default=0)
+    sounds: Any = (
+        tuple(p - base if p >= 0 else None for p in event.voices)
+        if event.voices
+        else tuple(p - base for p in event.pitches)
+    )
+    shape = hash((sounds, event.struck, ticks(event.duration)))
+    was = min(before.pitches, default=None) if before else None
+    leap = base - was if event.pitches and was is not None else 0
+    notes = sum(event.struck) if event.struck else len(event.pitches)
+    return shape, hash((shape, leap)), notes
+
+
+@lru_cache
+def ticks(duration: Fraction) -> int:
+    """A duration as a whole number, which is quicker to add and to compare; see TICKS."""
+    return round(duration * TICKS)
+
+
+def sixteenths(events: Iterable[Event]) -> Iterator[Event]:
+    """Music in voices cut into sixteenths, so that held voices are compared step by step."""
+    for event in events:
+        if not event.voices:
+            yield event
+            continue
+        yield replace(event, duration=SIXTEENTH)
+        held = replace(event, duration=SIXTEENTH, struck=(False,) * len(event.voices))
+        yield from repeat(held, round(event.duration / SIXTEENTH) - 1)
+
+
+class CopyIndex:
+    """All training pieces as one row of moments, to be searched for copied passages."""
+
+    def __init__(self, pieces: Iterable[tuple[str, Sequence[Event]]]) -> None:
+        """pieces: names and events."""
+        self.names: list[str] = []
+        rows: list[tuple[int, int, int]] = []
+        self._piece: list[int] = []
+        self._time: list[int] = []  # ticks since the piece began
+        for name, events in pieces:
+            before, time = None, 0
+            for event in sixteenths(events):
+                rows.append(moment(before, event))
+                self._piece.append(len(self.names))
+                self._time.append(time)
+                before, time = event, time + ticks(event.duration)
+            rows.append((0, 0, 0))  # no copy goes over the end of a piece
+            self._piece.append(len(self.names))
+            self._time.append(time)
+            self.names.append(name)
+        table = np.array(rows, np.int64).reshape(-1, 3)
+        self.shapes, self.leaps = table[:, 0], table[:, 1]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def longest(self, events: Sequence[Event], but: str = "") -> Copy:
+        """The longest passage of a piece that stands here; `but` names a piece that does not count."""
+        tracker = CopyTracker(self, but)
+        best = Copy()
+        for event in sixteenths(events):
+            notes = tracker.feed(event)
+            if notes > best.notes:
+                best = tracker.copy()
+        return best
+
+    def locate(self, row: int) -> tuple[str, Fraction]:
+        """The piece that a moment belongs to, and its quarter in that piece."""
+        return self.names[self._piece[row]], Fraction(self._time[row], TICKS)
+
+    def rows_of(self, name: str) -> npt.NDArray[np.bool_]:
+        """Which moments belong to the piece of that name [moments]."""
+        wanted = {i for i, known in enumerate(self.names) if known == name}
+        return np.isin(np.array(self._piece), list(wanted))
+
+
+class CopyTracker:
+    """Takes music event by event, and knows how long the passage is that it copies just now."""
+
+    def __init__(self, index: CopyIndex, but: str = "") -> None:
+        """but: the name of a piece that does not count."""
+        self._index = index
+        self._excluded = index.rows_of(but) if but else None
+        self._notes = np.zeros(len(index), np.int32)  # copied notes that end at each place
+        self._moments = np.zeros(len(index), np.int32)
+        self._before: Event | None = None
+        self._times = deque([Fraction(0)], maxlen=LONGEST)
+
+    def feed(self, event: Event) -> int:
+        """Take one event; returns the notes of the longest copied passage that ends with it."""
+        self._notes, self._moments = self._after(event)
+        self._before = event
+        self._times.append(self._times[-1] + event.duration)
+        return int(self._notes.max(initial=0))
+
+    def would_be(self, event: Event) -> int:
+        """What `feed` would return, without taking the event."""
+        return int(self._after(event)[0].max(initial=0))
+
+    def copy(self) -> Copy:
+        """The longest passage that ends with the last event."""
+        row = int(self._notes.argmax())
+        length = int(self._moments[row])
+        name, quarter = self._index.locate(row - length + 1)
+        begins = self._times[max(len(self._times) - 1 - length, 0)]
+        return Copy(int(self._notes[row]), name, quarter, begins)
+
+    def _after(self, event: Event) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        shape, leap, notes = moment(self._before, event)
+        index = self._index
+        goes_on = np.zeros(len(index), bool)
+        goes_on[1:] = (index.leaps[1:] == leap) & (self._moments[:-1] > 0)
+        begins = index.shapes == shape
+        if self._excluded is not None:
+            goes_on &= ~self._excluded
+            begins &= ~self._excluded
+        before_notes, before_moments = (np.roll(x, 1) for x in (self._notes, self._moments))
+        copied = np.where(goes_on, before_notes + notes, np.where(begins, notes, 0))
+        length = np.where(goes_on, before_moments + 1, np.where(begins, 1, 0))
+        return copied.astype(np.int32), length.astype(np.int32)

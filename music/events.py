@@ -1,0 +1,269 @@
+"""What music is made of here: notes, events and pieces. Times are exact fractions of a quarter."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
+TICKS = 10080  # of a quarter length: 32nds, triplets, fifths and sevenths of it are whole
+
+
+@dataclass(frozen=True)
+class Note:
+    """One pitch that sounds: onset and duration in quarter lengths, MIDI pitch and velocity.
+
+    voice: the part or track that it stands in, counted from 0.
+    """
+
+    onset: Fraction
+    duration: Fraction
+    pitch: int
+    velocity: int
+    voice: int = 0
+
+    @property
+    def end(self) -> Fraction:
+        """When it stops, in quarter lengths."""
+        return self.onset + self.duration
+
+
+@dataclass(frozen=True)
+class Event:
+    """What sounds until something changes: sorted MIDI pitches (none = a rest) and for how long.
+
+    Where voices are told apart, `voices` holds the pitch of each (-1: silent) and `struck` which of
+    them begin a note here. Where the metre is known, `beat` is the time since the bar began, in
+    quarter lengths, and an event never goes over a bar line. fermata: a phrase ends on it.
+    """
+
+    pitches: tuple[int, ...]
+    duration: Fraction
+    velocity: int = 90
+    voices: tuple[int, ...] = ()
+    struck: tuple[bool, ...] = ()
+    beat: Fraction | None = None
+    fermata: bool = False
+
+    @property
+    def sounding(self) -> list[tuple[int, int]]:
+        """What sounds as (voice, pitch); all in voice 0 where voices are not told apart."""
+        if not self.voices:
+            return [(0, p) for p in self.pitches]
+        return [(voice, p) for voice, p in enumerate(self.voices) if p >= 0]
+
+    def transposed(self, semitones: int) -> Event:
+        """The same event, moved up by so many semitones."""
+        pitches = tuple(p + semitones for p in self.pitches)
+        voices = tuple(p + semitones if p >= 0 else p for p in self.voices)
+        return replace(self, pitches=pitches, voices=voices)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A score as a sequence of events. bpm and program (1..128) are None where the score is silent."""
+
+    name: str
+    events: tuple[Event, ...]
+    bpm: float | None = None
+    program: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def part(self, start: int, stop: int, name: str) -> Piece:
+        """Some of the events, under a name of their own."""
+        return replace(self, name=name, events=self.events[start:stop])
+
+    def transposed(self, semitones: int) -> Piece:
+        """The same piece in another key."""
+        return replace(self, events=tuple(e.transposed(semitones) for e in self.events))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same music in any key or file format, so that copies are recognised."""
+        first = next((e.pitches[0] for e in self.events if e.pitches), 0)
+        music = [([p - first for p in e.pitches], str(e.duration)) for e in self.events]
+        return hashlib.sha256(repr(music).encode()).hexdigest()[:16]
+
+
+def pitch_name(pitch: int) -> str:
+    """The Anglo-Saxon name of a MIDI pitch: 60 -> 'C4'."""
+    return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def pitch_number(name: str) -> int:
+    """The MIDI pitch of an Anglo-Saxon name: 'C4' -> 60. Raises ValueError for anything else."""
+    split = 2 if name[1:2] == "#" else 1
+    return NOTE_NAMES.index(name[:split]) + 12 * (int(name[split:]) + 1)
+
+
+def events_from_notes(notes: Iterable[Note], max_duration: Fraction) -> tuple[Event, ...]:
+    """Cut notes wherever what sounds changes.
+
+    All voices are heard together: a rest is where nothing sounds at all. Endings within less than
+    a sixteenth of a beginning are articulation and are moved onto it. Durations are capped at
+    `max_duration` (quarter lengths).
+    """
+    notes = sorted(notes, key=lambda n: (n.onset, n.pitch))
+    onsets = sorted({n.onset for n in notes})
+    notes = [replace(n, duration=_snapped(n, onsets) - n.onset) for n in notes]
+    cuts = sorted(set(onsets) | _endings(notes, onsets))
+    events: list[Event] = []
+    sounding: list[Note] = []
+    coming = 0
+    for start, stop in pairwise(cuts):
+        sounding = [n for n in sounding if n.end > start]
+        while coming < len(notes) and notes[coming].onset == start:
+            sounding.append(notes[coming])
+            coming += 1
+        pitches = tuple(sorted({n.pitch for n in sounding}))
+        velocity = max((n.velocity for n in sounding), default=90)
+        events.append(Event(pitches, min(stop - start, max_duration), velocity))
+    return tuple(events)
+
+
+def _snapped(note: Note, onsets: Sequence[Fraction]) -> Fraction:
+    """The end of a note, moved to the nearest onset if that is less than a sixteenth away."""
+    i = bisect_left(onsets, note.end)
+    near = [t for t in onsets[max(0, i - 1) : i + 1] if t > note.onset]
+    closest = min(near, key=lambda t: abs(t - note.end), default=note.end)
+    return closest if abs(closest - note.end) < SHORTEST_REST else note.end
+
+
+def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]:
+    """The ends of notes; of several within a sixteenth of each other only the last remains."""
+    ends = sorted({n.end for n in notes} - set(onsets))
+    later = [*ends[1:], None]
+    return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
+
+
+def held_over(before: Event | None, event: Event) -> set[tuple[int, int]]:
+    """What an event shares with the one before, as (voice, pitch): it is held, not struck again.
+
+    Where voices are not told apart, the same chord or note twice is struck twice.
+    """
+    if before is None or (not event.voices and before.pitches == event.pitches):
+        return set()
+    struck = {voice for voice, new in enumerate(event.struck) if new}
+    return {x for x in event.sounding if x[0] not in struck} & set(before.sounding)
+
+
+def notes_from_events(events: Iterable[Event]) -> list[Note]:
+    """The notes to play, by onset, pitch and voice."""
+    notes: list[Note] = []
+    sounding: dict[tuple[int, int], Note] = {}
+    before: Event | None = None
+    time = Fraction(0)
+    for event in events:
+        held = held_over(before, event)
+        notes += [note for what, note in sounding.items() if what not in held]
+        sounding = {
+            what: replace(sounding[what], duration=sounding[what].duration + event.duration)
+            if what in held
+            else Note(time, event.duration, what[1], event.velocity, what[0])
+            for what in event.sounding
+        }
+        time += event.duration
+        before = event
+    return sorted([*notes, *sounding.values()], key=lambda n: (n.onset, n.pitch, n.voice))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: its number (0: upbeat), start, stop and full length, in quarter lengths."""
+
+    number: int
+    start: Fraction
+    stop: Fraction
+    length: Fraction
+
+    @property
+    def missing(self) -> Fraction:
+        """What an upbeat lacks at its beginning, in quarter lengths."""
+        return (
+            Fraction(0) if self.number else max(self.length - (self.stop - self.start), Fraction(0))
+        )
+
+
+COMMON_TIME = Fraction(4)  # quarter lengths
+
+
+def bars_of(events: Sequence[Event]) -> list[Bar]:
+    """The bars of events; 4/4 from the beginning where the metre is not known."""
+    end = sum((e.duration for e in events), Fraction(0))
+    starts = bar_starts(events) or [
+        i * COMMON_TIME for i in range(max(1, -int(-end // COMMON_TIME)))
+    ]
+    lengths = [b - a for a, b in pairwise(starts)]
+    lengths.append(max(lengths[-1] if lengths else COMMON_TIME, end - starts[-1]))
+    stops = [*starts[1:], end]
+    first = 0 if starts[0] < 0 and len(starts) > 1 else 1
+    return [
+        Bar(number, max(start, Fraction(0)), stop, length)
+        for number, (start, stop, length) in enumerate(
+            zip(starts, stops, lengths, strict=True), first
+        )
+    ]
+
+
+def bar_starts(events: Iterable[Event]) -> list[Fraction]:
+    """Where bars begin; that of an upbeat lies before 0. Empty where the metre is not known."""
+    found: dict[Fraction, None] = {}
+    time = Fraction(0)
+    for event in events:
+        if event.beat is not None:
+            found[time - event.beat] = None
+        time += event.duration
+    return list(found)
+
+
+def fermatas_of(events: Iterable[Event]) -> list[tuple[Fraction, Fraction]]:
+    """Onset and end of what stands under each fermata, in quarter lengths."""
+    found: list[tuple[Fraction, Fraction]] = []
+    time, under = Fraction(0), False
+    for event in events:
+        end = time + event.duration
+        if event.fermata and under:
+            found[-1] = (found[-1][0], end)
+        elif event.fermata:
+            found.append((time, end))
+        time, under = end, event.fermata
+    return found
+
+
+def to_json(events: Iterable[Event]) -> list[list[Any]]:
+    """Events as JSON types: [pitches, duration, velocity] and, with voices, [..., voices, struck].
+
+    Where the metre is known, beat and fermata follow.
+    """
+    rows = []
+    for e in events:
+        row: list[Any] = [list(e.pitches), str(e.duration), e.velocity]
+        if e.voices or e.beat is not None:
+            row += [list(e.voices), list(e.struck)]
+        if e.beat is not None:
+            row += [str(e.beat), e.fermata]
+        rows.append(row)
+    return rows
+
+
+def from_json(rows: Iterable[Sequence[Any]]) -> list[Event]:
+    """The inverse of `to_json`. Raises ValueError or TypeError for anything else."""
+    length = lru_cache(Fraction)  # they are few, and take long to read
+    events = []
+    for pitches, duration, velocity, *rest in rows:
+        event = Event(tuple(pitches), length(duration), int(velocity))
+        if rest:
+            event = replace(event, voices=tuple(rest[0]), struck=tuple(rest[1]))
+        if len(rest) > 2:
+            event = replace(event, beat=length(rest[2]), fermata=bool(rest[3]))
+        events.append(event)
+    return events

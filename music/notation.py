@@ -1,0 +1,166 @@
+"""Notes as a score: key, spelling, staves, bars, ties and fermatas, as music21 streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from music.events import Bar, Event, Note, bars_of, fermatas_of, notes_from_events
+from music.instruments import Programs, by_voice
+
+MIDDLE_C = 60
+VOICE_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
+VOICE_CLEFS = ("TrebleClef", "TrebleClef", "Treble8vbClef", "BassClef")
+
+
+@dataclass(frozen=True)
+class Staff:
+    """What stands on one staff: its notes, clef (a music21 class), instrument (1..128) and name."""
+
+    notes: Sequence[Note]
+    clef: str
+    program: int
+    name: str = ""
+
+
+def score_of(events: Sequence[Event], title: str, bpm: float, programs: Programs) -> Any:
+    """Events as a music21 score with key, bars, ties and fermatas, at a tempo (BPM).
+
+    Voices that are told apart have a staff each; else there is one or, for a wide range, two.
+    """
+    from music21 import layout, metadata, stream
+
+    notes, bars = notes_from_events(events), bars_of(events)
+    key = key_of(notes)
+    fermatas = {onset for onset, _ in fermatas_of(events)}
+    voices = any(e.voices for e in events)
+    staves = _voice_staves(notes, programs) if voices else _staves(notes, by_voice(programs)[0])
+    score = stream.Score()
+    score.metadata = metadata.Metadata(title=title, composer="Play Bach")
+    parts = [
+        _part(staff, bars, key, fermatas, None if i and voices else bpm)
+        for i, staff in enumerate(staves)
+    ]
+    for part in parts:
+        score.insert(0, part)
+    if len(parts) > 1:
+        score.insert(0, layout.StaffGroup(parts, symbol="bracket" if voices else "brace"))
+    return score
+
+
+def _voice_staves(notes: Sequence[Note], programs: Programs) -> list[Staff]:
+    """A staff for each voice, soprano first."""
+    rows = zip(VOICE_CLEFS, by_voice(programs), VOICE_NAMES, strict=True)
+    return [Staff([n for n in notes if n.voice == voice], *row) for voice, row in enumerate(rows)]
+
+
+def _staves(notes: Sequence[Note], program: int) -> list[Staff]:
+    """All notes on one staff if they fit, else what lies below middle C on a second one."""
+    pitches = [n.pitch for n in notes]
+    if not pitches or min(pitches) >= 55:
+        return [Staff(notes, "TrebleClef", program)]
+    if max(pitches) <= 67:
+        return [Staff(notes, "BassClef", program)]
+    high = [n for n in notes if n.pitch >= MIDDLE_C]
+    low = [n for n in notes if n.pitch < MIDDLE_C]
+    return [Staff(high, "TrebleClef", program), Staff(low, "BassClef", program)]
+
+
+def _part(
+    staff: Staff, bars: Sequence[Bar], key: Any, fermatas: set[Fraction], bpm: float | None
+) -> Any:
+    """A staff as a music21 part."""
+    from music21 import clef, instrument, stream, tempo
+
+    part = stream.Part(id=staff.name or None)
+    length = Fraction(0)
+    for bar in bars:
+        measure = _measure(bar, staff.notes, key, fermatas)
+        if bar.length != length:
+            length = bar.length
+            measure.timeSignature = _time_signature(length)
+        part.append(measure)
+    opening = part.getElementsByClass(stream.Measure).first()
+    opening.insert(0, getattr(clef, staff.clef)())
+    opening.insert(0, key)
+    player = instrument.Instrument()
+    player.midiProgram = staff.program - 1
+    player.partName = staff.name or None
+    opening.insert(0, player)
+    if bpm:
+        opening.insert(0, tempo.MetronomeMark(number=bpm))
+    return part
+
+
+def _time_signature(length: Fraction) -> Any:
+    """The time signature of a bar: 4 quarter lengths are 4/4, 3/2 are 3/8."""
+    from music21 import meter
+
+    denominator = 4 * max(length.denominator, 1)
+    return meter.TimeSignature(f"{max(length.numerator, 1)}/{denominator}")
+
+
+def _measure(bar: Bar, notes: Sequence[Note], key: Any, fermatas: set[Fraction]) -> Any:
+    """One bar of a staff, with what goes over its ends tied."""
+    from music21 import expressions, stream
+
+    measure = stream.Measure(number=bar.number)
+    measure.paddingLeft = bar.missing
+    inside = [n for n in notes if n.onset < bar.stop and n.end > bar.start]
+    for start, stop, sounding in _slices(inside, bar.start, bar.stop):
+        element = _chord(sounding, start, stop, key)
+        if start in fermatas and any(n.onset == start for n in sounding):
+            element.expressions.append(expressions.Fermata())
+        measure.insert(start - bar.start, element)
+    return measure
+
+
+def _slices(
+    notes: Sequence[Note], start: Fraction, stop: Fraction
+) -> Iterator[tuple[Fraction, Fraction, list[Note]]]:
+    """The stretches between two times (quarter lengths) in which the same notes sound."""
+    inner = {t for n in notes for t in (n.onset, n.end) if start < t < stop}
+    for a, b in pairwise(sorted({start, stop} | inner)):
+        yield a, b, [n for n in notes if n.onset <= a < n.end]
+
+
+def _chord(sounding: Sequence[Note], start: Fraction, stop: Fraction, key: Any) -> Any:
+    """A music21 rest, note or chord; what began before or goes on after is tied."""
+    from music21 import chord, note, tie
+
+    if not sounding:
+        return note.Rest(quarterLength=stop - start)
+    written = []
+    for n in sounding:
+        one = note.Note(spelled(n.pitch, key.sharps))
+        before, after = n.onset < start, n.end > stop
+        if before or after:
+            one.tie = tie.Tie("continue" if before and after else "start" if after else "stop")
+        written.append(one)
+    sound = written[0] if len(written) == 1 else chord.Chord(written)
+    sound.duration.quarterLength = stop - start
+    return sound
+
+
+def key_of(notes: Iterable[Note]) -> Any:
+    """The key of the notes by music21's Krumhansl-Schmuckler analysis; C major if there are none."""
+    from music21 import key, note, stream
+
+    flat = stream.Stream([note.Note(n.pitch, quarterLength=n.duration) for n in notes])
+    return flat.analyze("key") if len(flat) else key.Key("C")
+
+
+def spelled(pitch: int, sharps: int) -> str:
+    """The name that a MIDI pitch has in a key: 66 is F#4 in G major, but G-4 in D flat major.
+
+    Of the names on the line of fifths the twelve around the key's own are taken: in C major and A minor
+    those from E flat to G sharp, which holds the leading notes of all neighbouring keys.
+    """
+    lowest = sharps - 3
+    fifths = next(f for f in range(lowest, lowest + 12) if f * 7 % 12 == pitch % 12)
+    letter, accidentals = "FCGDAEB"[(fifths + 1) % 7], (fifths + 1) // 7
+    octave = (pitch - accidentals) // 12 - 1
+    return letter + ("#" if accidentals > 0 else "-") * abs(accidentals) + str(octave)

@@ -1,0 +1,7 @@
+"""What lies on the disk: models as one file each, and files that are never half-written.
+
+files.py       atomic writes, numbered copies of what was there before
+vocabulary.py  the symbols of a model and their token ids: plain data
+bundle.py      a trained model as one zip file
+catalog.py     which models there are, and which of them is meant by --app
+"""

@@ -1,0 +1,64 @@
+"""Which models there are in models/ and checkpoint/, and which of them --app means."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from config_bach import Paths, UserError
+from storage.bundle import SUFFIX, manifest_of
+
+
+def path_of(name: str, paths: Paths) -> Path:
+    """Where the bundle of a model lies."""
+    return paths.models / f"{name}{SUFFIX}"
+
+
+def available(paths: Paths) -> dict[str, dict[str, Any]]:
+    """The manifests of all readable bundles in models/, by name, the latest last."""
+    found = {}
+    for path in paths.models.glob(f"*{SUFFIX}"):
+        try:
+            found[path.stem] = manifest_of(path)
+        except UserError:
+            continue
+    return dict(sorted(found.items(), key=lambda item: str(item[1].get("saved"))))
+
+
+def choose(app: str, model_type: int | None, paths: Paths) -> Path:
+    """The bundle of an app (or of a full model name): the latest, if there are several.
+
+    Raises UserError, naming what there is, if no bundle answers to it.
+    """
+    if path_of(app, paths).is_file():
+        return path_of(app, paths)
+    known, pattern = available(paths), _names(app, model_type)
+    if hits := [name for name in known if pattern.match(name)]:
+        return path_of(hits[-1], paths)
+    damaged = [p for p in paths.models.glob(f"*{SUFFIX}") if _names(app, None).match(p.stem)]
+    unreadable = [p for p in damaged if p.stem not in known]
+    if unreadable:
+        manifest_of(unreadable[0])  # raises the reason
+    wanted = f"'{app}'" + (f" with model type {model_type}" if model_type else "")
+    there = f"there are {', '.join(known)}" if known else "there are none yet"
+    raise UserError(
+        f"no model {wanted} in {paths.models}: {there}; train it with -l 0 -f --app {app}."
+    )
+
+
+def unfinished(app: str, model_type: int | None, paths: Paths) -> Path | None:
+    """The latest checkpoint of an app (or of a full model name), if it was ever trained here."""
+    pattern = _names(app, model_type)
+    found = [
+        path
+        for path in paths.checkpoint.glob("*/last.zip")
+        if path.parent.name == app
+        or (pattern.match(path.parent.name) and "." not in path.parent.name)  # .1 was set aside
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _names(app: str, model_type: int | None) -> re.Pattern[str]:
+    """How the names of an app's models begin; see config_bach.model_name."""
+    return re.compile(rf"{re.escape(app)}{model_type or r'[1-9][0-9]?'}_")

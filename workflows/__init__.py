@@ -1,0 +1,6 @@
+"""What Play Bach does with a model: training one, and composing a piece with it.
+
+trainer.py     a corpus in, a bundle out
+checkpoint.py  after each epoch: measure, report, save              (TensorFlow)
+composer.py    a new piece as files
+"""
