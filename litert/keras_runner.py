@@ -30,8 +30,8 @@ class KerasRunner:
 
     def shapes(self, signature: str) -> dict[str, tuple[int, ...]]:
         """The shapes of its inputs; 1 stands for a batch of any size."""
-        _, specs = self._functions[signature].structured_input_signature
-        return {name: tuple(n or 1 for n in spec.shape) for name, spec in specs.items()}
+        specs = tf.nest.flatten(self._functions[signature].structured_input_signature)
+        return {spec.name: tuple(n or 1 for n in spec.shape) for spec in specs}
 
     def outputs(self, signature: str) -> list[str]:
         """The names of its outputs."""

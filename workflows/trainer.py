@@ -71,7 +71,7 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
         bundle.metadata["epochs"],
         len(checkpoint.bundle.metadata["history"]),
     )
-    return _finish(checkpoint.bundle, task, folder, paths)
+    return _finish(checkpoint.bundle, model, task, paths)
 
 
 def initialise_tensorflow() -> None:
@@ -218,10 +218,10 @@ def _announce(task: TrainingTask, model: keras.Model) -> None:
         log.info("baseline, %s: %.3f nats %.1f %%", name, figures["nll"], 100 * figures["accuracy"])
 
 
-def _finish(bundle: Bundle, task: TrainingTask, folder: Path, paths: Paths) -> Bundle:
+def _finish(bundle: Bundle, model: keras.Model, task: TrainingTask, paths: Paths) -> Bundle:
     """The best epoch as the bundle in models/, with its step model, figures and pictures."""
-    family, best = task.family, bundles.load(folder / "best.zip")
-    model = task.compiled(replace(best, optimizer=[]))
+    family, best = task.family, bundles.load(paths.checkpoint / bundle.name / "best.zip")
+    model.set_weights(best.weights)
     sides = [side for side in ("valid", "test") if task.counts()[side]]
     figures: dict[str, Any] = {side: task.measure(model, side).to_json() for side in sides}
     figures["baselines"] = task.dataset.baselines

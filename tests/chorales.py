@@ -1,4 +1,4 @@
-"""Small chorales, and a bundle of model type 5 that is quickly trained on them."""
+"""Small chorales, and settings with which a model of type 5 is quickly trained on them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bundle import Bundle
-from chorale.forms import chorale_vocabulary
-from chorale.grid import Chorale, plan_of, symbols_of
-from config_bach import NETWORKS, TRAININGS, Encoding, Network
+from config_bach import Encoding, Network, Training
+from families import family_of
+from families.satb.encoding import Chorale, plan_of, satb_vocabulary, symbols_of
+from storage.bundle import Bundle
 
 CHORDS = ((67, 64, 60, 48), (69, 65, 60, 53), (71, 67, 62, 55), (72, 67, 64, 48), (65, 62, 57, 50))
 
@@ -28,11 +28,18 @@ def chorale(number: int, bars: int = 6) -> Chorale:
 
 def tiny() -> Network:
     """The network of type 5, very small."""
-    return replace(NETWORKS[5], units=12, embedding=8, dropout=0.0, mishear=0.0, head_dropout=0.0)
+    network = family_of(5).network
+    changes = {"units": 12, "embedding": 8, "dropout": 0.0, "token_dropout": 0.0}
+    return replace(network, **changes, head_dropout=0.0)
 
 
-def bundle_of(batch: int, min_steps: int) -> Bundle:
-    """An untrained bundle."""
-    vocabulary = chorale_vocabulary(Encoding(transpose=6))
-    training = replace(TRAININGS[5], batch=batch, min_steps=min_steps)
+def small_training() -> Training:
+    """A training of a few seconds."""
+    return replace(family_of(5).training, epochs=3, batch=8, min_steps=60, learning_rate=0.01)
+
+
+def untrained_bundle(batch: int, min_steps: int) -> Bundle:
+    """A bundle of type 5 without weights."""
+    vocabulary = satb_vocabulary(Encoding(transpose=6))
+    training = replace(family_of(5).training, batch=batch, min_steps=min_steps)
     return Bundle("x", vocabulary, tiny(), training, {"history": []})
