@@ -17,15 +17,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
-
 import corpus
+import numpy as np
 from bundle import Bundle
-from config_bach import LONGEST, NETWORKS, TRANSPOSE, Composing, Encoding, Places, Training
 from course import compiled, lessons_of
 from dataset import Split
 from lite import quiet
 from predict import Composer, prime_of
+
+from config_bach import LONGEST, NETWORKS, TRANSPOSE, Composing, Encoding, Places, Training
 
 with quiet():
     import fit as fitting

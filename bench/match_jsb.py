@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chorale import sources
 from chorale.grid import Chorale, pitches
+
 from config_bach import Places
 
 ALIKE = 0.4  # of the chord changes of the shorter piece

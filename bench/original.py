@@ -15,9 +15,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
-
 import bundle as bundles
+import numpy as np
 from course import compiled
 from lookback import looked_back, places
 from piece import Event

@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import bundle as bundles
 import charts
-import midi_io
 import report
 from bundle import Bundle
 from chorale.composer import compose
@@ -30,9 +29,11 @@ from chorale.grid import Chorale, pitches
 from chorale.judge import chances
 from chorale.limits import SINGABLE
 from chorale.score import events_of, write_satb
+from synth import Performer, Synth
+
+import midi_io
 from config_bach import Composing, Places
 from stream.mp3 import Mp3
-from synth import Performer, Synth
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "chorales"
 CHORALES, SHOWN, MELODIES = 50, (1, 2, 3), 20

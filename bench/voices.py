@@ -17,11 +17,12 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import bundle as bundles
-from config_bach import Places
 from piece import Event
+from synth import RATE, Performer, Synth
+
+from config_bach import Places
 from stream.source import Source
 from stream.station import CHUNK
-from synth import RATE, Performer, Synth
 
 BPM, ORGAN = 120, 20
 

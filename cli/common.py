@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from cli.options import settings_given, validate_for
 from config_bach import Composing, Encoding, Network, Paths, Runtime, Training
-from families import family_of
 from families.base import LoadedModel
+from families.registry import family_of
 from litert.loading import playing
 from storage import bundle as bundles
 from storage.bundle import Bundle

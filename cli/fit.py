@@ -8,8 +8,8 @@ import logging
 from cli.common import new_model_of
 from config_bach import Encoding, Paths, UserError, quiet, require
 from families import corpus as corpora
-from families import family_of
 from families.base import Corpus
+from families.registry import family_of
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import choose, unfinished

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from config_bach import Composing, Network, Runtime, Settings, Training, UserError
-from families import families, family_of
 from families.base import ModelFamily
+from families.registry import families, family_of
 from litert.c_header import MICRO
 from litert.variants import VARIANTS
 
@@ -48,17 +48,16 @@ class Verb:
     """Something to do: the module cli/NAME.py has a function of that name."""
 
     name: str
-    flags: tuple[str, ...]  # any of them asks for it
+    flags: tuple[str, ...]  # any of them asks for it; the last one is named in sentences
     purpose: str  # for sentences: "... is for training: add -f"
 
     def wanted(self, args: argparse.Namespace) -> bool:
         """Whether a command line asks for it."""
-        values = [getattr(args, _dest(flag)) for flag in self.flags]
+        values = [getattr(args, option.dest) for option in OPTIONS if option.flag in self.flags]
         return any(value is not None and value is not False for value in values)
 
 
-# In the order in which several are done. The last flag of each is the long one.
-VERBS = (
+VERBS = (  # in the order in which several are done
     Verb("doctor", ("--doctor",), "looking around"),
     Verb("fit", ("--fit",), "training"),
     Verb("export", ("--save-lite",), "exporting"),
@@ -68,53 +67,70 @@ VERBS = (
     Verb("list_models", ("--list",), "listing"),
     Verb("stream", ("--stream",), "the server"),
 )
-SHORT = {
-    "--fit": "-f",
-    "--predict-midi": "-pm",
-    "--stream": "-st",
-    "--save-lite": "-sl",
-    "--benchmark-full": "-bf",
-    "--benchmark-lite": "-bl",
-    "--load": "-l",
-    "--epochs": "-e",
-}
 
-DO = "what to do (several at once if you like)"
-MODEL = "which model"
-ENGINE = "what it runs on (with -pm, -st, -bl or --evaluate)"
-LEARN = "training (with -f)"
-COMPOSE = "composing (with -pm)"
-VOICES = "composing in four voices (with -pm and model type 5)"
-REPORT = "the report card (with --evaluate)"
-SERVE = "the server (with -st)"
 
-PLAYING = ("predict", "stream", "evaluate", "benchmark")
+@dataclass(frozen=True)
+class Group:
+    """A heading of -h, and the verbs that its options are for; none: any."""
+
+    title: str
+    verbs: tuple[str, ...] = ()
+
+
+DO = Group("what to do (several at once if you like)")
+MODEL = Group("which model")
+ENGINE = Group(
+    "what it runs on (with -pm, -st, -bl or --evaluate)",
+    ("predict", "stream", "evaluate", "benchmark"),
+)
+LEARN = Group("training (with -f)", ("fit",))
+COMPOSE = Group("composing (with -pm)", ("predict",))
+VOICES = Group("composing in four voices (with -pm and model type 5)", ("predict",))
+REPORT = Group("the report card (with --evaluate)", ("evaluate",))
+SERVE = Group("the server (with -st)", ("stream",))
 
 
 @dataclass(frozen=True)
 class Option:
     """One option of the command line.
 
-    verbs: what it is for; empty: anything. setting: the group and the field that it sets, which has
-    range and default. by_family: only some model types understand it. shapes: it describes a new model,
-    and cannot change a saved one. needs, excludes: other options.
+    names: its flags and, where it takes a value, what -h calls the value: '-e --epochs N'. setting: the
+    group and the field that it sets, which has range and default. family: only some model types
+    understand it. shapes: it describes a new model, and cannot change a saved one. needs, excludes:
+    other options. how: further arguments for argparse.
     """
 
-    flag: str
-    group: str
+    names: str
+    group: Group
     help: str
-    verbs: tuple[str, ...] = ()
+    kind: type = str
     setting: tuple[type[Settings], str] | None = None
-    by_family: bool = False
+    verbs: tuple[str, ...] = ()  # in the place of the group's
+    family: bool = False
     shapes: bool = False
     needs: str = ""
     excludes: tuple[str, ...] = ()
-    how: dict[str, Any] = field(default_factory=dict)  # for argparse
+    how: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags, the short one first if there is one."""
+        return [word for word in self.names.split() if word.startswith("-")]
+
+    @property
+    def flag(self) -> str:
+        """The long flag."""
+        return self.flags[-1]
 
     @property
     def dest(self) -> str:
         """Its name in the parsed arguments."""
-        return self.setting[1] if self.setting else _dest(self.flag)
+        return self.setting[1] if self.setting else self.flag.strip("-").replace("-", "_")
+
+    @property
+    def wanted_by(self) -> tuple[str, ...]:
+        """The verbs that it is for; none: any."""
+        return self.verbs or self.group.verbs
 
     def given(self, args: argparse.Namespace) -> bool:
         """Whether a command line has it."""
@@ -122,311 +138,176 @@ class Option:
 
     def families(self) -> list[ModelFamily]:
         """The model types that understand it."""
-        return [f for f in families() if not self.by_family or self.dest in f.flags]
+        return [f for f in families() if not self.family or self.dest in f.flags]
+
+    def arguments(self) -> dict[str, Any]:
+        """What argparse is told of it; without a name for its value it is a switch."""
+        metavar = [word for word in self.names.split() if not word.startswith("-")]
+        value = {"type": self.kind, "metavar": metavar[0]} if metavar else {"action": "store_true"}
+        return {"dest": self.dest, "help": self._help(), **value, **self.how}
+
+    def _help(self) -> str:
+        """The help, with the model types that understand it where not all do."""
+        if not self.family or self.group is VOICES:
+            return self.help
+        numbers = [str(f.number) for f in self.families()]
+        return f"{self.help} [model type{'s' * (len(numbers) > 1)} {', '.join(numbers)}]"
 
 
-def _dest(flag: str) -> str:
-    return flag.lstrip("-").replace("-", "_")
-
-
-ON = {"action": "store_true"}
-
-
-def _number(kind: type, metavar: str = "N") -> dict[str, Any]:
-    return {"type": kind, "metavar": metavar}
-
-
-FIT, PREDICT = ("fit",), ("predict",)
+LITE = {"nargs": "*", "choices": (*VARIANTS, MICRO)}
+SOURCES = "a folder, a glob, or music21:chorales, music21:bach, music21:palestrina, ..."
 OPTIONS = (
-    Option("--fit", DO, "train the model", how=ON),
-    Option("--predict-midi", DO, "compose a .mid file", how=ON),
-    Option("--stream", DO, "stream live music to phones", how=ON),
+    Option("-f --fit", DO, "train the model"),
+    Option("-pm --predict-midi", DO, "compose a .mid file"),
+    Option("-st --stream", DO, "stream live music to phones"),
     Option(
-        "--save-lite",
+        "-sl --save-lite VARIANT",
         DO,
         f"export for LiteRT: {', '.join(VARIANTS)} (default: these), or {MICRO}, a C header",
-        how={"nargs": "*", "choices": (*VARIANTS, MICRO), "metavar": "VARIANT"},
+        how=LITE,
     ),
-    Option("--benchmark-full", DO, "measure the Keras model here", how=ON),
-    Option("--benchmark-lite", DO, "measure its LiteRT variants here", how=ON),
+    Option("-bf --benchmark-full", DO, "measure the Keras model here"),
+    Option("-bl --benchmark-lite", DO, "measure its LiteRT variants here"),
     Option(
-        "--evaluate",
+        "--evaluate SOURCE",
         DO,
         "the report card of a model: a folder of scores, music21:bach, or a JSON file of chorales",
-        how={"metavar": "SOURCE"},
     ),
-    Option("--list", DO, "list the models and how good each is", how=ON),
-    Option("--doctor", DO, "look for what is missing here", how=ON),
+    Option("--list", DO, "list the models and how good each is"),
+    Option("--doctor", DO, "look for what is missing here"),
     Option(
-        "--load",
+        "-l --load N",
         MODEL,
         "0 a new model, 1 a saved one (default 1)",
-        how={"type": int, "choices": (0, 1), "default": 1},
+        int,
+        how={"choices": (0, 1), "default": 1},
     ),
+    Option("--app NAME", MODEL, "what the model is for (default bach)", how={"default": "bach"}),
+    Option("--model-type N", MODEL, "see below (a new model: 1; a saved one: the latest)", int),
     Option(
-        "--app",
-        MODEL,
-        "what the model is for (default bach)",
-        how={"default": "bach", "metavar": "NAME"},
-    ),
-    Option(
-        "--model-type",
-        MODEL,
-        "see below (a new model: 1; a saved one: the latest of its app)",
-        how=_number(int),
-    ),
-    Option(
-        "--variant",
+        "--variant NAME",
         ENGINE,
-        "of the exported ones (default: the fastest by -bl on this machine that loses nothing)",
+        f"{', '.join(VARIANTS)} (default: the fastest by -bl on this machine that loses nothing)",
         verbs=("predict", "stream", "evaluate"),
         how={"choices": tuple(VARIANTS)},
     ),
+    Option("--threads N", ENGINE, "threads of LiteRT (1)", int, (Runtime, "threads")),
+    Option("--delegate PATH", ENGINE, "a LiteRT delegate library", str, (Runtime, "delegate")),
+    Option("--corpus SOURCE", LEARN, f"{SOURCES} (default: training/ or, while empty, chorales)"),
+    Option("-e --epochs N", LEARN, "passes at most (30; type 5: 16)", int, (Training, "epochs")),
     Option(
-        "--threads",
-        ENGINE,
-        "threads of LiteRT",
-        verbs=PLAYING,
-        setting=(Runtime, "threads"),
-        how=_number(int),
-    ),
-    Option(
-        "--delegate",
-        ENGINE,
-        "a LiteRT delegate library, e.g. of an accelerator",
-        verbs=PLAYING,
-        setting=(Runtime, "delegate"),
-        how={"metavar": "PATH"},
-    ),
-    Option(
-        "--corpus",
+        "--split KIND",
         LEARN,
-        "a folder, a glob, or music21:chorales, music21:bach, music21:palestrina, ... "
-        "(default: training/ or, while that is empty, music21:chorales)",
-        verbs=FIT,
-        how={"metavar": "SOURCE"},
-    ),
-    Option(
-        "--epochs",
-        LEARN,
-        "passes over the corpus at most (default 30; type 5: 16)",
-        verbs=FIT,
-        setting=(Training, "epochs"),
-        how=_number(int),
-    ),
-    Option(
-        "--split",
-        LEARN,
-        "hold out whole pieces (default), or windows as in the articles, which leaks",
-        verbs=FIT,
+        "hold out whole pieces (piece, default), or windows as in the articles (window), which leaks",
         setting=(Training, "split"),
-        by_family=True,
+        family=True,
         shapes=True,
         how={"choices": ("piece", "window")},
     ),
+    Option("--concatenate", LEARN, "durations become part of symbols", family=True, shapes=True),
+    Option("--normal", LEARN, "fold the octaves of chords", family=True, shapes=True),
+    Option("--transpose N", LEARN, "learn also up to N semitones up and down", int, shapes=True),
     Option(
-        "--concatenate",
-        LEARN,
-        "make durations part of the symbols",
-        verbs=FIT,
-        by_family=True,
-        shapes=True,
-        how=ON,
-    ),
-    Option(
-        "--normal",
-        LEARN,
-        "fold the octaves of chords",
-        verbs=FIT,
-        by_family=True,
-        shapes=True,
-        how=ON,
-    ),
-    Option(
-        "--transpose",
-        LEARN,
-        "learn pieces up to N semitones up and down as well",
-        verbs=FIT,
-        shapes=True,
-        how=_number(int),
-    ),
-    Option(
-        "--seqlen",
+        "--seqlen N",
         LEARN,
         "events in a window (40; type 5: 16 sixteenths)",
-        verbs=FIT,
-        setting=(Network, "seqlen"),
+        int,
+        (Network, "seqlen"),
         shapes=True,
-        how=_number(int),
     ),
+    Option("--units N", LEARN, "LSTM units in a layer", int, (Network, "units"), shapes=True),
     Option(
-        "--units",
-        LEARN,
-        "LSTM units in each layer",
-        verbs=FIT,
-        setting=(Network, "units"),
-        shapes=True,
-        how=_number(int),
-    ),
-    Option(
-        "--dropout",
+        "--dropout P",
         LEARN,
         "share of units set to zero (0.3 to 0.6, by type)",
-        verbs=FIT,
-        setting=(Network, "dropout"),
+        float,
+        (Network, "dropout"),
         shapes=True,
-        how=_number(float, "P"),
     ),
     Option(
-        "--forget",
+        "--forget P",
         LEARN,
-        "share of windows without lookback (default 0)",
-        verbs=FIT,
-        setting=(Network, "lookback_dropout"),
-        by_family=True,
+        "share of windows without lookback (0)",
+        float,
+        (Network, "lookback_dropout"),
+        family=True,
         shapes=True,
-        how=_number(float, "P"),
     ),
-    Option("--tensorboard", LEARN, "write TensorBoard events as well", verbs=FIT, how=ON),
+    Option("--tensorboard", LEARN, "write TensorBoard events as well"),
     Option(
-        "--seed",
+        "--seed N",
         COMPOSE,
         "same seed, same notes; also of training",
+        int,
+        (Composing, "seed"),
         verbs=("fit", "predict"),
-        setting=(Composing, "seed"),
-        how=_number(int),
     ),
+    Option("--prime FILE", COMPOSE, "continue this score (a held-out piece)", Path, family=True),
+    Option("--notes N", COMPOSE, "how many events (200)", int, (Composing, "notes"), family=True),
     Option(
-        "--prime",
-        COMPOSE,
-        "continue this score (default: a held-out piece)",
-        verbs=PREDICT,
-        by_family=True,
-        how={"type": Path, "metavar": "FILE"},
-    ),
-    Option(
-        "--notes",
-        COMPOSE,
-        "notes and chords to compose (200)",
-        verbs=PREDICT,
-        setting=(Composing, "notes"),
-        by_family=True,
-        how=_number(int),
-    ),
-    Option(
-        "--temperature",
+        "--temperature T",
         COMPOSE,
         "0 = always the likeliest (1.0)",
-        verbs=PREDICT,
-        setting=(Composing, "temperature"),
-        how=_number(float, "T"),
+        float,
+        (Composing, "temperature"),
     ),
     Option(
-        "--top-p",
+        "--top-p P",
         COMPOSE,
         "sample from the likeliest symbols of this mass (0.95)",
-        verbs=PREDICT,
-        setting=(Composing, "top_p"),
-        how=_number(float, "P"),
+        float,
+        (Composing, "top_p"),
     ),
     Option(
-        "--instrument",
+        "--instrument NAME",
         COMPOSE,
         "a General MIDI instrument or its number 1..128; in four voices one or four",
-        verbs=PREDICT,
-        how={"metavar": "NAME"},
     ),
+    Option("--bpm N", COMPOSE, "quarter notes a minute", float, (Composing, "bpm")),
     Option(
-        "--bpm",
-        COMPOSE,
-        "quarter notes a minute",
-        verbs=PREDICT,
-        setting=(Composing, "bpm"),
-        how=_number(float),
-    ),
-    Option(
-        "--max-copy",
+        "--max-copy N",
         COMPOSE,
         "copy at most N notes in a row from the training pieces (type 5: 20)",
-        verbs=PREDICT,
-        setting=(Composing, "max_copy"),
-        how=_number(int),
+        int,
+        (Composing, "max_copy"),
     ),
+    Option("--output PATH", COMPOSE, "the .mid file (models/MODEL.mid)", Path),
+    Option("--wav", COMPOSE, "write the sound as well"),
+    Option("--musicxml", COMPOSE, "write a score as well"),
     Option(
-        "--output",
-        COMPOSE,
-        "the .mid file (models/MODEL.mid)",
-        verbs=PREDICT,
-        how={"type": Path, "metavar": "PATH"},
-    ),
-    Option("--wav", COMPOSE, "write the sound as well", verbs=PREDICT, how=ON),
-    Option("--musicxml", COMPOSE, "write a score as well", verbs=PREDICT, how=ON),
-    Option(
-        "--harmonise",
+        "--harmonise FILE",
         VOICES,
         "a melody, or a score in four voices: what is kept of it stays note for note, the "
         "other voices are composed",
-        verbs=PREDICT,
-        by_family=True,
+        Path,
+        family=True,
         excludes=("--prime", "--notes", "--max-copy"),
-        how={"type": Path, "metavar": "FILE"},
     ),
     Option(
-        "--keep",
+        "--keep VOICES",
         VOICES,
         "the voices that stay, as in soprano,bass (soprano)",
-        verbs=PREDICT,
-        by_family=True,
+        family=True,
         needs="--harmonise",
-        how={"metavar": "VOICES"},
     ),
     Option(
-        "--regenerate",
+        "--regenerate BARS",
         VOICES,
         "of the score given with --harmonise only these bars are composed anew: 5-8",
-        verbs=PREDICT,
-        by_family=True,
+        family=True,
         needs="--harmonise",
-        how={"metavar": "BARS"},
     ),
+    Option("--scale NAME", VOICES, "only these: 'G major', 'A minor' or 'C D E G A'", family=True),
     Option(
-        "--scale",
-        VOICES,
-        "only these notes: 'G major', 'A minor' or 'C D E G A'",
-        verbs=PREDICT,
-        by_family=True,
-        how={"metavar": "NAME"},
-    ),
-    Option(
-        "--range",
+        "--range RANGE",
         VOICES,
         "a voice stays within: soprano=C4-G5; may be repeated",
-        verbs=PREDICT,
-        by_family=True,
-        how={"action": "append", "default": [], "metavar": "RANGE"},
+        family=True,
+        how={"action": "append", "default": []},
     ),
-    Option(
-        "--no-crossing",
-        VOICES,
-        "no voice crosses another",
-        verbs=PREDICT,
-        by_family=True,
-        how=ON,
-    ),
-    Option(
-        "--json",
-        REPORT,
-        "write the figures as JSON, too",
-        verbs=("evaluate",),
-        how={"type": Path, "metavar": "PATH"},
-    ),
-    Option(
-        "--host",
-        SERVE,
-        "listen on this address, whatever play_bach.json says",
-        verbs=("stream",),
-        how={"metavar": "ADDRESS"},
-    ),
+    Option("--no-crossing", VOICES, "no voice crosses another", family=True),
+    Option("--json PATH", REPORT, "write the figures as JSON, too", Path),
+    Option("--host ADDRESS", SERVE, "listen there, whatever play_bach.json says"),
 )
 
 
@@ -449,22 +330,11 @@ def parser() -> argparse.ArgumentParser:
     )
     groups: dict[str, Any] = {}
     for option in OPTIONS:
-        if option.group not in groups:
-            groups[option.group] = made.add_argument_group(option.group)
-        names = [SHORT[option.flag], option.flag] if option.flag in SHORT else [option.flag]
-        groups[option.group].add_argument(
-            *names, dest=option.dest, help=_help(option), **option.how
-        )
+        title = option.group.title
+        if title not in groups:
+            groups[title] = made.add_argument_group(title)
+        groups[title].add_argument(*option.flags, **option.arguments())
     return made
-
-
-def _help(option: Option) -> str:
-    """What -h says of an option, with the model types that understand it where not all do."""
-    numbers = [str(f.number) for f in option.families()]
-    if not option.by_family or option.group == VOICES:
-        return option.help
-    plural = "s" if len(numbers) > 1 else ""
-    return f"{option.help} [model type{plural} {', '.join(numbers)}]"
 
 
 def settings_given(args: argparse.Namespace, group: type[Settings]) -> dict[str, Any]:
@@ -485,8 +355,8 @@ def validate(args: argparse.Namespace) -> None:
         raise UserError(f"--app {args.app!r} must be letters, digits, - and _ only.")
     given = [option for option in OPTIONS if option.given(args)]
     for option in given:
-        if option.verbs and not wanted & set(option.verbs):
-            _refuse_without_verb([o for o in given if o.verbs == option.verbs])
+        if option.wanted_by and not wanted & set(option.wanted_by):
+            _refuse_without_verb([o for o in given if o.wanted_by == option.wanted_by])
     if args.load == 1 and (shaping := [o.flag for o in given if o.shapes]):
         raise UserError(
             f"{', '.join(shaping)} cannot change a saved model: train a new one with -l 0 -f."
@@ -498,9 +368,10 @@ def validate(args: argparse.Namespace) -> None:
 
 def _refuse_without_verb(options: Sequence[Option]) -> NoReturn:
     flags = [option.flag for option in options]
-    verbs = [verb for verb in VERBS if verb.name in options[0].verbs]
+    verbs = [verb for verb in VERBS if verb.name in options[0].wanted_by]
     purposes = " or ".join(verb.purpose for verb in verbs)
-    add = " or ".join(SHORT.get(verb.flags[-1], verb.flags[-1]) for verb in verbs)
+    shortest = {option.flag: option.flags[0] for option in OPTIONS}
+    add = " or ".join(shortest[verb.flags[-1]] for verb in verbs)
     raise UserError(
         f"{', '.join(flags)} {'is' if len(flags) == 1 else 'are'} for {purposes}: add {add}."
     )
@@ -520,7 +391,7 @@ def _refuse_combinations(given: Sequence[Option]) -> None:
 def validate_for(args: argparse.Namespace, family: ModelFamily) -> None:
     """Raise UserError for an option that this model type does not understand."""
     for option in OPTIONS:
-        if option.by_family and option.given(args) and option.dest not in family.flags:
+        if option.family and option.given(args) and option.dest not in family.flags:
             numbers = ", ".join(str(f.number) for f in option.families())
             raise UserError(
                 f"{option.flag} is not for model type {family.number} ({family.summary}), only for "

@@ -30,5 +30,5 @@ def predict(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None
 
 def request_of(args: argparse.Namespace) -> CompositionRequest:
     """What the command line asks for."""
-    options = {o.dest: getattr(args, o.dest) for o in OPTIONS if o.by_family and o.given(args)}
+    options = {o.dest: getattr(args, o.dest) for o in OPTIONS if o.family and o.given(args)}
     return CompositionRequest(composing_of(args), args.prime, args.instrument, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,15 +80,14 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
     epochs = [e["epoch"] for e in history]
     figure, axes = _figure(11, 4.2, 1, 2)
     figure.suptitle(f"{bundle.name} ({bundle.metadata['label']})", color=INK, fontsize=11)
-    wanted = (("nll", "nats per event"), ("accuracy", "accuracy"))
+    wanted = (("nll", "nats"), ("accuracy", "accuracy"))
     for ax, (what, label) in zip(axes[0], wanted, strict=True):
         for side, name, color in (("train", "training", SECOND), ("val", "validation", ACCENT)):
             ax.plot(
                 epochs, [e[f"{side}_{what}"] for e in history], color=color, label=name, marker="."
             )
-        for style, (name, figures) in zip(
-            ("--", ":"), bundle.metadata["metrics"]["baselines"].items(), strict=True
-        ):
+        baselines = bundle.metadata["metrics"]["baselines"].items()
+        for style, (name, figures) in zip(cycle(("--", ":", "-.")), baselines, strict=False):
             ax.axhline(figures[what], color=INK, linestyle=style, linewidth=1, label=name)
         ax.set(xlabel="epoch", ylabel=label)
         ax.xaxis.get_major_locator().set_params(integer=True)

@@ -1,6 +1,7 @@
 """Model types: what differs from one network to another, behind one interface.
 
-base.py      the interface: ModelFamily, Predictor, and the data that they exchange
+base.py      the interface: ModelFamily, and the data that families and all others exchange
+steps.py     a network one step at a time: sequences, runner, predictor
 registry.py  the model types by number
 corpus.py    score files -> notes, read on all cores, cached by content
 split.py     training, validation and test pieces
@@ -10,12 +11,3 @@ losses.py    loss, accuracy and optimizer                            (TensorFlow
 events/      the articles' networks, types 1 to 3: notes and chords one after the other
 satb/        type 5: four voices on a grid of sixteenths
 """
-
-from families.events.family import AttentionLSTM, EmbeddingLSTM, OneHotLSTM
-from families.registry import families, family_of, register
-from families.satb.family import FourVoices
-
-for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), FourVoices()):
-    register(_family)
-
-__all__ = ["families", "family_of", "register"]

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import Composing, Encoding, Network, Paths, Training, UserError
+from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
 from music.copies import Copy, CopyIndex, CopyTracker
 from music.events import Event, Piece, from_json, to_json
 from music.instruments import Programs
@@ -32,13 +33,7 @@ from storage.vocabulary import Field, Vocabulary
 if TYPE_CHECKING:
     import keras
 
-Array = npt.NDArray[Any]
-Rows = npt.NDArray[np.int32]
-Probabilities = npt.NDArray[np.float32]
-State = dict[str, npt.NDArray[np.float32]]
-
 PRIMES = 8  # held-out pieces that a bundle carries
-STATE_PREFIX = "memory_"  # how exported networks name the tensors of their state
 
 
 # ---- pieces and corpora
@@ -116,31 +111,6 @@ class Split:
 
 
 @dataclass(frozen=True)
-class StepSequence:
-    """A piece as a network sees it, one step after the other.
-
-    rows: int32 [steps, columns], what the network is told before each step. targets: int32 [steps,
-    heads], the token of each head at that step; -1 where it is not counted.
-    """
-
-    name: str
-    rows: Rows
-    targets: Rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def counted(self) -> int:
-        """The steps that are to be predicted."""
-        return int((self.targets[:, 0] >= 0).sum())
-
-    def part(self, stop: int) -> Self:
-        """The first steps."""
-        return replace(self, rows=self.rows[:stop], targets=self.targets[:stop])
-
-
-@dataclass(frozen=True)
 class Dataset:
     """The step sequences of a split, and what must be beaten on its validation side, by name."""
 
@@ -148,64 +118,6 @@ class Dataset:
     valid: Sequence[StepSequence]
     test: Sequence[StepSequence]
     baselines: dict[str, dict[str, Any]]
-
-
-# ---- networks, one step at a time
-
-
-class StepRunner(Protocol):
-    """What runs the exported functions of a network: Keras or LiteRT, with the same face."""
-
-    def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Call a function by name: named arrays in, named arrays out."""
-
-    def shapes(self, signature: str) -> dict[str, tuple[int, ...]]:
-        """The shapes of its inputs; 1 stands for a batch of any size."""
-
-    def outputs(self, signature: str) -> list[str]:
-        """The names of its outputs."""
-
-
-class Predictor(ABC):
-    """A network one step at a time, whatever runs it; any number of threads may share one.
-
-    The state lies with the caller. At each step `advance` is called once and `head` for each head in
-    `order`; a head is told what those before it have chosen.
-    """
-
-    advance_signature: ClassVar[str]
-    order: Sequence[int]
-
-    def __init__(self, runner: StepRunner) -> None:
-        self.runner = runner
-
-    def initial_state(self, batch: int = 1) -> State:
-        """The state before the first step: zeros, float32 [batch, n] each."""
-        shapes = self.runner.shapes(self.advance_signature)
-        return {
-            name: np.zeros((batch, *shape[1:]), np.float32)
-            for name, shape in shapes.items()
-            if name.startswith(STATE_PREFIX)
-        }
-
-    @abstractmethod
-    def advance(self, rows: Rows, state: State) -> tuple[Any, State]:
-        """One step: rows [batch, columns] and the state -> a context for the heads, the next state."""
-
-    @abstractmethod
-    def head(self, head: int, context: Any, rows: Rows, chosen: Rows) -> Probabilities:
-        """The probabilities of one head [batch, symbols]; chosen: the tokens so far [batch, heads]."""
-
-
-def probabilities_of(name: str, values: npt.NDArray[np.float32]) -> Probabilities:
-    """An output of a network as probabilities [..., symbols].
-
-    Eight bits hold no probability below 1/256, so networks in int8 give logits, by that name.
-    """
-    if "logits" not in name:
-        return values
-    p: Probabilities = np.exp(values - values.max(-1, keepdims=True))
-    return p / p.sum(-1, keepdims=True)
 
 
 # ---- composing

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from families.base import Array, ModelFamily, Predictor, Probabilities, Rows, StepSequence
+from families.base import ModelFamily
+from families.steps import Array, Predictor, Probabilities, Rows, StepSequence
 from storage.vocabulary import Field
 
 if TYPE_CHECKING:

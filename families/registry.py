@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from config_bach import UserError
 from families.base import ModelFamily
+from families.events.family import AttentionLSTM, EmbeddingLSTM, OneHotLSTM
+from families.satb.family import FourVoices
 
 _families: dict[int, ModelFamily] = {}
 
@@ -27,3 +29,7 @@ def family_of(number: int) -> ModelFamily:
         known = ", ".join(map(str, sorted(_families)))
         raise UserError(f"there is no model type {number}; choose one of {known}.")
     return _families[number]
+
+
+for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), FourVoices()):
+    register(_family)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import Composing
-from families.base import Predictor, Probabilities, Rows
+from families.steps import Predictor, Probabilities, Rows
 from music.copies import CopyTracker
 from music.events import Event
 

@@ -15,16 +15,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from instruments import FAMILIES, NAMES
+from lite.variants import mark
 from remi import gui as remi
+from stream.hall import minutes
+from synth import RATE
 
 from config_bach import CHORALE, UserError
 from gui.door import Channel, Door
-from instruments import FAMILIES, NAMES
-from lite.variants import mark
 from stream.app import station_link
-from stream.hall import minutes
 from stream.station import Knobs, Played, Station
-from synth import RATE
 
 log = logging.getLogger("play_bach")
 

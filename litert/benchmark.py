@@ -20,9 +20,10 @@ from tqdm import tqdm
 
 from config_bach import Runtime, UserError, quiet
 from families import metrics
-from families.base import ModelFamily, Predictor, StepSequence
+from families.base import ModelFamily
 from families.metrics import Metrics
 from families.registry import family_of, register
+from families.steps import Predictor, StepSequence
 from litert.loading import loaded
 from litert.variants import REAL_TIME, is_lossy, machine
 from storage import bundle as bundles

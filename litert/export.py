@@ -19,9 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from config_bach import UserError, quiet
-from families.base import Array, ModelFamily, StepRunner
+from families.base import ModelFamily
 from families.metrics import through
 from families.registry import family_of
+from families.steps import Array, StepRunner
 from litert.keras_runner import KerasRunner, network_of
 from litert.variants import VARIANTS
 from storage.bundle import Bundle

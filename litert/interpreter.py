@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from config_bach import Runtime, UserError, quiet
-from families.base import Array
+from families.steps import Array
 
 
 class LiteRTRunner:

@@ -9,8 +9,9 @@ import keras
 import tensorflow as tf
 
 from config_bach import UserError
-from families.base import Array, LoadedModel
+from families.base import LoadedModel
 from families.registry import family_of
+from families.steps import Array
 from storage.bundle import Bundle
 
 KERAS = "Keras"  # in the place of a variant

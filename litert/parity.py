@@ -11,8 +11,9 @@ import numpy as np
 
 from config_bach import Composing, UserError
 from families import metrics
-from families.base import LoadedModel, Probabilities, StepSequence
+from families.base import LoadedModel
 from families.registry import family_of
+from families.steps import Probabilities, StepSequence
 from litert.benchmark import held_out_sequences
 from litert.keras_runner import network_of, on_keras
 from litert.loading import loaded

@@ -141,7 +141,7 @@ def _snapped(note: Note, onsets: Sequence[Fraction]) -> Fraction:
 def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]:
     """The ends of notes; of several within a sixteenth of each other only the last remains."""
     ends = sorted({n.end for n in notes} - set(onsets))
-    later = [*ends[1:], None]
+    later = [*ends, None][1:]
     return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
 
 
@@ -197,11 +197,13 @@ COMMON_TIME = Fraction(4)  # quarter lengths
 
 
 def bars_of(events: Sequence[Event]) -> list[Bar]:
-    """The bars of events; 4/4 from the beginning where the metre is not known."""
+    """The bars of events, which fill all their time; 4/4 where the metre is not known."""
     end = sum((e.duration for e in events), Fraction(0))
     starts = bar_starts(events) or [
         i * COMMON_TIME for i in range(max(1, -int(-end // COMMON_TIME)))
     ]
+    first_start = max((t for t in starts if t <= 0), default=Fraction(0))
+    starts = [first_start, *sorted(t for t in starts if t > 0)]
     lengths = [b - a for a, b in pairwise(starts)]
     lengths.append(max(lengths[-1] if lengths else COMMON_TIME, end - starts[-1]))
     stops = [*starts[1:], end]
@@ -242,15 +244,16 @@ def fermatas_of(events: Iterable[Event]) -> list[tuple[Fraction, Fraction]]:
 def to_json(events: Iterable[Event]) -> list[list[Any]]:
     """Events as JSON types: [pitches, duration, velocity] and, with voices, [..., voices, struck].
 
-    Where the metre is known, beat and fermata follow.
+    Where the metre is known or a phrase ends, beat and fermata follow.
     """
     rows = []
     for e in events:
         row: list[Any] = [list(e.pitches), str(e.duration), e.velocity]
-        if e.voices or e.beat is not None:
+        metre = e.beat is not None or e.fermata
+        if e.voices or metre:
             row += [list(e.voices), list(e.struck)]
-        if e.beat is not None:
-            row += [str(e.beat), e.fermata]
+        if metre:
+            row += [None if e.beat is None else str(e.beat), e.fermata]
         rows.append(row)
     return rows
 
@@ -264,6 +267,7 @@ def from_json(rows: Iterable[Sequence[Any]]) -> list[Event]:
         if rest:
             event = replace(event, voices=tuple(rest[0]), struck=tuple(rest[1]))
         if len(rest) > 2:
-            event = replace(event, beat=length(rest[2]), fermata=bool(rest[3]))
+            beat = None if rest[2] is None else length(rest[2])
+            event = replace(event, beat=beat, fermata=bool(rest[3]))
         events.append(event)
     return events

@@ -115,6 +115,7 @@ def load(path: Path) -> Bundle:
         TypeError,
         ValueError,
         AttributeError,
+        EOFError,
         UserError,
         zipfile.BadZipFile,
     ) as error:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from flask import Flask, Response, g, jsonify, render_template, request
+from synth import RATE
 from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
@@ -28,7 +29,6 @@ from stream.hall import Hall
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
 from stream.station import Station
-from synth import RATE
 
 TYPES = {
     "wav": "audio/wav",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lameenc
-
 from synth import RATE, Pcm
 
 QUALITY = 7  # of LAME: 2 is its best and costs five times as much, for music no one hears better

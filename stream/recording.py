@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from chorale.grid import VOICES
+from piece import Event, from_json, notes_from_events, to_json
+from synth import RATE, Pcm, Performer, Synth
+
 from config_bach import UserError
 from midi_io import track
-from piece import Event, from_json, notes_from_events, to_json
 from stream.mp3 import Mp3
 from stream.station import Played
-from synth import RATE, Pcm, Performer, Synth
 
 TICKS = 480  # of a MIDI quarter note
 LONGEST_EXPORT = 120  # seconds that music21 may take

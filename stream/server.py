@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from cheroot import wsgi
+from synth import find_soundfont, fluidsynth_module
 
 from config_bach import Places, UserError
 from stream import settings
@@ -19,7 +20,6 @@ from stream.app import create_app
 from stream.hall import Hall
 from stream.settings import Server
 from stream.source import composer_of
-from synth import find_soundfont, fluidsynth_module
 
 log = logging.getLogger("play_bach")
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from config_bach import Places, Runtime, Settings, UserError, setting
 from lite.variants import VARIANTS
+
+from config_bach import Places, Runtime, Settings, UserError, setting
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD_BYTES = 12

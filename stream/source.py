@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import bundle as bundles
+import numpy as np
 from bundle import Bundle
 from chorale.composer import ChoraleComposer
-from config_bach import CHORALE, Composing, Places, Runtime, UserError
 from lite.engine import Probabilities
 from originality import Copy, Follower, fine
 from piece import Event
 from predict import Composer, prime_of
 from synth import Synths
+
+from config_bach import CHORALE, Composing, Places, Runtime, UserError
 
 log = logging.getLogger("play_bach")
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from piece import Event
+from synth import RATE, Pcm, Performer, Synth
 
 from config_bach import Settings, setting
-from piece import Event
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
 from stream.settings import Server
 from stream.source import Draw, Shelf, Source, composer_of
-from synth import RATE, Pcm, Performer, Synth
 
 log = logging.getLogger("play_bach")
 

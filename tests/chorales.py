@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from config_bach import Encoding, Network, Training
-from families import family_of
+from families.registry import family_of
 from families.satb.encoding import Chorale, plan_of, satb_vocabulary, symbols_of
 from storage.bundle import Bundle
 

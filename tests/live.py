@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stream.hall import Hall
+from stream.serve import Servers
 
 from config_bach import Places
-from stream.hall import Hall
 from stream.listener import Listener
-from stream.serve import Servers
 from stream.settings import Server
 from stream.station import Station
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import mido
 import pytest
-from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
-
 from bundle import Bundle, load, path_of
-from config_bach import Places
+from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
 from stream.serve import Servers
+
+from config_bach import Places
 
 NewServers = Callable[..., Servers]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==")

@@ -6,14 +6,14 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-
-from config_bach import Encoding, Network
 from dataset import lessons
 from lite.engine import StepModel
 from lite.export import converted, save_step
-from model import build, input_names
 from piece import Piece
 from vocabulary import Vocabulary
+
+from config_bach import Encoding, Network
+from model import build, input_names
 
 
 def network(number: int) -> Network:

@@ -20,9 +20,9 @@ import psutil
 import pytest
 from conftest import ROOT, play_bach, refused
 from live import SHIPPED, free_port, get, raw, until
+from stream.serve import _greet
 
 from config_bach import Places, UserError
-from stream.serve import _greet
 from stream.settings import Server, load_or_create, path_of
 
 

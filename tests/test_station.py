@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live import MODEL, OTHER, hear, opened, until
-from test_synth import loudness, onsets
-
 from bundle import path_of
-from config_bach import UserError
+from live import MODEL, OTHER, hear, opened, until
 from piece import Event
 from predict import Composer
+from synth import RATE, Performer
+from test_synth import loudness, onsets
+
+from config_bach import UserError
 from stream import source
 from stream import station as stations
 from stream.listener import Full
 from stream.source import Draw
 from stream.station import CHUNK, Knobs
-from synth import RATE, Performer
 
 ORGAN, PIANO, FLUTE = 20, 1, 74
 NewHall = Callable[..., Any]

@@ -19,11 +19,11 @@ import mido
 import numpy as np
 import pytest
 from live import LOGIN, PASSWORD, USER, figures, get, opened, raw, until
+from stream.guard import CLIENTS, Guard, Links
+from stream.serve import Servers
 
 from stream.app import TOTAL, station_link
-from stream.guard import CLIENTS, Guard, Links
 from stream.mp3 import frame_length
-from stream.serve import Servers
 from stream.station import Station
 
 OCARINA = 80  # hardly an overtone

@@ -15,7 +15,6 @@ import numpy as np
 from config_bach import Composing, Encoding, Network, Paths, Training, UserError
 from families import metrics
 from families.base import (
-    Array,
     Composition,
     CompositionRequest,
     Corpus,
@@ -24,17 +23,20 @@ from families.base import (
     LoadedModel,
     ModelFamily,
     Prediction,
+    Split,
+)
+from families.corpus import read_entries
+from families.sampling import StepSampler
+from families.steps import (
+    Array,
     Predictor,
     Probabilities,
     Rows,
-    Split,
     State,
     StepRunner,
     StepSequence,
     probabilities_of,
 )
-from families.corpus import read_entries
-from families.sampling import StepSampler
 from music.events import Event, Piece, events_from_notes, pitch_name, pitch_number
 from storage.bundle import Bundle
 from storage.vocabulary import UNKNOWN, Field, Vocabulary

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from families.base import StepSequence
 from families.metrics import Metrics
+from families.steps import StepSequence
 from storage.vocabulary import Field
 
 ENOUGH = 10_000  # events on which the lookup baseline is measured

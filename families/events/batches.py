@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from config_bach import Network, Training
-from families.base import StepSequence
 from families.events.dataset import cut_windows
+from families.steps import StepSequence
 
 
 class WindowBatches(keras.utils.PyDataset):

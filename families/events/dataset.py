@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from families.base import StepSequence
 from families.events.encoding import EventEncoder, Ids, shifts
 from families.metrics import padded
 from families.split import SHARES
+from families.steps import StepSequence
 from music.events import Piece
 from music.lookback import looked_back, matches
 from storage.vocabulary import Vocabulary

@@ -21,7 +21,6 @@ from config_bach import (
 from families import corpus as corpora
 from families import metrics
 from families.base import (
-    Array,
     Composition,
     CompositionRequest,
     Corpus,
@@ -29,10 +28,7 @@ from families.base import (
     Dataset,
     LoadedModel,
     ModelFamily,
-    Rows,
     Split,
-    StepRunner,
-    StepSequence,
 )
 from families.events import baselines
 from families.events.dataset import masked, sequences, transposed_sequences, window_sides
@@ -40,6 +36,7 @@ from families.events.encoding import knows_durations, learn_vocabulary, pitch_fe
 from families.events.predictor import EventPredictor
 from families.events.rhythm import Rhythm
 from families.events.sampler import EventComposer
+from families.steps import Array, Rows, StepRunner, StepSequence
 from midi_io import Score
 from music.events import Piece, events_from_notes, to_json
 from music.instruments import program_number
@@ -92,7 +89,6 @@ class EventFamily(ModelFamily, abstract=True):
         return pieces[0]
 
     def vocabulary(self, train: Sequence[Piece], encoding: Encoding) -> Vocabulary:
-        """The symbols that occur often enough in the training pieces."""
         return learn_vocabulary(train, encoding, self.predicts_durations)
 
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
@@ -139,23 +135,19 @@ class EventFamily(ModelFamily, abstract=True):
         )
 
     def batches(self, dataset: Dataset, bundle: Bundle, epoch: int) -> keras.utils.PyDataset:
-        """Windows cut anew in each epoch."""
         from families.events.batches import WindowBatches
 
         return WindowBatches(dataset.train, bundle.network, bundle.training, epoch)
 
     def inputs(self, rows: Rows, targets: Rows) -> tuple[Array, ...]:
-        """A tensor for each column."""
         return tuple(rows[..., i] for i in range(rows.shape[-1]))
 
     def signatures(self, model: keras.Model, logits: bool) -> dict[str, Any]:
-        """See network.py."""
         from families.events.network import signatures
 
         return signatures(model, logits)
 
     def predictor(self, runner: StepRunner) -> EventPredictor:
-        """See predictor.py."""
         return EventPredictor(runner)
 
     # -- figures and music
@@ -224,7 +216,6 @@ class OneHotLSTM(EventFamily):
     flags = EVENT_FLAGS | {"concatenate"}
 
     def build(self, bundle: Bundle) -> keras.Model:
-        """See model.py."""
         from model import one_hot_lstm
 
         return one_hot_lstm(bundle.vocabulary.fields, bundle.network)
@@ -245,7 +236,6 @@ class AttentionLSTM(EventFamily):
     predicts_durations = True
 
     def build(self, bundle: Bundle) -> keras.Model:
-        """See model.py."""
         from model import attention_lstm
 
         vocabulary = bundle.vocabulary
@@ -261,7 +251,6 @@ class EmbeddingLSTM(EventFamily):
     flags = EVENT_FLAGS | {"concatenate"}
 
     def build(self, bundle: Bundle) -> keras.Model:
-        """See model.py."""
         from model import embedding_lstm
 
         return embedding_lstm(bundle.vocabulary.fields, bundle.network)

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from families.base import STATE_PREFIX
 from families.events.predictor import INPUT, LOGITS, PROBABILITIES, SIGNATURE
+from families.steps import STATE_PREFIX
 from model import state_shapes, step
 
 

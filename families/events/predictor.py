@@ -8,14 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from families.base import (
-    Predictor,
-    Probabilities,
-    Rows,
-    State,
-    StepRunner,
-    probabilities_of,
-)
+from families.steps import Predictor, Probabilities, Rows, State, StepRunner, probabilities_of
 
 SIGNATURE = "serving_default"
 INPUT, PROBABILITIES, LOGITS = "heard_", "next_", "logits_"

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import Composing
-from families.base import LoadedModel, Prediction, Predictor, Rows
+from families.base import LoadedModel, Prediction
 from families.events.encoding import EventEncoder, knows_durations
 from families.events.rhythm import Rhythm
 from families.sampling import StepSampler
+from families.steps import Predictor, Rows
 from music.copies import CopyTracker
 from music.events import Event
 from music.lookback import Lookback

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from families.base import Rows, StepSequence
 from families.metrics import padded
 from families.satb.encoding import FIRST, Grid, fits
 from families.satb.features import rows_transposed
+from families.steps import Rows, StepSequence
 from storage.bundle import Bundle
 
 

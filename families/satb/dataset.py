@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from config_bach import Paths, UserError
-from families.base import Corpus, CorpusRow, StepSequence
+from families.base import Corpus, CorpusRow
 from families.corpus import read_entries, read_entry
 from families.satb.encoding import (
     STEP,
@@ -24,6 +24,7 @@ from families.satb.encoding import (
     symbols_of_notes,
 )
 from families.satb.features import rows_of
+from families.steps import StepSequence
 from midi_io import Refused, Score
 from music.events import Note
 

@@ -31,7 +31,7 @@ VELOCITY = 90
 
 # The plan: metre and phrases, known in advance at every step. 0 means: not known.
 PLAN = ("position", "bar", "phrase")
-POSITIONS = 32  # 1 + the sixteenth in its bar
+POSITIONS = 32  # 1 + the sixteenth in its bar; the last one stands for all that are later
 BARS = 9  # the length of the bar in quarters
 PHRASES = 20  # 1: under a fermata; 2...: 1 + the quarters to the next one, begun or whole
 
@@ -219,17 +219,16 @@ def event_of(
         VELOCITY,
         voices,
         tuple(s >= FIRST for s in symbols),
-        (int(plan[0]) - 1) * STEP if plan[1] else None,
+        (int(plan[0]) - 1) * STEP if plan[1] and plan[0] < POSITIONS - 1 else None,
         bool(plan[2] == 1),
     )
 
 
 def cuts_of(symbols: Grid, plan: Grid) -> npt.NDArray[np.bool_]:
     """Where an event begins [steps]: a voice does something, a bar begins, a fermata begins or ends."""
-    position, known, under = plan[:, 0], plan[:, 1] > 0, plan[:, 2] == 1
-    changes = (symbols != HOLD).any(1)
-    bars = known[1:] & (position[1:] <= position[:-1])
-    changes[1:] |= bars | (under[1:] != under[:-1])
+    bars, under = (plan[:, 0] == 1) & (plan[:, 1] > 0), plan[:, 2] == 1
+    changes = (symbols != HOLD).any(1) | bars
+    changes[1:] |= under[1:] != under[:-1]
     return np.asarray(changes)
 
 

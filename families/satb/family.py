@@ -14,18 +14,13 @@ from tqdm import tqdm
 from config_bach import DEFAULT_BPM, Composing, Encoding, Network, Paths, Training, UserError
 from families import metrics
 from families.base import (
-    Array,
     Composition,
     CompositionRequest,
     Corpus,
     Dataset,
     LoadedModel,
     ModelFamily,
-    Probabilities,
-    Rows,
     Split,
-    StepRunner,
-    StepSequence,
 )
 from families.satb.baselines import table
 from families.satb.constraints import constraints_of
@@ -37,6 +32,7 @@ from families.satb.key_bias import with_key_bias
 from families.satb.predictor import SatbPredictor
 from families.satb.sampler import SatbComposer, compose
 from families.satb.templates import packed, templates_of, unpacked
+from families.steps import Array, Probabilities, Rows, StepRunner, StepSequence
 from music.events import bars_of
 from music.instruments import ORGAN, program_number
 from storage.bundle import Arrays, Bundle
@@ -89,7 +85,6 @@ class FourVoices(ModelFamily):
         return read(source, paths, show)
 
     def vocabulary(self, train: Sequence[Chorale], encoding: Encoding) -> Vocabulary:
-        """The same in every model of type 5."""
         return satb_vocabulary(encoding)
 
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
@@ -98,17 +93,14 @@ class FourVoices(ModelFamily):
         return {**super().metadata(corpus, split, bundle), "templates": templates_of(held_out)}
 
     def pack(self, pieces: Sequence[Chorale]) -> bytes:
-        """Symbols and plans."""
         return packed(pieces)
 
     def unpack(self, data: bytes) -> list[Chorale]:
-        """The inverse of `pack`."""
         return unpacked(data)
 
     # -- network
 
     def sequences(self, pieces: Sequence[Chorale], bundle: Bundle) -> list[StepSequence]:
-        """A sequence for each chorale."""
         return [sequence_of(piece) for piece in pieces]
 
     def dataset(self, split: Split, bundle: Bundle) -> Dataset:
@@ -123,7 +115,6 @@ class FourVoices(ModelFamily):
         return Dataset(train, valid, test, figures)
 
     def build(self, bundle: Bundle) -> keras.Model:
-        """See network.py."""
         from families.satb.network import built
 
         return built(bundle.network)
@@ -143,7 +134,6 @@ class FourVoices(ModelFamily):
         model.compile(optimizer_of(training), loss=loss, metrics=[Accuracy()], jit_compile=False)
 
     def batches(self, dataset: Dataset, bundle: Bundle, epoch: int) -> keras.utils.PyDataset:
-        """See batches.py."""
         from families.satb.batches import StatefulBatches
 
         return StatefulBatches(dataset.train, bundle, epoch)
@@ -158,7 +148,6 @@ class FourVoices(ModelFamily):
         return boxes
 
     def inputs(self, rows: Rows, targets: Rows) -> tuple[Array, ...]:
-        """Rows and symbols."""
         return rows, targets
 
     def outputs(self, raw: Any, rows: Rows) -> list[Probabilities]:
@@ -169,13 +158,11 @@ class FourVoices(ModelFamily):
         return [p[..., voice, :] for voice in range(len(VOICES))]
 
     def signatures(self, model: keras.Model, logits: bool) -> dict[str, Any]:
-        """See network.py."""
         from families.satb.network import signatures
 
         return signatures(model, logits)
 
     def predictor(self, runner: StepRunner) -> SatbPredictor:
-        """See predictor.py."""
         return SatbPredictor(runner)
 
     # -- figures
@@ -269,7 +256,6 @@ class FourVoices(ModelFamily):
         )
 
     def stream(self, model: LoadedModel, settings: Composing) -> SatbComposer:
-        """Chorale after chorale."""
         return SatbComposer(model, settings)
 
 

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from config_bach import Composing, UserError
-from families.base import Predictor
 from families.satb.constraints import Constraints
 from families.satb.encoding import STEP, VOICES, Chorale, pitches
 from families.satb.sampler import SatbSampler
+from families.steps import Predictor
 from music.events import bars_of
 
 PARTICLES = 48  # pieces side by side

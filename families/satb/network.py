@@ -19,7 +19,6 @@ import tensorflow as tf
 from keras import layers, ops
 
 from config_bach import Network
-from families.base import STATE_PREFIX
 from families.satb.encoding import (
     BARS,
     FIRST,
@@ -33,6 +32,7 @@ from families.satb.encoding import (
 )
 from families.satb.features import COLUMNS, LONGEST_HELD, LOOKBACK_LENGTHS
 from families.satb.predictor import ADVANCE
+from families.steps import STATE_PREFIX
 
 SPAN = 28  # semitones; larger intervals are not told apart
 INTERVALS = 2 * SPAN + 1

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from families.base import Predictor, Probabilities, Rows, State, probabilities_of
 from families.satb.encoding import HOLD, ORDER, VOICES
 from families.satb.features import KEY
 from families.satb.key_bias import with_key_bias
+from families.steps import Predictor, Probabilities, Rows, State, probabilities_of
 
 ADVANCE = "hear"
 

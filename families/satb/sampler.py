@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import Composing
-from families.base import LoadedModel, Prediction, Predictor, Probabilities, Rows
+from families.base import LoadedModel, Prediction
 from families.sampling import StepSampler
 from families.satb.constraints import Constraints
 from families.satb.encoding import (
@@ -26,6 +26,7 @@ from families.satb.encoding import (
 )
 from families.satb.features import SatbFeatures
 from families.satb.templates import template_of
+from families.steps import Predictor, Probabilities, Rows
 from music.copies import CopyTracker
 from music.events import Event
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 import doctor
+import pytest
 import synth
+
 from config_bach import Places, UserError
 
 

@@ -11,24 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from choirs import chorale
-from conftest import play_bach, refused, tune
-from PIL import Image
-
 from bundle import Bundle
+from choirs import chorale
 from chorale.grid import FIRST, HOLD, Chorale
 from chorale.judge import figures
 from chorale.score import events_of
 from chorale.sources import of_score
-from config_bach import Composing, Places
+from conftest import play_bach, refused, tune
 from course import compiled
 from dataset import lessons
 from evaluate import measure, rows_figures
-from midi_io import read_scores, write_midi
 from originality import Follower, Memory
 from piece import Event, Piece
+from PIL import Image
 from predict import Composer, prime_of
 from style import degeneration, distances, faults, faults_per_100
+
+from config_bach import Composing, Places
+from midi_io import read_scores, write_midi
 
 NAMES = [f"bwv{n}" for n in (253, 254, 255, 256, 258, 259, 260, 261, 262, 263, 264, 265)]
 
@@ -205,7 +205,6 @@ def test_pieces_that_were_learned_from_are_labelled(
 
 def test_four_voices_are_judged_with_the_engine(places: Places) -> None:
     from choirs import bundle_of
-
     from chorale.network import built
     from chorale.training import measure as measure_keras
     from lite.export import with_variants

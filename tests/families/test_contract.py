@@ -13,15 +13,9 @@ from chorales import chorale, tiny
 from conftest import home, tune
 
 from config_bach import Composing, Encoding, Network, Paths
-from families import families, family_of, metrics
-from families.base import (
-    Composition,
-    CompositionRequest,
-    Corpus,
-    LoadedModel,
-    ModelFamily,
-    Split,
-)
+from families import metrics
+from families.base import Composition, CompositionRequest, Corpus, LoadedModel, ModelFamily, Split
+from families.registry import families, family_of
 from litert.export import with_variants
 from litert.keras_runner import network_of, on_keras
 from litert.loading import loaded

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import corpus
 import pytest
+from piece import Piece
 from test_midi_io import BAD_FILES
 
-import corpus
 from config_bach import Places, UserError
 from midi_io import write_midi
-from piece import Piece
 
 LONG = Fraction(4)
 

@@ -10,14 +10,11 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import bundle as bundles
 import numpy as np
 import pytest
-from conftest import SHIPPED, play_bach, refused
-from PIL import Image
-
-import bundle as bundles
 from bundle import Bundle
-from config_bach import Encoding, Network, Places, Runtime, Training, UserError
+from conftest import SHIPPED, play_bach, refused
 from corpus import Corpus
 from course import course_of
 from fit import new_bundle
@@ -35,6 +32,9 @@ from lite.variants import (
     mark,
 )
 from piece import Piece
+from PIL import Image
+
+from config_bach import Encoding, Network, Places, Runtime, Training, UserError
 
 FLOAT = {
     "float32": 1e-5,

@@ -7,12 +7,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import bundle as bundles
 import numpy as np
 import pytest
+from bundle import Bundle
 from conftest import ROOT
 
-import bundle as bundles
-from bundle import Bundle
 from config_bach import Places, UserError
 
 Trained = tuple[Bundle, Places]

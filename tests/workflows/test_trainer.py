@@ -10,21 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import bundle as bundles
 import numpy as np
 import pytest
-from conftest import ROOT, TINY, play_bach, tune
-from PIL import Image
-
-import bundle as bundles
 from bundle import Bundle
-from config_bach import Encoding, Network, Places, Training, UserError
+from conftest import ROOT, TINY, play_bach, tune
 from corpus import Corpus
 from course import compiled
 from dataset import lessons, split
 from evaluate import measure
 from fit import Keeper, fit, new_bundle, resumed
 from piece import Piece
+from PIL import Image
 from vocabulary import Vocabulary
+
+from config_bach import Encoding, Network, Places, Training, UserError
 
 Trained = tuple[Bundle, Places]
 SMALL = Network(model_type=3, units=12, embedding=8, seqlen=8)

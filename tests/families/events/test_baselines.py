@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-
-from config_bach import Encoding, Network
 from dataset import Lesson
 from evaluate import ENOUGH, Known, baselines, longest_match, measure, most_frequent
-from model import build
 from piece import Piece
 from vocabulary import Field, Vocabulary
+
+from config_bach import Encoding, Network
+from model import build
 
 LETTERS = Field("pitch", ("?", "a", "b", "c", "d"), rare=5)
 

@@ -5,9 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from batches import Windows
-from config_bach import Encoding, Network, Training
 from dataset import (
     Lesson,
     asking,
@@ -19,6 +17,8 @@ from dataset import (
 )
 from piece import Piece
 from vocabulary import Vocabulary
+
+from config_bach import Encoding, Network, Training
 
 NETWORK = Network(model_type=2, seqlen=8)
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-
-from config_bach import Encoding, UserError
 from piece import Event, Piece
 from vocabulary import Vocabulary, chord_symbol, duration_symbol
+
+from config_bach import Encoding, UserError
 
 EXACT = Encoding(min_count=1)
 

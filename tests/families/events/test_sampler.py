@@ -7,17 +7,17 @@ from fractions import Fraction
 from itertools import groupby, islice
 from typing import Any
 
+import bundle as bundles
 import numpy as np
 import pytest
-from conftest import ROOT, SHIPPED
-
-import bundle as bundles
 from bundle import Bundle
-from config_bach import Composing, Places
+from conftest import ROOT, SHIPPED
 from lite import Probabilities
 from piece import Event, Piece
 from predict import Composer, Memory, Sampler, prime_of, reshaped, stuck
 from rhythm import Rhythm
+
+from config_bach import Composing, Places
 
 Trained = tuple[Bundle, Places]
 P = np.array([0.3, 0.1, 0.4, 0.2])  # token 0 is '?'

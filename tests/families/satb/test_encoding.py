@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from choirs import bundle_of, chorale, tiny
-
 from chorale import sources
 from chorale.baseline import table
 from chorale.ear import HEARD, KEY, Ear, rows_of, rows_transposed
@@ -36,10 +35,11 @@ from chorale.key import in_key
 from chorale.limits import Limits, limits_of, scale_of
 from chorale.network import ROW, built
 from chorale.training import Lanes, measure, possible_shifts
-from config_bach import Places, UserError
 from lite.export import with_variants
-from midi_io import Refused, Score, read_scores
 from piece import Note
+
+from config_bach import Places, UserError
+from midi_io import Refused, Score, read_scores
 
 
 def test_held_notes_and_notes_struck_again_are_told_apart() -> None:

@@ -8,21 +8,21 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+import bundle as bundles
 import numpy as np
 import pretty_midi
 import pytest
-from choirs import chorale
-from conftest import play_bach, refused
-
-import bundle as bundles
-import play_bach as cli
 from bundle import Bundle
+from choirs import chorale
 from chorale.composer import ChoraleComposer, compose
 from chorale.given import around, free_bars, free_voices, unchanged, voices_named
 from chorale.grid import FIRST, HOLD, LOWEST, SILENCE, Chorale, pitches, plan_of, symbols_of
 from chorale.limits import Limits, scale_of
 from chorale.score import bars_of, chorale_of, events_of, write_satb
 from chorale.sources import of_score, read_chorale
+from conftest import play_bach, refused
+
+import play_bach as cli
 from config_bach import Composing, Places, UserError
 from midi_io import read_scores, write_midi
 
