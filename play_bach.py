@@ -19,7 +19,7 @@ def run(argv: Sequence[str] | None = None, paths: Paths | None = None) -> None:
     """Do what the command line asks, verb by verb. Raises UserError."""
     args = parser().parse_args(argv)
     validate(args)
-    for check in (composing_of, runtime_of, new_model_of):
+    for check in (composing_of, runtime_of, *([new_model_of] if args.fit else [])):
         check(args)  # bad values are refused before long work begins
     _log_to_screen()
     paths, bundle = paths or Paths(), None

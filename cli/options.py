@@ -134,7 +134,8 @@ class Option:
 
     def given(self, args: argparse.Namespace) -> bool:
         """Whether a command line has it."""
-        return getattr(args, self.dest) not in (None, False, [])
+        value = getattr(args, self.dest)
+        return value is not None and value is not False and value != []  # 0 is a value
 
     def families(self) -> list[ModelFamily]:
         """The model types that understand it."""

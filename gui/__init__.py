@@ -1,5 +1,8 @@
-"""The control page, made with REMI for a phone held upright."""
+"""The control page, made with REMI for a phone held upright.
 
-from gui.door import PageServer
-
-__all__ = ["PageServer"]
+server.py              the server of the page
+app.py                 REMI's HTTP and WebSocket behind a login
+page.py                what stands on the page
+page.css, page.js      how it looks, and what moves on it
+share.html, icon.html  the page for friends, the icon
+"""

@@ -1,4 +1,4 @@
-"""The door of the control page: REMI's HTTP and WebSocket, with a login before both.
+"""REMI's HTTP and WebSocket for the control page, with a login before both.
 
 REMI checks a password for GET alone, tells sessions apart by the millisecond they began in, lets a
 client call any method of any widget of anybody, never forgets a session, and counts characters where
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.cookies
 import logging
-import os
 import secrets
 import select
 import struct
@@ -18,8 +17,8 @@ import warnings
 from typing import Any
 from urllib.parse import urlparse
 
-from stream.guard import REALM
-from stream.hall import Hall
+from stream.auth import REALM
+from stream.context import ServerContext
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # REMI imports pkg_resources, which complains about itself
@@ -28,39 +27,39 @@ with warnings.catch_warnings():
 log = logging.getLogger("play_bach")
 
 COOKIE = "remi_session"
-REQUEST_TIME = 15.0  # seconds that a client may take to say what it wants
-SILENT_TIME = 75.0  # seconds without a message, after which a page is taken for gone
-SEND_TIME = 2.0  # seconds that a page may not take what it is sent
+REQUEST_TIMEOUT = 15.0  # seconds that a client may take to say what it wants
+IDLE_TIMEOUT = 75.0  # seconds without a message, after which a page is taken for gone
+SEND_TIMEOUT = 2.0  # seconds that a page may not take what it is sent
 LARGEST_MESSAGE = 4096  # bytes
-UPDATE = 0.25  # seconds between two pieces of news for a page
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10  # WebSocket opcodes
-TITLE = "Play Bach"
 
 
-class Door(remi.App):
-    """Lets in those who log in; everybody gets a session of their own."""
+class AuthenticatedApp(remi.App):
+    """A REMI app for those who log in; everybody gets a session of their own."""
 
     session: int
-    timeout = REQUEST_TIME
+    timeout = REQUEST_TIMEOUT
     server_version = "PlayBach"
     sys_version = ""
-    _entrance = threading.Lock()
+    _session_lock = threading.Lock()
 
     @property
-    def hall(self) -> Hall:
+    def context(self) -> ServerContext:
         """What both servers share."""
-        return self.server.hall
+        return self.server.context
 
     def parse_request(self) -> bool:
         """Read the request; answer it at once if the client has not logged in."""
-        return bool(super().parse_request()) and self._admitted()
+        return bool(super().parse_request()) and self._authenticated()
 
-    def _admitted(self) -> bool:
-        verdict = self.hall.guard.check(self.headers.get("Authorization"), self.client_address[0])
+    def _authenticated(self) -> bool:
+        verdict = self.context.authenticator.check(
+            self.headers.get("Authorization"), self.client_address[0]
+        )
         upgrade = self.headers.get("Upgrade", "").lower() == "websocket"
         if upgrade and not self._same_origin():
             return self._refuse(403, "this page is not ours.")
-        if verdict.welcome or (upgrade and not verdict.wait and self._known_session()):
+        if verdict.accepted or (upgrade and not verdict.wait and self._has_session()):
             return True  # Safari sends no login with an upgrade, but the cookie that came with one
         if verdict.wait:
             wait = str(int(verdict.wait) + 1)
@@ -94,7 +93,7 @@ class Door(remi.App):
         origin = self.headers.get("Origin")
         return origin is None or urlparse(origin).netloc == self.headers.get("Host", "")
 
-    def _known_session(self) -> bool:
+    def _has_session(self) -> bool:
         return self._session_of_cookie() in remi.clients
 
     def _session_of_cookie(self) -> int | None:
@@ -108,7 +107,7 @@ class Door(remi.App):
         """The page, or the upgrade to a WebSocket. There is nothing else here."""
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self.close_connection = True
-            Channel(self.headers, self.request, self.client_address, self.server)
+            WebSocketHandler(self.headers, self.request, self.client_address, self.server)
         elif urlparse(self.path).path == "/":
             self._page()
         else:
@@ -121,7 +120,7 @@ class Door(remi.App):
         self._answer(405, "there is nothing to post.\n", "text/plain", {})
 
     def _page(self) -> None:
-        if not self._known_session() and len(remi.clients) >= self.server.most_sessions:
+        if not self._has_session() and len(remi.clients) >= self.server.most_sessions:
             self._answer(503, "too many pages are open; try again later.\n", "text/plain", {})
             return
         self._instance()
@@ -134,8 +133,8 @@ class Door(remi.App):
 
     def _instance(self) -> None:
         """Find the session, or begin one whose number nobody can guess."""
-        with Door._entrance:
-            known = self._known_session()
+        with AuthenticatedApp._session_lock:
+            known = self._has_session()
             super()._instance()
             if not known:
                 remi.clients.pop(self.session, None)
@@ -146,17 +145,17 @@ class Door(remi.App):
         """REMI writes this between quotes into its script; the page knows better than our headers."""
         return "' + location.host + '"
 
-    def websocket_handshake_done(self, channel: Channel) -> None:
+    def websocket_handshake_done(self, handler: WebSocketHandler) -> None:
         """REMI would replace the whole page, and cut off the sound that it plays."""
-        self.greet(channel)
+        self.on_connect(handler)
 
-    def greet(self, channel: Channel) -> None:
-        """A page has connected: tell it everything."""
+    def on_connect(self, handler: WebSocketHandler) -> None:
+        """A page has connected."""
 
-    def ask(self, **question: str) -> None:
-        """The page wants something."""
+    def on_request(self, **request: str) -> None:
+        """The page asks for something."""
 
-    def forget(self) -> None:
+    def end_session(self) -> None:
         """End this session."""
         self.on_close()
         remi.clients.pop(self.session, None)
@@ -165,13 +164,13 @@ class Door(remi.App):
         """No line for every request: they would tell who listened when."""
 
 
-class Channel(remi.WebSocketsHandler):
-    """A WebSocket of a page; all it can do is ask its own session."""
+class WebSocketHandler(remi.WebSocketsHandler):
+    """A WebSocket of a page; it reaches nothing but its own session."""
 
     def handle(self) -> None:
         """Read messages until the page has gone."""
         self._sending = threading.Lock()
-        self.request.settimeout(SILENT_TIME)
+        self.request.settimeout(IDLE_TIMEOUT)
         if not self.handshake():
             return
         app = remi.clients.get(self.session)
@@ -190,7 +189,7 @@ class Channel(remi.WebSocketsHandler):
         return bool(self.headers.get("Sec-WebSocket-Key")) and bool(super().handshake())
 
     def read_next_message(self) -> bool:
-        """Read one frame and obey it. False when this was the last."""
+        """Read and handle one frame. False when this was the last."""
         try:
             first, second = self._exactly(2)
             length = second & 127
@@ -201,7 +200,7 @@ class Channel(remi.WebSocketsHandler):
             mask, data = self._exactly(4), self._exactly(length)
         except (OSError, ValueError, EOFError):
             return False
-        return self._obey(first & 15, bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+        return self._handle_frame(first & 15, bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
 
     def _exactly(self, count: int) -> bytes:
         data = self.rfile.read(count)
@@ -209,7 +208,7 @@ class Channel(remi.WebSocketsHandler):
             raise EOFError
         return data
 
-    def _obey(self, opcode: int, data: bytes) -> bool:
+    def _handle_frame(self, opcode: int, data: bytes) -> bool:
         if opcode == PING:
             self._frame(PONG, data)
         elif opcode == TEXT:
@@ -220,13 +219,13 @@ class Channel(remi.WebSocketsHandler):
         return opcode != CLOSE
 
     def on_message(self, message: str) -> None:
-        """'callback/bach/ask/...' goes to the session; nothing else means anything."""
+        """'callback/bach/request/...' goes to the session; nothing else means anything."""
         self.send_message("3")  # REMI's acknowledgement
         kind, widget, function, *rest = (*message.split("/", 3), "", "", "")
         app = remi.clients.get(self.session)
-        if (kind, widget, function) == ("callback", "bach", "ask") and app is not None:
-            question = remi.parse_parametrs(rest[0])
-            app.ask(**{str(k): str(v) for k, v in question.items()})
+        if (kind, widget, function) == ("callback", "bach", "request") and app is not None:
+            wanted = remi.parse_parametrs(rest[0])
+            app.on_request(**{str(k): str(v) for k, v in wanted.items()})
 
     def send_message(self, message: str) -> bool:
         """Send text. False if the page does not take it."""
@@ -239,54 +238,9 @@ class Channel(remi.WebSocketsHandler):
         head += struct.pack(">BQ", 127, len(data)) if len(data) >= 65536 else b""
         with self._sending:
             try:
-                if not select.select([], [self.request], [], SEND_TIME)[1]:
+                if not select.select([], [self.request], [], SEND_TIMEOUT)[1]:
                     return False
                 self.request.sendall(head + data)
             except (OSError, ValueError):
                 return False
         return True
-
-
-class PageServer(remi.ThreadedHTTPServer):
-    """The server of the control page. Raises OSError if its port cannot be had."""
-
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = os.name == "posix"  # elsewhere it would share a port with others
-    request_queue_size = 64
-
-    def __init__(self, hall: Hall) -> None:
-        from gui.page import Page
-
-        self.hall = hall
-        self.most_sessions = 4 * hall.server.max_stations
-        self._places = threading.BoundedSemaphore(self.most_sessions + 64)
-        address = (hall.server.host, hall.server.remi_port)
-        super().__init__(
-            address, Page, None, True, False, UPDATE, 1000, 100, TITLE, self, None, None, None
-        )
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for each connection, but not for any number of them."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Free the place when the connection ends."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that vanish are no news."""
-        log.debug("a page's connection failed", exc_info=True)
-
-    def end(self) -> None:
-        """Stop, and close all pages."""
-        self.shutdown()
-        self.server_close()
-        for page in list(remi.clients.values()):
-            page.forget()

@@ -8,7 +8,7 @@ const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
   notes: [], start: null, links: {}, wanted: false, shown: 0, kind: "mp3", lowest: 48, highest: 76,
-  knobs: {}, held: null, testing: null,
+  settings: {}, held: null, testing: null,
 
   // ---- sound
 
@@ -59,14 +59,14 @@ const bach = {
     return bach.start === null ? null : bach.start + $("audio").currentTime;
   },
 
-  // ---- knobs
+  // ---- settings
 
-  ask(question) { remi.sendCallbackParam("bach", "ask", question); },
+  request(question) { remi.sendCallbackParam("bach", "request", question); },
 
-  turn(name, value) {
+  update(name, value) {
     bach.held = null;
     bach.show(name, value, false);
-    bach.ask({ what: "turn", name, value });
+    bach.request({ what: "update", name, value });
   },
 
   show(name, value, moving = true) {
@@ -79,7 +79,7 @@ const bach = {
     }
   },
 
-  turned({ name, seconds }) {
+  updated({ name, seconds }) {
     const label = { bpm: "The tempo", program: "The instrument", alto: "The alto", tenor: "The tenor", bass: "The bass", temperature: "The temperature", volume: "The volume", model: "The new model" }[name];
     const later = bach.wanted ? `will be heard in ${Math.max(seconds, 0.1).toFixed(1)} s` : "will be heard when you press Play";
     bach.say({ text: `${label} ${later}.` });
@@ -97,7 +97,7 @@ const bach = {
 
   // ---- keeping, sharing, testing
 
-  keep() { bach.ask({ what: "keep" }); },
+  keep() { bach.request({ what: "keep" }); },
 
   kept({ link, length }) {
     for (const kind of ["mid", "musicxml", "wav"]) $(`keep-${kind}`).href = bach.url(`${link}/bach.${kind}`);
@@ -146,17 +146,17 @@ const bach = {
     bach.notes = bach.notes.slice(-160);
     if (news.links) bach.links = news.links;
     if (news.figures) bach.figures(news.figures);
-    if (news.knobs) {
-      bach.settle(news.knobs);
+    if (news.settings) {
+      bach.settle(news.settings);
       $("copied").textContent = news.copied ? `Not new: at most ${news.copied}.` : "";
     }
     bach.trouble = news.corpus ? `${news.trouble}; Bach himself plays on` : news.trouble;
     bach.look();
   },
 
-  settle(knobs) {
-    bach.knobs = knobs;
-    for (const [name, value] of Object.entries(knobs)) {
+  settle(settings) {
+    bach.settings = settings;
+    for (const [name, value] of Object.entries(settings)) {
       if (bach.held === name || document.activeElement === $(name) && $(name).type !== "range") continue;
       $(name).value = value;
       bach.show(name, value, false);
@@ -307,7 +307,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   bach.tell(null);
   bach.draw();
-  setInterval(() => bach.ask({ what: "here" }), 20000); // the server forgets pages that are silent
+  setInterval(() => bach.request({ what: "here" }), 20000); // the server forgets pages that are silent
   const again = remi._renewConnection.bind(remi);
   remi._renewConnection = () => setTimeout(again, 1000); // REMI would try without a pause
 });

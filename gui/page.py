@@ -11,27 +11,28 @@ import json
 import logging
 import secrets
 import time
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from instruments import FAMILIES, NAMES
-from lite.variants import mark
 from remi import gui as remi
-from stream.hall import minutes
-from synth import RATE
 
-from config_bach import CHORALE, UserError
-from gui.door import Channel, Door
+from config_bach import UserError
+from families.registry import family_of
+from gui.app import AuthenticatedApp, WebSocketHandler
+from litert.variants import loss_note
+from music.instruments import FAMILIES, NAMES
+from music.synth import RATE
 from stream.app import station_link
-from stream.station import Knobs, Played, Station
+from stream.context import minutes
+from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.station import Station
 
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
 OTHERS = ("alto", "tenor", "bass")  # the voices below the first
-TURNS = {
+SETTING_TYPES = {
     "model": str,
     **dict.fromkeys(("program", *OTHERS), int),
     **dict.fromkeys(("bpm", "temperature", "volume"), float),
@@ -46,7 +47,7 @@ FIGURES = {
 }
 GUIDE = (
     "Press Play. A neural network starts to compose, for you alone, and goes on until you stop.",
-    "Turn anything while it plays. The page says when you will hear it: about a second later.",
+    "Change anything while it plays. The page says when you will hear it: about a second later.",
     "Low temperature keeps to what is likely; high temperature takes risks.",
     "Heard something you like? Keep that saves the last minutes as MIDI, score and sound.",
     "Share gives a link; whoever opens it hears what you hear, at the same time.",
@@ -79,21 +80,22 @@ def button(text: str, action: str, css: str = "button", **attributes: str) -> re
 
 def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
     """A labelled list to choose one of."""
-    chosen = f"bach.turn('{name}', this.value)"
+    chosen = f"bach.update('{name}', this.value)"
     select = tag("select", "", *options, id=name, onchange=chosen)
     return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
 
 
-def slider(name: str, label: str, low: float, high: float, step: float) -> remi.Container:
-    """A labelled slider with its value."""
-    moved, let_go = f"bach.show('{name}', this.value)", f"bach.turn('{name}', this.value)"
+def slider(name: str, label: str, step: float) -> remi.Container:
+    """A labelled slider with the value of a player setting, over all its range."""
+    low, high = range_of(name)
+    moved, let_go = f"bach.show('{name}', this.value)", f"bach.update('{name}', this.value)"
     bar = tag(
         "input",
         "",
         type="range",
         id=name,
-        min=str(low),
-        max=str(high),
+        min=f"{low:g}",
+        max=f"{high:g}",
         step=str(step),
         oninput=moved,
         onchange=let_go,
@@ -102,7 +104,7 @@ def slider(name: str, label: str, low: float, high: float, step: float) -> remi.
     return tag("label", "knob", tag("span", "name", label), value, bar)
 
 
-class Page(Door):
+class Page(AuthenticatedApp):
     """One person's page, with a station of its own."""
 
     def main(self) -> remi.Container:
@@ -113,10 +115,12 @@ class Page(Door):
         self._quiet_since = time.monotonic()
         self._dress()
         try:
-            self._open(self.hall.default_knobs())
+            self._open(self.context.default_settings())
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
-        main = tag("main", "", _header(), _stage(), _coming(), self._knobs(), _keep(), _together())
+        main = tag(
+            "main", "", _header(), _stage(), _coming(), self._controls(), _keep(), _together()
+        )
         for part in (_tests(), _figures(), _guide()):
             main.append(part)
         return main
@@ -126,14 +130,14 @@ class Page(Door):
         head = self.page.children["head"]
         head.add_child("internal_css", f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>")
         head.add_child("icon", (HERE / "icon.html").read_text("utf-8"))
-        settings = {"port": self.hall.server.flask_port, "dns": self.hall.server.dns}
+        settings = {"port": self.context.server.flask_port, "dns": self.context.server.dns}
         script = (HERE / "page.js").read_text("utf-8")
         head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
 
-    def _knobs(self) -> remi.Container:
+    def _controls(self) -> remi.Container:
         models = [
             tag("option", "", label, value=choice, data_score=_score(manifest), **_voices(manifest))
-            for name, manifest in reversed(self.hall.shelf.models().items())
+            for name, manifest in reversed(self.context.models.models().items())
             for choice, label in _variants(name, manifest)
         ]
         return card(
@@ -148,21 +152,21 @@ class Page(Door):
                 id="voices",
                 hidden="",
             ),
-            slider("bpm", "Tempo", 30, 240, 1),
-            slider("temperature", "Temperature", 0, 2, 0.05),
-            slider("volume", "Volume", 0, 1, 0.01),
-            tag("p", "hint", "What you turn is heard about a second later.", id="hint"),
+            slider("bpm", "Tempo", 1),
+            slider("temperature", "Temperature", 0.05),
+            slider("volume", "Volume", 0.01),
+            tag("p", "hint", "What you change is heard about a second later.", id="hint"),
         )
 
-    def _open(self, knobs: Knobs) -> None:
+    def _open(self, settings: PlayerSettings) -> None:
         """A station of one's own. It costs nothing until Play is pressed."""
-        self._station = self.hall.stations.open(knobs)
+        self._station = self.context.stations.open(settings)
         self._news_sent = 0
 
     # ---- to the page
 
-    def greet(self, channel: Channel) -> None:
-        """Tell a page that has connected everything there is to know."""
+    def on_connect(self, handler: WebSocketHandler) -> None:
+        """Send everything to a page that has connected."""
         self._sent = self._news_sent = 0
 
     def idle(self) -> None:
@@ -171,23 +175,25 @@ class Page(Door):
         if station is None:
             return
         if not self.websockets:
-            self._let_go(station)
+            self._close_when_idle(station)
             return
         self._quiet_since = time.monotonic()
-        if self.hall.stations.get(station.name) is None:
+        if self.context.stations.get(station.name) is None:
             try:
-                self._open(station.knobs)  # it ended of boredom; Play is to work all the same
+                self._open(
+                    station.settings
+                )  # it was idle; Play must work
             except UserError as error:
                 self._send("say", {"text": str(error), "bad": True})
                 return
         self._send("news", self._news(self._station or station))
 
-    def _let_go(self, station: Station) -> None:
-        """Forget a page that has gone, once nobody listens to its station any more."""
-        patience = self.hall.server.idle_minutes * 60
-        if not station.listeners and time.monotonic() - self._quiet_since > patience:
-            self.hall.stations.end(station)
-            self.forget()
+    def _close_when_idle(self, station: Station) -> None:
+        """End the session of a page that has gone, once nobody listens to its station."""
+        timeout = self.context.server.idle_minutes * 60
+        if not station.listeners and time.monotonic() - self._quiet_since > timeout:
+            self.context.stations.end(station)
+            self.end_session()
 
     def _news(self, station: Station) -> dict[str, Any]:
         new = station.news(self._news_sent)
@@ -202,21 +208,21 @@ class Page(Door):
             "resting": station.listeners == 0,
         }
         if self._sent % FIGURES_EVERY == 0:
-            news["knobs"] = {f.name: getattr(station.knobs, f.name) for f in fields(Knobs)}
+            news["settings"] = station.settings.to_json()
             news["copied"] = station.copied
-            news["figures"] = self.hall.stations.figures()
+            news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
         self._sent += 1
         return news
 
     def _links(self, station: Station) -> dict[str, str]:
         """Ready before they are asked for: iPhones play only at the very touch of a button."""
-        program = station.knobs.program
+        program = station.settings.program
         name = station.name
         return {
-            "listen": station_link(self.hall, "listen", station=name, name=self._listener),
-            "share": station_link(self.hall, "share", station=name),
-            "scale": station_link(self.hall, "scale", program=program),
+            "listen": station_link(self.context, "listen", station=name, name=self._listener),
+            "share": station_link(self.context, "share", station=name),
+            "scale": station_link(self.context, "scale", program=program),
         }
 
     def _send(self, function: str, what: Any) -> None:
@@ -225,68 +231,77 @@ class Page(Door):
 
     # ---- from the page
 
-    def ask(self, **question: str) -> None:
-        """Obey the page: {'what': 'turn', 'name': 'bpm', 'value': '120'} or {'what': 'keep'}."""
-        what, station = question.get("what"), self._station
+    def on_request(self, **request: str) -> None:
+        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'} and {'what': 'keep'}."""
+        what, station = request.get("what"), self._station
         if station is None:
             return
         try:
-            if what == "turn":
-                self._turn(station, question.get("name", ""), question.get("value", ""))
+            if what == "update":
+                self._update(station, request.get("name", ""), request.get("value", ""))
             elif what == "keep":
                 self._keep(station)
         except UserError as error:
             self._send("say", {"text": str(error), "bad": True})
 
-    def _turn(self, station: Station, name: str, value: str) -> None:
-        if name not in TURNS:
+    def _update(self, station: Station, name: str, value: str) -> None:
+        if name not in SETTING_TYPES:
             return
         try:
-            changed: Any = TURNS[name](value)
+            changed: Any = SETTING_TYPES[name](value)
         except ValueError:
             return
         try:
-            seconds = station.turn(**{name: changed})
-            self._send("turned", {"name": name, "seconds": round(seconds, 1)})
+            seconds = station.update(**{name: changed})
+            self._send("updated", {"name": name, "seconds": round(seconds, 1)})
         finally:
-            self._sent = 0  # the knobs are sent again, as they are now
+            self._sent = 0  # the settings are sent again, as they are now
 
     def _keep(self, station: Station) -> None:
-        name = self.hall.keep(station)
-        keepsake = self.hall.keepsake(name)
-        link = station_link(self.hall, "keep", keepsake=name)
-        self._send("kept", {"link": link, "length": minutes(keepsake.played if keepsake else ())})
+        name = self.context.keep(station)
+        recording = self.context.recording(name)
+        link = station_link(self.context, "keep", recording=name)
+        self._send("kept", {"link": link, "length": minutes(recording.played if recording else ())})
 
 
-def _note(x: Played) -> list[Any]:
+def _note(x: PlayedEvent) -> list[Any]:
     """What page.js is told of an event; times in seconds of the station."""
-    likely = [[name, round(p, 4)] for name, p in x.draw.likely]
+    likely = [[name, round(p, 4)] for name, p in x.predicted.likely]
     onset, seconds = round(x.onset / RATE, 3), round(x.seconds, 3)
-    chosen = [x.draw.chosen, round(x.draw.chance, 4)]
-    return [x.number, onset, seconds, list(x.event.pitches), likely, chosen, x.draw.from_corpus]
+    chosen = [x.predicted.chosen, round(x.predicted.probability, 4)]
+    return [
+        x.number,
+        onset,
+        seconds,
+        list(x.event.pitches),
+        likely,
+        chosen,
+        x.predicted.from_corpus,
+    ]
 
 
 def _score(manifest: dict[str, Any]) -> str:
     """How good a model is at music it has never seen."""
-    valid = manifest["facts"].get("metrics", {}).get("valid")
+    valid = manifest["metadata"].get("metrics", {}).get("valid")
     if not valid:
         return "not measured yet"
     return (
-        f"On music it never saw: {valid['accuracy']:.0%} of the notes foretold, "
+        f"On music it never saw: {valid['accuracy']:.0%} of the notes predicted, "
         f"{valid['nll']:.2f} nats an event"
     )
 
 
 def _variants(name: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """The choices of a model: as it plays here, then each of its variants if there are several."""
-    there = manifest["facts"].get("variants", {})
-    others = [(f"{name}:{v}", f"{name}, {v}{mark(v, manifest['facts'])}") for v in there]
+    there = manifest["metadata"].get("variants", {})
+    others = [(f"{name}:{v}", f"{name}, {v}{loss_note(v, manifest['metadata'])}") for v in there]
     return [(name, name), *(others if len(others) > 1 else [])]
 
 
 def _voices(manifest: dict[str, Any]) -> dict[str, str]:
     """The mark of a model that has an instrument for each voice; page.js fills in the choices."""
-    return {"data_voices": "4"} if manifest["network"]["model_type"] == CHORALE else {}
+    voices = family_of(manifest["network"]["model_type"]).voices
+    return {"data_voices": str(len(voices))} if voices else {}
 
 
 def _families() -> list[remi.Container]:

@@ -1,13 +1,17 @@
 """Live music: stations that compose, and the server that sends their sound.
 
-settings   play_bach.json, made at the first start
-serve      starts and ends both servers
-app        the Flask app: sound, links, downloads
-guard      logins, and links that expire
-hall       what all requests share
-stations   who has which station; limits, watchdog
-station    the predict thread, the clock, the knobs
-listener   the bounded backlog of one listener
-source     where events come from: the model or, when it fails, the corpus
-mp3, keep  sound and scores as files
+settings.py         play_bach.json, made at the first start
+server.py           starts and ends both servers
+app.py              the Flask app: sound, links, downloads
+auth.py             logins, and links that expire
+context.py          what the requests of both servers share
+stations.py         who has which station; limits, watchdog
+station.py          one station: its listeners, its clock, its predict thread
+player.py           the predict thread
+player_settings.py  what a listener can change; the events that were played
+source.py           events from the model or, when it fails, from the corpus
+model_cache.py      the models that stations play, read once
+listener.py         the bounded backlog of one listener
+mp3.py              sound -> MP3
+recording.py        the last minutes as MIDI, score and WAV
 """

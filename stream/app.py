@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 from flask import Flask, Response, g, jsonify, render_template, request
-from synth import RATE
 from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
-from stream import keep
-from stream.guard import REALM
-from stream.hall import Hall
+from music.synth import RATE
+from stream import recording
+from stream.auth import REALM
+from stream.context import ServerContext
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
 from stream.station import Station
@@ -38,23 +38,23 @@ TYPES = {
 }
 SIGNED = ("listen", "share", "scale", "keep")  # whose links carry their own proof
 OPEN = ("ping",)
-TOTAL = keep.ENDLESS  # bytes that an endless sound pretends to have
+TOTAL = recording.ENDLESS  # bytes that an endless sound pretends to have
 PROBE = 4096  # bytes; a shorter range is a question, not a listener
 RANGE = re.compile(r"bytes=(\d{1,10})-(\d{0,10})")
 EXPORTS = threading.Semaphore(2)  # downloads that are made at once
 
 
-def create_app(hall: Hall) -> Flask:
+def create_app(context: ServerContext) -> Flask:
     """The Flask app. Everything but /ping needs the login or a signed link."""
     app = Flask(
         "play_bach", template_folder=str(Path(__file__).parent.parent / "gui"), static_folder=None
     )
     app.config["MAX_CONTENT_LENGTH"] = 4096
-    app.before_request(functools.partial(_admit, hall))
-    app.after_request(_seal)
+    app.before_request(functools.partial(_authenticate, context))
+    app.after_request(_add_headers)
     app.register_error_handler(Full, _full)
-    app.register_error_handler(UserError, lambda error: _says(400, str(error)))
-    app.register_error_handler(HTTPException, lambda error: _says(error.code, error.name))
+    app.register_error_handler(UserError, lambda error: _text(400, str(error)))
+    app.register_error_handler(HTTPException, lambda error: _text(error.code, error.name))
     rules: tuple[tuple[str, Callable[..., Response]], ...] = (
         ("/ping", _ping),
         ("/status", _status),
@@ -68,34 +68,38 @@ def create_app(hall: Hall) -> Flask:
     for rule, view in rules:
         name = view.__name__.strip("_")
         if name not in app.view_functions:
-            app.view_functions[name] = functools.partial(view, hall)
+            app.view_functions[name] = functools.partial(view, context)
         app.add_url_rule(rule, name)
-    app.add_url_rule("/stations/<name>", "look", functools.partial(_look, hall))
-    app.add_url_rule("/stations/<name>", "turn", functools.partial(_turn, hall), methods=["POST"])
+    app.add_url_rule("/stations/<name>", "station", functools.partial(_station, context))
+    app.add_url_rule(
+        "/stations/<name>", "update", functools.partial(_update, context), methods=["POST"]
+    )
     return app
 
 
-def _admit(hall: Hall) -> Response | None:
-    """Let in those who may; runs before everything, also before 'not found'."""
+def _authenticate(context: ServerContext) -> Response | None:
+    """Check login or link; runs before everything, also before 'not found'."""
     if request.endpoint in OPEN:
         return None
     if request.endpoint in SIGNED:
         token = (request.view_args or {}).get("token", "")
-        g.what = hall.links.read(request.endpoint or "", token)
-        return _says(403, "this link is too old, or not ours.") if g.what is None else None
-    verdict = hall.guard.check(request.headers.get("Authorization"), request.remote_addr or "")
-    if verdict.welcome:
+        g.claims = context.links.read(request.endpoint or "", token)
+        return _text(403, "this link is too old, or not ours.") if g.claims is None else None
+    verdict = context.authenticator.check(
+        request.headers.get("Authorization"), request.remote_addr or ""
+    )
+    if verdict.accepted:
         return None
     if verdict.wait:
-        refusal = _says(429, f"too many wrong passwords; wait {verdict.wait:.0f} s.")
+        refusal = _text(429, f"too many wrong passwords; wait {verdict.wait:.0f} s.")
         refusal.headers["Retry-After"] = str(int(verdict.wait) + 1)
         return refusal
-    refusal = _says(401, "log in, please.")
+    refusal = _text(401, "log in, please.")
     refusal.headers["WWW-Authenticate"] = REALM
     return refusal
 
 
-def _seal(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     """Headers of every answer. What needs no login may be asked for by any page."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -105,65 +109,65 @@ def _seal(response: Response) -> Response:
     return response
 
 
-def _says(status: int | None, text: str) -> Response:
+def _text(status: int | None, text: str) -> Response:
     return Response(text + "\n", status or 500, mimetype="text/plain")
 
 
 def _full(error: Full) -> Response:
-    response = _says(503, str(error))
+    response = _text(503, str(error))
     response.headers["Retry-After"] = "30"
     return response
 
 
-def _ping(hall: Hall) -> Response:
+def _ping(context: ServerContext) -> Response:
     return jsonify(ping="pong")
 
 
-def _status(hall: Hall) -> Response:
-    return jsonify(hall.stations.figures())
+def _status(context: ServerContext) -> Response:
+    return jsonify(context.stations.figures())
 
 
-def _look(hall: Hall, name: str) -> Response:
-    """How a station is: its knobs, its listeners, and a link by which others hear it too."""
-    station = hall.stations.get(name)
+def _station(context: ServerContext, name: str) -> Response:
+    """How a station is: its settings, its listeners, and a link by which others hear it too."""
+    station = context.stations.get(name)
     if station is None:
-        return _says(404, "there is no such station.")
+        return _text(404, "there is no such station.")
     return jsonify(
-        knobs=station.knobs.to_json(),
+        settings=station.settings.to_json(),
         listeners=station.listeners,
         underruns=station.underruns,
         trouble=station.trouble,
         heard_in=round(station.lead, 2),
-        listen=station_link(hall, "listen", station=name),
+        listen=station_link(context, "listen", station=name),
     )
 
 
-def _turn(hall: Hall, name: str) -> Response:
-    """Turn the knobs of a station: POST {"bpm": 120}. JSON only, which no foreign page can post."""
-    station = hall.stations.get(name)
+def _update(context: ServerContext, name: str) -> Response:
+    """Change the settings of a station: POST {"bpm": 120}. JSON only, which no foreign page can post."""
+    station = context.stations.get(name)
     changes = request.get_json()
     if station is None or not isinstance(changes, dict):
-        return _says(404, "there is no such station.")
+        return _text(404, "there is no such station.")
     try:
-        return jsonify(heard_in=round(station.turn(**changes), 2))
+        return jsonify(heard_in=round(station.update(**changes), 2))
     except TypeError:
-        return _says(400, "there are model, program, bpm, temperature and volume to turn.")
+        return _text(400, "there are model, program, bpm, temperature and volume to change.")
 
 
-def _play(hall: Hall, kind: str) -> Response:
+def _play(context: ServerContext, kind: str) -> Response:
     """A station just for this listener, for players that can log in but show no page."""
     if kind not in ("wav", "mp3"):
-        return _says(404, "there are /play.mp3 and /play.wav.")
+        return _text(404, "there are /play.mp3 and /play.wav.")
     if request.method == "HEAD":
         return Response(mimetype=TYPES[kind])
-    return _sound(hall, hall.stations.open(hall.default_knobs(), brief=True), kind, "")
+    return _sound(context, context.stations.open(context.default_settings(), brief=True), kind, "")
 
 
-def _listen(hall: Hall, token: str, filename: str = "") -> Response:
-    station = hall.stations.get(g.what["station"])
+def _listen(context: ServerContext, token: str, filename: str = "") -> Response:
+    station = context.stations.get(g.claims["station"])
     if station is None:
-        return _says(410, "this station has ended.")
-    return _sound(hall, station, _kind(filename), g.what.get("name", ""))
+        return _text(410, "this station has ended.")
+    return _sound(context, station, _kind(filename), g.claims.get("name", ""))
 
 
 def _kind(filename: str) -> str:
@@ -174,12 +178,12 @@ def _kind(filename: str) -> str:
     return "wav" if best == "audio/wav" else "mp3"
 
 
-def _sound(hall: Hall, station: Station, kind: str, name: str) -> Response:
+def _sound(context: ServerContext, station: Station, kind: str, name: str) -> Response:
     """Join a station and send what it plays, until one of the two ends it."""
     asked = RANGE.fullmatch(request.headers.get("Range", ""))
     first, last = (int(asked[1]), int(asked[2] or TOTAL - 1)) if asked else (0, TOTAL - 1)
     if first > last or first >= TOTAL:
-        return _says(416, "there is no such part of the sound.")
+        return _text(416, "there is no such part of the sound.")
     headers = {"Content-Type": TYPES[kind], "X-Station": station.name}
     if asked and (first > 0 or asked[2]):
         last = min(last, TOTAL - 1)
@@ -193,7 +197,7 @@ def _sound(hall: Hall, station: Station, kind: str, name: str) -> Response:
         )
     if request.method == "HEAD":
         return Response(status=status, headers=headers)
-    listener = hall.stations.join(station, kind, name)
+    listener = context.stations.join(station, kind, name)
     response = Response(_pieces(listener, first), status, headers)
     response.call_on_close(lambda: station.leave(listener))
     return response
@@ -202,7 +206,7 @@ def _sound(hall: Hall, station: Station, kind: str, name: str) -> Response:
 def _pieces(listener: Listener, first: int) -> Iterator[bytes]:
     """The bytes of a sound from the `first` on; a WAV that begins in its middle is kept in step."""
     if listener.kind == "wav":
-        header = keep.wav_header()
+        header = recording.wav_header()
         yield header[first:] if first < len(header) else bytes((len(header) - first) % 4)
     yield from listener
 
@@ -211,16 +215,16 @@ def _pieces(listener: Listener, first: int) -> Iterator[bytes]:
 def _beginning(kind: str) -> bytes:
     """How every sound of that format begins, for those who only want to know what it is."""
     if kind == "wav":
-        return keep.wav_header()
+        return recording.wav_header()
     return Mp3(128).encode(np.zeros((RATE // 4, 2), np.int16))
 
 
-def _share(hall: Hall, token: str) -> Response:
+def _share(context: ServerContext, token: str) -> Response:
     """A page for friends: they hear what the one who shared it hears."""
-    station = hall.stations.get(g.what["station"])
+    station = context.stations.get(g.claims["station"])
     if station is None:
-        return _says(410, "this station has ended.")
-    link = hall.links.sign("listen", {"station": station.name})
+        return _text(410, "this station has ended.")
+    link = context.links.sign("listen", {"station": station.name})
     response = Response(render_template("share.html", source=f"/listen/{link}/bach.mp3"))
     response.headers["Content-Security-Policy"] = (
         "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -228,31 +232,31 @@ def _share(hall: Hall, token: str) -> Response:
     return response
 
 
-def _scale(hall: Hall, token: str, filename: str) -> Response:
+def _scale(context: ServerContext, token: str, filename: str) -> Response:
     """The audio test: a short scale through synth, encoder and network."""
     kind = _kind(filename)
-    return Response(keep.scale(int(g.what["program"]), kind), mimetype=TYPES[kind])
+    return Response(recording.scale(int(g.claims["program"]), kind), mimetype=TYPES[kind])
 
 
-def _keep(hall: Hall, token: str, filename: str) -> Response:
+def _keep(context: ServerContext, token: str, filename: str) -> Response:
     """A download of what was kept."""
-    keepsake = hall.keepsake(g.what["keepsake"])
-    if keepsake is None:
-        return _says(410, "this is no longer kept; keep it again.")
+    kept = context.recording(g.claims["recording"])
+    if kept is None:
+        return _text(410, "this is no longer kept; keep it again.")
     writers: dict[str, Callable[..., bytes]] = {
-        "mid": keep.midi,
-        "musicxml": keep.musicxml,
-        "wav": keep.wav,
+        "mid": recording.midi,
+        "musicxml": recording.musicxml,
+        "wav": recording.wav,
     }
     kind = filename.rpartition(".")[2]
     if kind not in writers:
-        return _says(404, "there are .mid, .musicxml and .wav.")
+        return _text(404, "there are .mid, .musicxml and .wav.")
     with EXPORTS:
-        content = writers[kind](keepsake.played)
-    headers = {"Content-Disposition": f'attachment; filename="{keepsake.name}.{kind}"'}
+        content = writers[kind](kept.played)
+    headers = {"Content-Disposition": f'attachment; filename="{kept.name}.{kind}"'}
     return Response(content, mimetype=TYPES[kind], headers=headers)
 
 
-def station_link(hall: Hall, purpose: str, **what: Any) -> str:
+def station_link(context: ServerContext, purpose: str, **what: Any) -> str:
     """A signed path of this server, such as '/listen/...' for a station and a listener's name."""
-    return f"/{purpose}/{hall.links.sign(purpose, what)}"
+    return f"/{purpose}/{context.links.sign(purpose, what)}"

@@ -1,4 +1,4 @@
-"""Who may come in: the login, links that carry their own proof, and a brake on guessing."""
+"""Logins with a limit on guessing, and signed links that need no login."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ CLIENTS = 4096  # addresses that are remembered, the longest unseen are forgotte
 class Verdict:
     """Whether the login was right and, if the client has guessed too often, the seconds to wait."""
 
-    welcome: bool
+    accepted: bool
     wait: float = 0.0
 
     @property
     def status(self) -> int:
         """The HTTP status that says it: 200, 401 or 429."""
-        return 200 if self.welcome else 429 if self.wait else 401
+        return 200 if self.accepted else 429 if self.wait else 401
 
 
-class Guard:
-    """Checks HTTP Basic logins. One guard serves both ports, so that they share the count of guesses."""
+class Authenticator:
+    """Checks HTTP Basic logins. One serves both ports, so that they share the count of guesses."""
 
     def __init__(
         self, user: str, password: str, clock: Callable[[], float] = time.monotonic
@@ -48,7 +48,7 @@ class Guard:
         self._lock = threading.Lock()
 
     def check(self, authorization: str | None, address: str) -> Verdict:
-        """Judge an Authorization header from an IP address. No header is not counted as a guess."""
+        """Check an Authorization header from an IP address. No header is not counted as a guess."""
         if not authorization:
             return Verdict(False)
         client = _network(address)
@@ -96,7 +96,7 @@ def _network(address: str) -> str:
     return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip), 64), strict=False))
 
 
-class Links:
+class SignedLinks:
     """Signed, expiring links, so that an audio element needs no login. They die with the server."""
 
     def __init__(self, hours: float) -> None:

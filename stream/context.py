@@ -1,4 +1,4 @@
-"""What both servers share: the stations, the login, the links, and the music that was kept."""
+"""What the requests of both servers share: stations, login, links, recordings."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
-from config_bach import Places, UserError
-from stream.guard import Guard, Links
+from config_bach import DEFAULT_BPM, DEFAULT_PROGRAM, Paths, UserError
+from stream.auth import Authenticator, SignedLinks
+from stream.model_cache import ModelCache
+from stream.player_settings import PlayedEvent, PlayerSettings, range_of
 from stream.settings import Server
-from stream.source import Shelf
-from stream.station import Knobs, Played, Station
+from stream.station import Station
 from stream.stations import Stations
 
-KEEPSAKES = 64  # that wait for their download at once, the oldest goes first
-DEFAULT_BPM = 90.0
-DEFAULT_PROGRAM = 1
+RECORDINGS = 64  # that wait for their download at once, the oldest goes first
 
 
 @dataclass(frozen=True)
-class Keepsake:
+class Recording:
     """Music that somebody wanted to keep: a name for its files, and the events."""
 
     name: str
-    played: tuple[Played, ...]
+    played: tuple[PlayedEvent, ...]
 
 
-class Hall:
-    """Everything behind the doors of the two servers."""
+class ServerContext:
+    """What the requests of both servers share; made once when they start."""
 
-    def __init__(self, server: Server, places: Places) -> None:
+    def __init__(self, server: Server, paths: Paths) -> None:
         self.server = server
-        self.shelf = Shelf(places, server.variant, server.runtime)
-        self.stations = Stations(server, self.shelf)
-        self.guard = Guard(server.user, server.password)
-        self.links = Links(server.link_hours)
-        self._keepsakes: OrderedDict[str, Keepsake] = OrderedDict()
+        self.models = ModelCache(paths, server.variant, server.runtime)
+        self.stations = Stations(server, self.models)
+        self.authenticator = Authenticator(server.user, server.password)
+        self.links = SignedLinks(server.link_hours)
+        self._recordings: OrderedDict[str, Recording] = OrderedDict()
         self._lock = threading.Lock()
 
-    def default_knobs(self, model: str | None = None) -> Knobs:
-        """The knobs that suit a model, by default the latest. Raises UserError if there is none."""
-        known = self.shelf.models()
+    def default_settings(self, model: str | None = None) -> PlayerSettings:
+        """The settings that suit a model, by default the latest. Raises UserError if there is none."""
+        known = self.models.models()
         name = model or next(reversed(known), None)
         if name is None:
             raise UserError("there is no model yet; train one with -l 0 -f.")
-        facts = self.shelf.bundle(name).facts
-        bpm = min(max(facts.get("bpm") or DEFAULT_BPM, 40.0), 200.0)
-        program = facts.get("instrument") or DEFAULT_PROGRAM
-        return Knobs(model=name, program=program, bpm=round(bpm))
+        metadata = self.models.model(name).metadata
+        low, high = range_of("bpm")
+        bpm = round(min(max(metadata.get("bpm") or DEFAULT_BPM, low), high))
+        program = metadata.get("instrument") or DEFAULT_PROGRAM
+        return PlayerSettings(model=name, program=program, bpm=bpm)
 
     def keep(self, station: Station) -> str:
-        """Hold what was heard of a station in the last minutes; returns the name of the keepsake.
+        """Hold what was heard of a station in the last minutes; returns the name of the recording.
 
         Raises UserError if nothing was heard yet.
         """
@@ -62,22 +62,22 @@ class Hall:
             raise UserError("nothing was heard yet; press Play first.")
         name, when = secrets.token_urlsafe(9), datetime.now().strftime("%Y-%m-%d %H.%M.%S")
         with self._lock:
-            self._keepsakes[name] = Keepsake(f"Play Bach {when}", played)
-            while len(self._keepsakes) > KEEPSAKES:
-                self._keepsakes.popitem(last=False)
+            self._recordings[name] = Recording(f"Play Bach {when}", played)
+            while len(self._recordings) > RECORDINGS:
+                self._recordings.popitem(last=False)
         return name
 
-    def keepsake(self, name: str) -> Keepsake | None:
-        """What was kept under that name."""
+    def recording(self, name: str) -> Recording | None:
+        """The recording of that name, unless it had to make room."""
         with self._lock:
-            return self._keepsakes.get(name)
+            return self._recordings.get(name)
 
     def close(self) -> None:
         """End all stations."""
         self.stations.close()
 
 
-def minutes(played: tuple[Played, ...] | list[Played]) -> str:
+def minutes(played: tuple[PlayedEvent, ...] | list[PlayedEvent]) -> str:
     """How long some music is: '2:05'."""
     seconds = round(sum(x.seconds for x in played))
     return time.strftime("%M:%S", time.gmtime(seconds)).removeprefix("0")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import lameenc
-from synth import RATE, Pcm
+
+from music.synth import RATE, Pcm
 
 QUALITY = 7  # of LAME: 2 is its best and costs five times as much, for music no one hears better
 BITRATES = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # MPEG-1 layer 3

@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from cheroot import wsgi
-from synth import find_soundfont, fluidsynth_module
 
-from config_bach import Places, UserError
+from config_bach import Paths, UserError
+from music.synth import find_soundfont, fluidsynth_module
 from stream import settings
 from stream.app import create_app
-from stream.hall import Hall
+from stream.context import ServerContext
 from stream.settings import Server
 from stream.source import composer_of
 
@@ -27,22 +27,25 @@ SPARE_THREADS = 24  # beyond one for each listener: pings, pages, downloads, pol
 SEND_BUFFER = (
     1 << 16
 )  # bytes in the system's hands; more would hide that a listener stopped reading
-SILENCE = 5  # seconds in which a client must take or send something
+CLIENT_TIMEOUT = 5  # seconds in which a client must take or send something
 GRACE = 1  # seconds for the last responses to end
+
+
+PageServer = Callable[[ServerContext], Any]
 
 
 class AudioServer(wsgi.Server):
     """A thread for each listener, all of them waiting; measured in docs/decisions.md."""
 
-    def __init__(self, hall: Hall) -> None:
-        limits = hall.server
+    def __init__(self, context: ServerContext) -> None:
+        limits = context.server
         super().__init__(
             (limits.host, limits.flask_port),
-            create_app(hall),
+            create_app(context),
             numthreads=limits.max_connections + SPARE_THREADS,
             server_name="Play Bach",
             request_queue_size=128,
-            timeout=SILENCE,
+            timeout=CLIENT_TIMEOUT,
             shutdown_timeout=GRACE,
         )
 
@@ -59,19 +62,20 @@ class AudioServer(wsgi.Server):
 class Servers:
     """The audio server and the control page, started by the constructor."""
 
-    def __init__(self, server: Server, places: Places) -> None:
-        """Raises UserError for a port in use, a missing synth, SoundFont or model."""
-        from gui import PageServer
+    def __init__(self, server: Server, paths: Paths, page_server: PageServer) -> None:
+        """page_server: makes the server of the control page, given the context.
 
+        Raises UserError for a port in use, a missing synth, SoundFont or model.
+        """
         fluidsynth_module()
         find_soundfont()
-        self.hall = Hall(server, places)
+        self.context = ServerContext(server, paths)
         self._threads: list[threading.Thread] = []
         try:
-            knobs = self.hall.default_knobs()
+            wanted = self.context.default_settings()
             if server.delegate:  # later it would only be heard as the corpus playing
-                composer_of(self.hall.shelf.bundle(knobs.model), knobs.temperature, 0)
-            self.audio = AudioServer(self.hall)
+                composer_of(self.context.models.model(wanted.model), wanted.temperature, 0)
+            self.audio = AudioServer(self.context)
             _bind(
                 lambda: _as_daemon(self.audio.prepare),
                 "flask_port",
@@ -80,13 +84,13 @@ class Servers:
             )
             try:
                 self.page: Any = _bind(
-                    lambda: PageServer(self.hall), "remi_port", server.remi_port, server.host
+                    lambda: page_server(self.context), "remi_port", server.remi_port, server.host
                 )
             except UserError:
                 self.audio.stop()
                 raise
         except UserError:
-            self.hall.close()
+            self.context.close()
             raise
         for work in (self.audio.serve, self.page.serve_forever):
             thread = threading.Thread(target=work, daemon=True)
@@ -95,7 +99,7 @@ class Servers:
 
     def close(self) -> None:
         """End all within 3 seconds."""
-        self.hall.close()
+        self.context.close()
         closers = [
             threading.Thread(target=end, daemon=True) for end in (self.page.end, self.audio.stop)
         ]
@@ -140,16 +144,16 @@ def _bind(start: Any, key: str, port: int, host: str) -> Any:
         ) from error
 
 
-def stream(places: Places, **instead: Any) -> None:
-    """-st: serve until Ctrl-C or SIGTERM; `instead` of what the settings say.
+def stream(paths: Paths, page_server: PageServer, **overrides: Any) -> None:
+    """Serve until Ctrl-C or SIGTERM; `overrides` go before what play_bach.json says.
 
     Raises UserError for what the user can mend.
     """
-    server, new = settings.load_or_create(places)
-    server = replace(server, **instead)
-    servers = Servers(server, places)
+    server, new = settings.load_or_create(paths)
+    server = replace(server, **overrides)
+    servers = Servers(server, paths, page_server)
     try:
-        _greet(server, new, places)
+        _announce(server, new, paths)
         while True:  # Windows interrupts no endless wait
             time.sleep(0.5)
     except KeyboardInterrupt:
@@ -158,15 +162,15 @@ def stream(places: Places, **instead: Any) -> None:
         servers.close()
 
 
-def _greet(server: Server, new: bool, places: Places) -> None:
+def _announce(server: Server, new: bool, paths: Paths) -> None:
     """Print where to call, and how to come in."""
     address = f"http://{server.dns or _own_address(server)}:{server.remi_port}/"
     print(f"Play Bach is on the air: {address}")
     if new:
         print(f"  user {server.user}, password {server.password}   (shown this once)")
-    print(f"  settings {settings.path_of(places)}")
-    if settings.readable_by_others(places):
-        print(f"  other users can read your password: chmod 600 {settings.path_of(places)}")
+    print(f"  settings {settings.path_of(paths)}")
+    if settings.readable_by_others(paths):
+        print(f"  other users can read your password: chmod 600 {settings.path_of(paths)}")
     if server.on_network:
         import segno
 

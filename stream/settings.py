@@ -10,9 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lite.variants import VARIANTS
-
-from config_bach import Places, Runtime, Settings, UserError, setting
+from config_bach import Paths, Runtime, Settings, UserError, setting
+from litert.variants import VARIANTS
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD_BYTES = 12
@@ -71,17 +70,17 @@ class Server(Settings):
         return self.host not in LOOPBACK
 
 
-def path_of(places: Places) -> Path:
+def path_of(paths: Paths) -> Path:
     """Where the settings of the server lie."""
-    return places.root / "play_bach.json"
+    return paths.root / "play_bach.json"
 
 
-def load_or_create(places: Places) -> tuple[Server, bool]:
+def load_or_create(paths: Paths) -> tuple[Server, bool]:
     """The settings, and whether they were made just now, with a random password, readable by you alone.
 
     Raises UserError, naming the file and the key, when they cannot be read, written or understood.
     """
-    path = path_of(places)
+    path = path_of(paths)
     if path.exists():
         return _read(path), False
     server = Server(password=secrets.token_urlsafe(PASSWORD_BYTES))
@@ -97,11 +96,11 @@ def load_or_create(places: Places) -> tuple[Server, bool]:
     return server, True
 
 
-def readable_by_others(places: Places) -> bool:
+def readable_by_others(paths: Paths) -> bool:
     """Whether other users of this machine can read the password."""
     if os.name != "posix":
         return False
-    return bool(path_of(places).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+    return bool(path_of(paths).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def _read(path: Path) -> Server:

@@ -8,9 +8,10 @@ import time
 from typing import Any
 
 from stream.listener import Full, Listener
+from stream.model_cache import ModelCache
+from stream.player_settings import PlayerSettings
 from stream.settings import Server
-from stream.source import Shelf
-from stream.station import Knobs, Station
+from stream.station import Station
 
 WATCH = 0.2  # seconds between two looks at all stations
 BRIEF = 15.0  # seconds that a station without a page outlives its last listener
@@ -20,8 +21,8 @@ MANY = 4  # stations that were opened but do not play, for each that may
 class Stations:
     """The registry. Stations share nothing but the models, which are only read."""
 
-    def __init__(self, server: Server, shelf: Shelf) -> None:
-        self.shelf, self._server = shelf, server
+    def __init__(self, server: Server, models: ModelCache) -> None:
+        self.models, self._server = models, server
         self.born = time.monotonic()
         self._stations: dict[str, Station] = {}
         self._lock = threading.Lock()
@@ -30,14 +31,14 @@ class Stations:
         self._over = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
 
-    def open(self, knobs: Knobs, brief: bool = False) -> Station:
+    def open(self, settings: PlayerSettings, brief: bool = False) -> Station:
         """A station of one's own; it costs nothing until somebody listens.
 
         brief: it ends soon after its last listener. Raises UserError for an unusable model, and
         Full when too many were opened.
         """
         station = Station(
-            secrets.token_urlsafe(9), self.shelf, knobs, self._server, secrets.randbelow(2**31)
+            secrets.token_urlsafe(9), self.models, settings, self._server, secrets.randbelow(2**31)
         )
         station.brief = brief
         with self._lock:

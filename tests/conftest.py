@@ -11,11 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-
-try:  # TEMPORARY while stream/ is being rebuilt
-    from live import equipped, new_context, new_servers  # noqa: F401  (fixtures of the live music)
-except ImportError:
-    pass
+from live import equipped, new_context, new_servers  # noqa: F401  (fixtures of the live music)
 
 from config_bach import Paths
 from families.base import Corpus, LoadedModel

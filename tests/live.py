@@ -1,4 +1,4 @@
-"""What the tests of the live music share: a hall with the real model, real servers, real sockets."""
+"""What the tests of the live music share: a real model, real servers, real sockets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stream.hall import Hall
-from stream.serve import Servers
 
-from config_bach import Places
+from config_bach import Paths
+from gui.server import PageServer
+from stream.context import ServerContext
 from stream.listener import Listener
+from stream.server import Servers
 from stream.settings import Server
 from stream.station import Station
 
@@ -44,35 +45,35 @@ def settings(**changes: Any) -> Server:
 
 
 @pytest.fixture
-def equipped(tmp_path: Path) -> Places:
+def equipped(tmp_path: Path) -> Paths:
     """An installation with the model that is shipped, under two names."""
     (tmp_path / "models").mkdir()
     for name in (OTHER, MODEL):
         shutil.copy(SHIPPED, tmp_path / "models" / f"{name}.zip")
-    return Places(tmp_path)
+    return Paths(tmp_path)
 
 
 @pytest.fixture
-def new_hall(equipped: Places) -> Iterator[Callable[..., Hall]]:
-    """Halls with some settings changed; they are closed afterwards."""
-    halls: list[Hall] = []
+def new_context(equipped: Paths) -> Iterator[Callable[..., ServerContext]]:
+    """Server contexts with some settings changed; they are closed afterwards."""
+    contexts: list[ServerContext] = []
 
-    def make(**changes: Any) -> Hall:
-        halls.append(Hall(settings(**changes), equipped))
-        return halls[-1]
+    def make(**changes: Any) -> ServerContext:
+        contexts.append(ServerContext(settings(**changes), equipped))
+        return contexts[-1]
 
     yield make
-    for hall in halls:
-        hall.close()
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture
-def new_servers(equipped: Places) -> Iterator[Callable[..., Servers]]:
+def new_servers(equipped: Paths) -> Iterator[Callable[..., Servers]]:
     """Both servers, with some settings changed; they are closed afterwards."""
     running: list[Servers] = []
 
     def make(**changes: Any) -> Servers:
-        running.append(Servers(settings(**changes), equipped))
+        running.append(Servers(settings(**changes), equipped, PageServer))
         return running[-1]
 
     yield make
@@ -80,8 +81,8 @@ def new_servers(equipped: Places) -> Iterator[Callable[..., Servers]]:
         servers.close()
 
 
-def opened(hall: Hall, **knobs: Any) -> Station:
-    return hall.stations.open(replace(hall.default_knobs(MODEL), **knobs))
+def opened(context: ServerContext, **changes: Any) -> Station:
+    return context.stations.open(replace(context.default_settings(MODEL), **changes))
 
 
 def hear(listener: Listener, seconds: float) -> np.ndarray:
@@ -116,7 +117,7 @@ def get(port: int, path: str, login: str | None = LOGIN, **headers: str) -> tupl
 
 
 def figures(servers: Servers) -> dict[str, Any]:
-    return dict(json.loads(get(servers.hall.server.flask_port, "/status")[2]))
+    return dict(json.loads(get(servers.context.server.flask_port, "/status")[2]))
 
 
 def raw(port: int, path: str, *lines: str, login: str | None = LOGIN) -> socket.socket:

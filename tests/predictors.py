@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from families.base import Predictor, Probabilities, Rows, State
+from families.steps import Predictor, Probabilities, Rows, State
 
 
 class Fixed(Predictor):
@@ -15,7 +16,7 @@ class Fixed(Predictor):
 
     advance_signature = "none"
 
-    def __init__(self, *heads: Sequence[float], order: Sequence[int] | None = None) -> None:
+    def __init__(self, *heads: npt.ArrayLike, order: Sequence[int] | None = None) -> None:
         self.heads = [np.array(p, np.float32) for p in heads]
         self.order = range(len(heads)) if order is None else order
         self.rows: list[Rows] = []  # what it was told

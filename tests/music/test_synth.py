@@ -8,11 +8,10 @@ import wave
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from sounds import Samples, loudness, onsets
 
 from config_bach import UserError
 from music import synth
@@ -21,7 +20,6 @@ from music.instruments import Programs
 from music.synth import BLOCK, RATE, TAIL, Performer, Synth, Synths
 
 PIANO = 1
-Samples = npt.NDArray[Any]
 
 
 class Logged(Synth):
@@ -42,19 +40,6 @@ class Logged(Synth):
     def render(self, frames: int) -> synth.Pcm:
         self.frames += frames
         return np.zeros((frames, 2), np.int16)
-
-
-def loudness(pcm: Samples, frames: int = 441) -> Samples:
-    """RMS in steps of 10 ms."""
-    usable = pcm[: len(pcm) // frames * frames].astype(float).mean(1).reshape(-1, frames)
-    return np.asarray(np.sqrt((usable**2).mean(1)))
-
-
-def onsets(pcm: Samples) -> list[float]:
-    """When the sound suddenly grows, in seconds."""
-    level = np.append(0.0, loudness(pcm))
-    rising = (level[1:] > 2.5 * level[:-1] + 60).nonzero()[0]
-    return [i / 100 for i, before in zip(rising, [-9, *rising[:-1]], strict=True) if i - before > 5]
 
 
 def performed(events: list[Event], bpm: float, block: int = synth.BLOCK) -> Samples:

@@ -1,53 +1,92 @@
 """A bundle is whole or refused, holds no code, and never destroys the one before it."""
 
+from __future__ import annotations
+
+import io
 import json
 import resource
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import bundle as bundles
 import numpy as np
 import pytest
-from bundle import Bundle
-from conftest import ROOT
+from chorales import untrained_bundle
+from conftest import ROOT, SHIPPED
 
-from config_bach import Places, UserError
-
-Trained = tuple[Bundle, Places]
+from config_bach import UserError
+from families.registry import family_of
+from storage import bundle as bundles
+from storage.bundle import FORMAT_VERSION, Bundle
 
 
 @pytest.fixture
-def saved(trained: Trained, tmp_path: Path) -> Path:
-    trained[0].save(tmp_path / "tunes.zip")
-    return tmp_path / "tunes.zip"
+def saved(tmp_path: Path) -> Path:
+    untrained().save(tmp_path / "x.zip")
+    return tmp_path / "x.zip"
 
 
-def test_everything_comes_back(trained: Trained, saved: Path) -> None:
-    loaded = bundles.load(saved)
-    assert loaded.vocabulary == trained[0].vocabulary
-    assert loaded.network == trained[0].network
-    assert loaded.step == trained[0].step
-    assert all(
-        np.array_equal(a, b) for a, b in zip(loaded.weights, trained[0].weights, strict=True)
+def untrained() -> Bundle:
+    """A bundle with something of everything, and weights that none has."""
+    rng = np.random.default_rng(0)
+    bundle = untrained_bundle(batch=2, min_steps=3).with_metadata(split="piece", bpm=80.5)
+    return replace(
+        bundle,
+        weights=[rng.normal(size=(3, 4)).astype(np.float16), np.arange(5)],
+        optimizer=[np.array(7, np.int64), rng.normal(size=(3, 4))],
+        steps={"float32": b"network", "int8": bytes(range(256))},
+        music=b'[["one", []]]',
+        held_out=b"[]",
     )
-    assert json.dumps(loaded.facts) == json.dumps(trained[0].facts)
+
+
+def assert_same(one: Bundle, other: Bundle) -> None:
+    for what in ("name", "vocabulary", "network", "training", "metadata", "steps"):
+        assert getattr(one, what) == getattr(other, what)
+    assert (one.music, one.held_out) == (other.music, other.held_out)
+    for some, others in ((one.weights, other.weights), (one.optimizer, other.optimizer)):
+        assert [(a.dtype, a.tolist()) for a in some] == [(a.dtype, a.tolist()) for a in others]
+
+
+def test_everything_comes_back(saved: Path) -> None:
+    assert_same(bundles.load(saved), untrained())
+
+
+def test_what_a_bundle_does_not_have_is_not_in_its_file(tmp_path: Path) -> None:
+    bare = untrained_bundle(batch=2, min_steps=3)
+    bare.save(tmp_path / "bare.zip")
+    with zipfile.ZipFile(tmp_path / "bare.zip") as file:
+        assert file.namelist() == ["bundle.json", "weights.npz"]
+    assert_same(bundles.load(tmp_path / "bare.zip"), bare)
 
 
 def test_the_bundle_describes_itself(saved: Path) -> None:
     manifest = bundles.manifest_of(saved)
-    assert manifest["facts"]["split"] == "piece"
-    assert {p["side"] for p in manifest["facts"]["corpus"]["pieces"]} == {"train", "valid", "test"}
-    assert manifest["facts"]["metrics"]["valid"]["nll"] > 0
-    assert "keras" in manifest["made_with"]
+    assert (manifest["format"], manifest["version"]) == ("play-bach-bundle", 2)
+    assert manifest["metadata"] == {"history": [], "split": "piece", "bpm": 80.5}
+    assert {"keras", "numpy", "ai-edge-litert"} <= set(manifest["made_with"])
+    assert manifest["network"]["token_dropout"] == 0.0
+
+
+def test_metadata_is_added_to_another_bundle_and_not_to_this_one() -> None:
+    bundle = untrained()
+    assert bundle.with_metadata(bpm=90, more=1).metadata == {
+        "history": [], "split": "piece", "bpm": 90, "more": 1,
+    }  # fmt: skip
+    assert bundle.metadata["bpm"] == 80.5
+
+
+# ---- damage
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_bundle_is_refused(saved: Path, share: float) -> None:
     content = saved.read_bytes()
     saved.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(UserError, match=r"tunes\.zip"):
+    with pytest.raises(UserError, match=r"x\.zip is damaged or not a Play Bach model"):
         bundles.load(saved)
 
 
@@ -55,47 +94,101 @@ def test_a_flipped_bit_is_noticed(saved: Path) -> None:
     content = bytearray(saved.read_bytes())
     content[len(content) // 2] ^= 1
     saved.write_bytes(content)
-    with pytest.raises(UserError, match=r"tunes\.zip"):
+    with pytest.raises(UserError, match=r"x\.zip is damaged"):
         bundles.load(saved)
 
 
-def rewritten(path: Path, **members: bytes) -> Path:
-    """The same zip with some members replaced."""
+def rewritten(path: Path, drop: str = "", **members: bytes) -> Path:
+    """The same zip with some members replaced, and one left out."""
     with zipfile.ZipFile(path) as file:
-        old = {name: file.read(name) for name in file.namelist()}
+        old = {name: file.read(name) for name in file.namelist() if name != drop}
     with zipfile.ZipFile(path, "w") as file:
         for name, content in {**old, **members}.items():
             file.writestr(name, content)
     return path
 
 
+def with_manifest(path: Path, **changes: Any) -> Path:
+    """The same zip with changes in its manifest; None leaves an entry out."""
+    with zipfile.ZipFile(path) as file:
+        manifest = json.loads(file.read("bundle.json")) | changes
+    kept = {k: v for k, v in manifest.items() if v is not None}
+    return rewritten(path, **{"bundle.json": json.dumps(kept).encode()})
+
+
 @pytest.mark.parametrize(
-    "manifest", [b"", b"[]", b"{}", b'{"format": "play-bach-bundle", "version": 1}', b"\xff\xfe"]
+    ("manifest", "problem"),
+    [
+        (b"", "damaged"),
+        (b"[]", "not a Play Bach model; choose another"),
+        (b"{}", "not a Play Bach model; choose another"),
+        (b'{"format": "play-bach-bundle", "version": 1}', "not a complete Play Bach model"),
+        (b'{"format": "play-bach-bundle", "version": 2}', "not a complete Play Bach model"),
+        (b"\xff\xfe", "damaged"),
+    ],
 )
-def test_a_foreign_manifest_is_refused(saved: Path, manifest: bytes) -> None:
-    with pytest.raises(UserError, match=r"tunes\.zip"):
+def test_a_foreign_manifest_is_refused(saved: Path, manifest: bytes, problem: str) -> None:
+    with pytest.raises(UserError, match=rf"x\.zip .*{problem}"):
         bundles.load(rewritten(saved, **{"bundle.json": manifest}))
 
 
-def test_a_newer_format_says_so(saved: Path) -> None:
-    manifest = {**bundles.manifest_of(saved), "version": 99}
-    with pytest.raises(UserError, match="version 99"):
-        bundles.load(rewritten(saved, **{"bundle.json": json.dumps(manifest).encode()}))
+@pytest.mark.parametrize("what", ["name", "network", "training", "metadata", "vocabulary"])
+@pytest.mark.parametrize("value", [None, 7])
+def test_a_manifest_without_sense_is_refused(saved: Path, what: str, value: int | None) -> None:
+    if (what, value) == ("name", 7):
+        return
+    with pytest.raises(UserError, match=r"not a complete Play Bach model \(.*; train it anew"):
+        bundles.load(with_manifest(saved, **{what: value}))
+
+
+def test_settings_out_of_range_are_refused(saved: Path) -> None:
+    network = untrained().network.to_json() | {"units": 10**9}
+    with pytest.raises(UserError, match=r"not a complete.*units is 1000000000"):
+        bundles.load(with_manifest(saved, network=network))
+
+
+@pytest.mark.parametrize("version", [3, 99, None, "2", 0])
+def test_another_format_says_so(saved: Path, version: object) -> None:
+    told = rf"has format version {version}, this Play Bach reads 1 to 2; update Play Bach"
+    with pytest.raises(UserError, match=told):
+        bundles.load(with_manifest(saved, version=version))
+    assert FORMAT_VERSION == 2
 
 
 def test_other_zips_and_missing_files_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
         file.writestr("hello.txt", "hello")
-    with pytest.raises(UserError, match="not a Play Bach model"):
+    with pytest.raises(UserError, match="is not a Play Bach model; choose another"):
         bundles.load(tmp_path / "other.zip")
-    with pytest.raises(UserError, match="there is no model"):
+    with pytest.raises(UserError, match="there is no model .*none.zip"):
         bundles.load(tmp_path / "none.zip")
 
 
-def test_pickled_arrays_are_never_loaded(saved: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "evil.npz", np.array([{"a": print}], dtype=object))
-    evil = rewritten(saved, **{"weights.npz": (tmp_path / "evil.npz").read_bytes()})
+def test_a_member_that_would_fill_the_memory_is_not_unpacked(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "LARGEST", 10_000)
+    rewritten(saved, **{"weights.npz": bytes(10_001)})
+    with pytest.raises(UserError, match="not a Play Bach model; choose another"):
+        bundles.load(saved)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK nonsense", b"\x93NUMPY"])
+def test_weights_that_are_none_are_refused(saved: Path, content: bytes) -> None:
     with pytest.raises(UserError, match="not a complete"):
+        bundles.load(rewritten(saved, **{"weights.npz": content}))
+
+
+def test_a_bundle_without_weights_is_refused(saved: Path) -> None:
+    with pytest.raises(UserError, match="not a complete"):
+        bundles.load(rewritten(saved, drop="weights.npz"))
+
+
+def test_pickled_arrays_are_never_loaded(saved: Path) -> None:
+    pickled = io.BytesIO()
+    np.savez(pickled, np.array([{"a": print}], dtype=object))
+    evil = rewritten(saved, **{"weights.npz": pickled.getvalue()})
+    with pytest.raises(UserError, match=r"not a complete.*allow_pickle=False"):
         bundles.load(evil)
 
 
@@ -103,7 +196,8 @@ def test_a_full_disk_leaves_the_good_bundle_and_nothing_else(saved: Path) -> Non
     """A real limit on the size of files, in a process of its own."""
     before = saved.read_bytes()
     script = (
-        "import sys, bundle; from pathlib import Path; from config_bach import UserError\n"
+        "import sys; from storage import bundle; from pathlib import Path\n"
+        "from config_bach import UserError\n"
         "path = Path(sys.argv[1]); b = bundle.load(path)\n"
         "try: b.save(path)\n"
         "except UserError as error: print(error)\n"
@@ -114,31 +208,77 @@ def test_a_full_disk_leaves_the_good_bundle_and_nothing_else(saved: Path) -> Non
         capture_output=True,
         text=True,
         check=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
     )
     assert f"cannot write {saved}" in result.stdout
     assert saved.read_bytes() == before
-    assert [p.name for p in saved.parent.iterdir()] == ["tunes.zip"]
+    assert [p.name for p in saved.parent.iterdir()] == ["x.zip"]
 
 
-def test_the_latest_bundle_of_an_app_is_chosen(trained: Trained, tmp_path: Path) -> None:
-    places = Places(tmp_path)
-    first, second = (tmp_path / "models" / f"x{n}_nc_mo.zip" for n in (1, 2))
-    for path, stamp in ((first, "2030"), (second, "2029")):
-        trained[0].save(path)
-        manifest = {**bundles.manifest_of(path), "saved": stamp}
-        rewritten(path, **{"bundle.json": json.dumps(manifest).encode()})
-    assert bundles.choose("x", None, places) == first
-    assert bundles.choose("x", 2, places) == second
-    assert bundles.choose("x2_nc_mo", None, places) == second
-    with pytest.raises(UserError, match="x1_nc_mo"):
-        bundles.choose("y", None, places)
+# ---- format version 1
 
 
-def test_a_damaged_bundle_is_named_when_chosen(tmp_path: Path) -> None:
-    places = Places(tmp_path)
-    places.models.mkdir()
-    (places.models / "x1_nc_mo.zip").write_bytes(b"PK broken")
-    with pytest.raises(UserError, match=r"x1_nc_mo\.zip is damaged"):
-        bundles.choose("x", None, places)
-    assert bundles.available(places) == {}
+def version_one(path: Path) -> Path:
+    """The saved bundle as Play Bach wrote it before version 2."""
+    bundle = bundles.load(path)
+    network = bundle.network.to_json() | {"mishear": 0.2, "forget": 0.3}
+    del network["token_dropout"], network["lookback_dropout"]
+    facts = bundle.metadata | {"forms": [{"name": "x", "plan": []}]}
+    with_manifest(path, version=1, network=network, facts=facts, metadata=None)
+    rewritten(path, drop="float32.tflite", **{"step.tflite": b"network"})
+    return path
+
+
+def test_a_file_of_version_one_is_read_and_saved_as_version_two(
+    saved: Path, tmp_path: Path
+) -> None:
+    bundle = bundles.load(version_one(saved))
+    assert bundle.metadata["templates"] == [{"name": "x", "plan": []}]
+    assert "forms" not in bundle.metadata
+    assert (bundle.network.token_dropout, bundle.network.lookback_dropout) == (0.2, 0.3)
+    assert bundle.steps == untrained().steps
+    manifest = bundles.manifest_of(saved)
+    assert (manifest["version"], manifest["metadata"]) == (2, bundle.metadata)
+    bundle.save(tmp_path / "again.zip")
+    with zipfile.ZipFile(tmp_path / "again.zip") as file:
+        written = json.loads(file.read("bundle.json"))
+        assert {"float32.tflite", "int8.tflite"} <= set(file.namelist())
+    assert written["version"] == 2
+    assert not {"facts", "step.tflite"} & set(written)
+    assert_same(bundles.load(tmp_path / "again.zip"), bundle)
+
+
+@pytest.mark.parametrize("what", ["network", "facts"])
+@pytest.mark.parametrize("value", [None, 7])
+def test_a_file_of_version_one_without_sense_is_refused(
+    saved: Path, what: str, value: int | None
+) -> None:
+    with pytest.raises(UserError, match="not a complete Play Bach model"):
+        bundles.load(with_manifest(version_one(saved), **{what: value}))
+
+
+@pytest.mark.parametrize("name", ["bach5_nc_mo", "bach2_nc_mo"])
+def test_a_model_that_is_shipped_loads_and_loads_the_same_once_saved(
+    name: str, tmp_path: Path
+) -> None:
+    bundle = bundles.load(SHIPPED.parent / f"{name}.zip")
+    family = family_of(bundle.network.model_type)
+    assert bundle.name == name
+    assert bundle.network.token_dropout == (0.2 if family.voices else 0.0)
+    assert bool(bundle.metadata.get("templates")) == bool(family.voices)
+    assert set(bundle.steps) == {"float16"} if family.voices else "float32" in bundle.steps
+    bundle.save(tmp_path / "again.zip")
+    assert_same(bundles.load(tmp_path / "again.zip"), bundle)
+    assert bundles.manifest_of(tmp_path / "again.zip")["version"] == 2
+
+
+@pytest.mark.parametrize("name", ["bach5_nc_mo", "bach2_nc_mo"])
+def test_the_pieces_of_a_model_that_is_shipped_have_the_fingerprints_in_its_table(
+    name: str,
+) -> None:
+    bundle = bundles.load(SHIPPED.parent / f"{name}.zip")
+    pieces = family_of(bundle.network.model_type).unpack(bundle.held_out)
+    table = [p for p in bundle.metadata["corpus"]["pieces"] if p["side"] == "valid"]
+    assert [(p.name, p.fingerprint, len(p)) for p in pieces] == [
+        (p["name"], p["fingerprint"], p["events"]) for p in table
+    ]

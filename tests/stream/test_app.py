@@ -19,11 +19,11 @@ import mido
 import numpy as np
 import pytest
 from live import LOGIN, PASSWORD, USER, figures, get, opened, raw, until
-from stream.guard import CLIENTS, Guard, Links
-from stream.serve import Servers
 
 from stream.app import TOTAL, station_link
+from stream.auth import CLIENTS, Authenticator, SignedLinks
 from stream.mp3 import frame_length
+from stream.server import Servers
 from stream.station import Station
 
 OCARINA = 80  # hardly an overtone
@@ -32,11 +32,11 @@ NewServers = Callable[..., Servers]
 
 
 def link(servers: Servers, station: Station, filename: str = "bach.wav") -> str:
-    return f"{station_link(servers.hall, 'listen', station=station.name)}/{filename}"
+    return f"{station_link(servers.context, 'listen', station=station.name)}/{filename}"
 
 
 def port(servers: Servers) -> int:
-    return servers.hall.server.flask_port
+    return servers.context.server.flask_port
 
 
 PATHS = (
@@ -79,7 +79,7 @@ def test_no_method_gets_past_the_login(new_servers: NewServers, method: str) -> 
 
 def test_wav_begins_with_an_endless_header_and_then_music(new_servers: NewServers) -> None:
     servers = new_servers()
-    status, headers, data = get(port(servers), link(servers, opened(servers.hall)), None)
+    status, headers, data = get(port(servers), link(servers, opened(servers.context)), None)
     assert (status, headers["Content-Type"]) == (200, "audio/wav")
     assert data[:4] == b"RIFF"
     assert data[8:16] == b"WAVEfmt "
@@ -92,7 +92,7 @@ def test_wav_begins_with_an_endless_header_and_then_music(new_servers: NewServer
 
 def test_mp3_is_whole_frames_from_the_first_byte(new_servers: NewServers) -> None:
     servers = new_servers()
-    station = opened(servers.hall)
+    station = opened(servers.context)
     for _ in range(2):  # the second listener joins in the middle
         status, headers, data = get(port(servers), link(servers, station, "bach.mp3"), None)
         assert (status, headers["Content-Type"]) == (200, "audio/mpeg")
@@ -110,13 +110,13 @@ def test_mp3_is_whole_frames_from_the_first_byte(new_servers: NewServers) -> Non
 )
 def test_the_browser_may_choose_the_format(new_servers: NewServers, accept: str, kind: str) -> None:
     servers = new_servers()
-    path = station_link(servers.hall, "listen", station=opened(servers.hall).name)
+    path = station_link(servers.context, "listen", station=opened(servers.context).name)
     assert get(port(servers), path, None, Accept=accept)[1]["Content-Type"] == kind
 
 
 def test_an_iphone_is_answered_in_ranges(new_servers: NewServers) -> None:
     servers = new_servers()
-    station = opened(servers.hall)
+    station = opened(servers.context)
     path = link(servers, station, "bach.mp3")
     status, headers, data = get(port(servers), path, None, Range="bytes=0-1")
     assert (status, len(data), data[0]) == (206, 2, 0xFF)
@@ -139,14 +139,14 @@ def test_links_expire_and_cannot_be_forged_or_used_for_something_else(
     new_servers: NewServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     servers = new_servers(link_hours=1.0)
-    station = opened(servers.hall)
+    station = opened(servers.context)
     path = link(servers, station)
     assert get(port(servers), path, None)[0] == 200
     assert get(port(servers), path.replace("/listen/", "/scale/"), None)[0] == 403
     token = path.split("/")[2]
     for forged in (token[:-1] + ("A" if token[-1] != "A" else "B"), token.upper(), "x" * 3000):
         assert get(port(servers), path.replace(token, forged), None)[0] == 403
-    assert Links(1).read("listen", token) is None  # another server's key
+    assert SignedLinks(1).read("listen", token) is None  # another server's key
     now = time.time()
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: now + 3700)
     assert get(port(servers), path, None)[0] == 403
@@ -154,43 +154,43 @@ def test_links_expire_and_cannot_be_forged_or_used_for_something_else(
 
 def test_guessing_the_password_gets_slower_and_slower() -> None:
     now = [0.0]
-    guard = Guard(USER, PASSWORD, lambda: now[0])
+    authenticator = Authenticator(USER, PASSWORD, lambda: now[0])
     wrong = "Basic " + "d3Jvbmc6d3Jvbmc="
     tries = 0
     for now[0] in np.arange(0, 3600, 0.25):
-        tries += guard.check(wrong, "10.0.0.1").wait == 0
+        tries += authenticator.check(wrong, "10.0.0.1").wait == 0
     assert tries < 75  # of 14400 in an hour
-    verdict = guard.check(LOGIN, "10.0.0.1")
-    assert not verdict.welcome
+    verdict = authenticator.check(LOGIN, "10.0.0.1")
+    assert not verdict.accepted
     assert verdict.status == 429
     assert verdict.wait <= 60
-    assert guard.check(LOGIN, "10.0.0.2").welcome
+    assert authenticator.check(LOGIN, "10.0.0.2").accepted
     now[0] += 61
-    assert guard.check(LOGIN, "10.0.0.1").welcome
-    assert guard.check(wrong, "10.0.0.1").status == 401  # the count began anew
+    assert authenticator.check(LOGIN, "10.0.0.1").accepted
+    assert authenticator.check(wrong, "10.0.0.1").status == 401  # the count began anew
 
 
 def test_the_memory_of_guesses_is_bounded() -> None:
-    guard = Guard(USER, PASSWORD)
+    authenticator = Authenticator(USER, PASSWORD)
     for i in range(CLIENTS + 500):
-        guard.check("Basic xxx", f"10.{i // 65536}.{i // 256 % 256}.{i % 256}")
-        guard.check("Basic xxx", f"2001:db8::{i:x}")  # one client with all of its addresses
-    assert len(guard._guesses) <= CLIENTS
-    assert guard.check(LOGIN, "2001:db8::ffff").status == 429
+        authenticator.check("Basic xxx", f"10.{i // 65536}.{i // 256 % 256}.{i % 256}")
+        authenticator.check("Basic xxx", f"2001:db8::{i:x}")  # one client with all of its addresses
+    assert len(authenticator._guesses) <= CLIENTS
+    assert authenticator.check(LOGIN, "2001:db8::ffff").status == 429
 
 
 def test_both_ports_slow_down_guesses_made_at_either(new_servers: NewServers) -> None:
     servers = new_servers()
     for _ in range(4):
         assert get(port(servers), "/status", "Basic d3Jvbmc6d3Jvbmc=")[0] == 401
-    status, headers, _ = get(servers.hall.server.remi_port, "/")
+    status, headers, _ = get(servers.context.server.remi_port, "/")
     assert status == 429
     assert int(headers["Retry-After"]) >= 1
 
 
 def test_one_who_hangs_up_frees_thread_and_memory(new_servers: NewServers) -> None:
     servers = new_servers()
-    station = opened(servers.hall)
+    station = opened(servers.context)
     before = threading.active_count()
     paths = [link(servers, station, f"bach.{kind}") for kind in ("wav", "mp3")]
     sockets = [raw(port(servers), path, login=None) for path in paths]
@@ -199,13 +199,13 @@ def test_one_who_hangs_up_frees_thread_and_memory(new_servers: NewServers) -> No
         s.recv(1000)
         s.close()
     assert until(lambda: station.listeners == 0) < 5
-    servers.hall.stations.end(station)
+    servers.context.stations.end(station)
     assert until(lambda: threading.active_count() <= before) < 5
 
 
 def test_one_who_stops_reading_is_dropped_and_the_others_play_on(new_servers: NewServers) -> None:
     servers = new_servers(backlog=1.0)
-    station = opened(servers.hall)
+    station = opened(servers.context)
     hung = raw(port(servers), link(servers, station), login=None)
     good = raw(port(servers), link(servers, station), login=None)
     good.settimeout(1)
@@ -224,12 +224,12 @@ def test_nonsense_and_silence_leave_the_server_well(new_servers: NewServers) -> 
     servers = new_servers()
     liars = []
     for words in (b"\0\1\2\3\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 70000, b"GET"):
-        for number in (port(servers), servers.hall.server.remi_port):
+        for number in (port(servers), servers.context.server.remi_port):
             liars.append(raw(number, "/ping", login=None))
             with contextlib.suppress(OSError):
                 liars[-1].sendall(words)
     assert get(port(servers), "/ping", None)[0] == 200
-    assert get(servers.hall.server.remi_port, "/")[0] == 200
+    assert get(servers.context.server.remi_port, "/")[0] == 200
     for liar in liars:
         liar.close()
 
@@ -274,9 +274,9 @@ def post(servers: Servers, path: str, what: Any) -> Any:
 
 def test_friends_with_the_link_hear_the_same_station(new_servers: NewServers) -> None:
     servers = new_servers()
-    station = opened(servers.hall)
+    station = opened(servers.context)
     status, _, page = get(
-        port(servers), station_link(servers.hall, "share", station=station.name), None
+        port(servers), station_link(servers.context, "share", station=station.name), None
     )
     assert status == 200
     source = re.search(r'source = "([^"]+)"', page.decode())
@@ -284,25 +284,25 @@ def test_friends_with_the_link_hear_the_same_station(new_servers: NewServers) ->
     friend = raw(port(servers), source[1], login=None)
     until(lambda: station.listeners == 1)
     friend.close()
-    servers.hall.stations.end(station)
+    servers.context.stations.end(station)
     assert get(port(servers), source[1], None)[0] == 410
 
 
 def test_keep_that_gives_midi_score_and_sound_of_what_was_heard(new_servers: NewServers) -> None:
     servers = new_servers()
-    station = opened(servers.hall, bpm=120.0, program=7)
+    station = opened(servers.context, bpm=120.0, program=7)
     listener = raw(port(servers), link(servers, station), login=None)
     time.sleep(2.5)
-    station.turn(bpm=180.0, program=20)
+    station.update(bpm=180.0, program=20)
     time.sleep(4)
-    path = station_link(servers.hall, "keep", keepsake=servers.hall.keep(station))
+    path = station_link(servers.context, "keep", recording=servers.context.keep(station))
     listener.close()
     heard = station.heard()
     _, headers, data = get(port(servers), f"{path}/bach.mid", None)
     assert re.fullmatch(r'attachment; filename="[\w .-]+\.mid"', headers["Content-Disposition"])
     midi = mido.MidiFile(file=io.BytesIO(data))
     tempi = [round(mido.tempo2bpm(m.tempo)) for m in midi.tracks[0] if m.type == "set_tempo"]
-    programs = [m.program for m in midi.tracks[0] if m.type == "program_change"]
+    programs = [m.program for m in midi.tracks[1] if m.type == "program_change"]
     assert (tempi, programs) == ([120, 180], [6, 19])
     notes = sum(x.seconds for x in heard)
     assert midi.length == pytest.approx(notes, abs=1.5)
@@ -317,7 +317,7 @@ def test_keep_that_gives_midi_score_and_sound_of_what_was_heard(new_servers: New
 
 def test_the_sound_test_is_a_scale(new_servers: NewServers) -> None:
     servers = new_servers()
-    path = station_link(servers.hall, "scale", program=OCARINA)
+    path = station_link(servers.context, "scale", program=OCARINA)
     with urllib.request.urlopen(f"http://127.0.0.1:{port(servers)}{path}/scale.wav") as answer:
         pcm = np.frombuffer(answer.read()[44:], "<i2").reshape(-1, 2)
     tones = [strongest(pcm[int((i + 0.2) * 11025) :][:8000]) for i in range(8)]

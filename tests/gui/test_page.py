@@ -9,23 +9,23 @@ import shutil
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import mido
 import pytest
-from bundle import Bundle, load, path_of
 from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
-from stream.serve import Servers
 
-from config_bach import Places
+from config_bach import Paths
+from storage.bundle import Bundle, load
+from storage.catalog import path_of
+from stream.server import Servers
 
 NewServers = Callable[..., Servers]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==")
 
 
 def port(servers: Servers) -> int:
-    return servers.hall.server.remi_port
+    return servers.context.server.remi_port
 
 
 def answer(servers: Servers, *lines: str, login: str | None = None) -> bytes:
@@ -90,12 +90,12 @@ def frame(text: str) -> bytes:
     "message",
     [
         "callback/bach/close/",
-        "callback/0/ask/",
-        "callback/bach/ask/9|what=turn",
-        "callback/bach/ask/",
+        "callback/0/request/",
+        "callback/bach/request/11|what=update",
+        "callback/bach/request/",
         "%",
-        "callback/bach/ask/9|what=turn|8|name=bpm|9|value=abc",
-        "callback/bach/ask/9|what=turn|14|name=__class__|7|value=1",
+        "callback/bach/request/11|what=update|8|name=bpm|9|value=abc",
+        "callback/bach/request/11|what=update|14|name=__class__|7|value=1",
     ],
 )
 def test_nonsense_from_a_page_harms_nobody(new_servers: NewServers, message: str) -> None:
@@ -104,13 +104,15 @@ def test_nonsense_from_a_page_harms_nobody(new_servers: NewServers, message: str
         assert b" 101 " in s.recv(4096)
         s.sendall(frame(message))
         time.sleep(0.1)
-        s.sendall(frame("callback/bach/ask/9|what=turn|8|name=bpm|9|value=155"))
-        until(lambda: any(x.knobs.bpm == 155 for x in servers.hall.stations._stations.values()))
+        s.sendall(frame("callback/bach/request/11|what=update|8|name=bpm|9|value=155"))
+        until(
+            lambda: any(x.settings.bpm == 155 for x in servers.context.stations._stations.values())
+        )
     assert get(port(servers), "/")[0] == 200
 
 
 def test_names_of_models_are_written_into_the_page_as_text(
-    new_servers: NewServers, equipped: Places
+    new_servers: NewServers, equipped: Paths
 ) -> None:
     evil = "<img src=x onerror=alert(1)>"
     shutil.copy(equipped.models / f"{MODEL}.zip", equipped.models / f"{evil}.zip")
@@ -129,22 +131,22 @@ FLAGS = (
 )
 LISTEN = """
 const audio = document.getElementById("audio");
-if (!window.ear) {
+if (!window.analyser) {
   const context = new AudioContext();
-  window.ear = context.createAnalyser();
-  ear.fftSize = 8192; ear.smoothingTimeConstant = 0.9;
-  context.createMediaElementSource(audio).connect(ear);
-  ear.connect(context.destination);
+  window.analyser = context.createAnalyser();
+  analyser.fftSize = 8192; analyser.smoothingTimeConstant = 0.9;
+  context.createMediaElementSource(audio).connect(analyser);
+  analyser.connect(context.destination);
   context.resume();
 }
-const bins = new Float32Array(ear.frequencyBinCount);
-ear.getFloatFrequencyData(bins);
+const bins = new Float32Array(analyser.frequencyBinCount);
+analyser.getFloatFrequencyData(bins);
 return Array.from(bins.slice(0, 2048));
 """
 
 
-@pytest.fixture
-def phone(tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A real Chromium, as small as a phone held upright."""
     webdriver = pytest.importorskip("selenium.webdriver")
     driver = shutil.which("chromedriver")
@@ -153,7 +155,7 @@ def phone(tmp_path: Path) -> Iterator[Any]:
         missing("needs chromium and chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"):
+    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     metrics = {"width": 375, "height": 812, "pixelRatio": 2.0}
     options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
@@ -161,6 +163,15 @@ def phone(tmp_path: Path) -> Iterator[Any]:
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield browser
     browser.quit()
+
+
+@pytest.fixture
+def phone(browser: Any) -> Iterator[Any]:
+    """The browser, as if it had just been opened."""
+    browser.delete_all_cookies()
+    browser.get_log("browser")
+    yield browser
+    browser.get("about:blank")  # lets go of the sound
 
 
 def visit(phone: Any, servers: Servers) -> Callable[[str], Any]:
@@ -232,8 +243,8 @@ def test_on_a_phone_from_login_to_keep_that(phone: Any, new_servers: NewServers)
         ask("document.getElementById('keep-mid').href"), timeout=10
     ) as kept:
         midi = mido.MidiFile(file=io.BytesIO(kept.read()))
-    assert sum(m.type == "note_on" for m in midi.tracks[0]) > 5
-    assert {19, 73} == {m.program for m in midi.tracks[0] if m.type == "program_change"}
+    assert sum(m.type == "note_on" for m in midi.tracks[1]) > 5
+    assert {19, 73} == {m.program for m in midi.tracks[1] if m.type == "program_change"}
     wide = ask("document.documentElement.scrollWidth")
     assert wide <= 375  # nothing sticks out
     errors = [x for x in phone.get_log("browser") if x["level"] == "SEVERE"]
@@ -245,15 +256,15 @@ def test_stop_tests_models_and_a_reload(phone: Any, new_servers: NewServers) -> 
     ask = visit(phone, servers)
     touch(phone, "play")
     until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
-    (station,) = servers.hall.stations._stations.values()
+    (station,) = servers.context.stations._stations.values()
     assert station.listeners == 1
     choose(phone, "model", OTHER)
-    until(lambda: station.knobs.model == OTHER)
+    until(lambda: station.settings.model == OTHER)
     choose(phone, "bpm", "144")
-    until(lambda: station.knobs.bpm == 144)
-    phone.execute_script("bach.ask({what: 'turn', name: 'model', value: '../../x'})")
+    until(lambda: station.settings.bpm == 144)
+    phone.execute_script("bach.request({what: 'update', name: 'model', value: '../../x'})")
     until(lambda: "no such model" in ask("document.getElementById('hint').textContent"))
-    assert station.knobs.model == OTHER
+    assert station.settings.model == OTHER
     touch(phone, "play")  # now it says Stop
     until(lambda: station.listeners == 0)
     touch(phone, "ping")
@@ -261,17 +272,17 @@ def test_stop_tests_models_and_a_reload(phone: Any, new_servers: NewServers) -> 
     touch(phone, "scale")
     until(lambda: "to its end" in ask("document.getElementById('tested').textContent"), 15)
     phone.refresh()
-    until(lambda: ask("typeof bach !== 'undefined' && bach.knobs.bpm") == 144, 10)
+    until(lambda: ask("typeof bach !== 'undefined' && bach.settings.bpm") == 144, 10)
     assert ask("document.getElementById('model').value") == OTHER
 
 
 def test_variants_can_be_chosen_and_lossy_ones_are_marked(
-    phone: Any, new_servers: NewServers, equipped: Places
+    phone: Any, new_servers: NewServers, equipped: Paths
 ) -> None:
     bundle = load(path_of(MODEL, equipped))
-    told = {**bundle.facts["variants"]}
+    told = {**bundle.metadata["variants"]}
     told["int8"] = {**told["int8"], "nll_change": 0.051}
-    bundle.with_facts(variants=told).save(path_of(MODEL, equipped))
+    bundle.with_metadata(variants=told).save(path_of(MODEL, equipped))
     servers = new_servers()
     ask = visit(phone, servers)
     labels = ask("[...document.getElementById('model').options].map(o => o.text).join('; ')")
@@ -280,27 +291,27 @@ def test_variants_can_be_chosen_and_lossy_ones_are_marked(
     choose(phone, "model", f"{MODEL}:int8")
     touch(phone, "play")
     until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
-    (station,) = servers.hall.stations._stations.values()
-    assert station.knobs.model == f"{MODEL}:int8"
+    (station,) = servers.context.stations._stations.values()
+    assert station.settings.model == f"{MODEL}:int8"
     assert ask("document.getElementById('state').textContent") == "composing for you"
-    phone.execute_script(f"bach.ask({{what: 'turn', name: 'model', value: '{MODEL}:int3'}})")
+    phone.execute_script(f"bach.request({{what: 'update', name: 'model', value: '{MODEL}:int3'}})")
     until(lambda: "has no variant int3" in ask("document.getElementById('hint').textContent"))
 
 
 def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
     phone: Any, new_servers: NewServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from predict import Composer
+    from families.events.sampler import EventComposer
 
     servers = new_servers()
     ask = visit(phone, servers)
     touch(phone, "play")
     until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
 
-    def fail(self: Composer) -> Any:
+    def fail(self: EventComposer) -> Any:
         raise RuntimeError("gone")
 
-    monkeypatch.setattr(Composer, "draw", fail)
+    monkeypatch.setattr(EventComposer, "__next__", fail)
     until(
         lambda: "Bach himself plays on" in ask("document.getElementById('state').textContent"), 10
     )
@@ -309,10 +320,10 @@ def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
 
 
 def test_each_voice_has_its_instrument(
-    phone: Any, new_servers: NewServers, equipped: Places, choir: tuple[Bundle, Places]
+    phone: Any, new_servers: NewServers, equipped: Paths, satb_bundle: tuple[Bundle, Paths]
 ) -> None:
-    bundle, places = choir
-    shutil.copy(path_of(bundle.name, places), path_of(bundle.name, equipped))
+    bundle, paths = satb_bundle
+    shutil.copy(path_of(bundle.name, paths), path_of(bundle.name, equipped))
     ask = visit(phone, new_servers())
     choose(phone, "model", MODEL)
     until(lambda: ask("document.getElementById('voices').hidden"))

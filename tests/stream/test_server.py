@@ -20,9 +20,9 @@ import psutil
 import pytest
 from conftest import ROOT, play_bach, refused
 from live import SHIPPED, free_port, get, raw, until
-from stream.serve import _greet
 
-from config_bach import Places, UserError
+from config_bach import Paths, UserError
+from stream.server import _announce
 from stream.settings import Server, load_or_create, path_of
 
 
@@ -37,7 +37,7 @@ def empty(tmp_path: Path) -> Path:
 def write(home: Path, **changes: Any) -> dict[str, Any]:
     """Settings with free ports."""
     data = {"user": "bach", "password": "x y", "remi_port": free_port(), "flask_port": free_port()}
-    path_of(Places(home)).write_text(json.dumps({**data, **changes}))
+    path_of(Paths(home)).write_text(json.dumps({**data, **changes}))
     return {**data, **changes}
 
 
@@ -100,7 +100,7 @@ def busy() -> float:
 
 def test_no_module_of_the_server_needs_tensorflow() -> None:
     code = (
-        "import sys, stream.serve, gui.page, stream.keep, predict, lite; lite.StepModel.__init__; "
+        "import sys, stream.server, gui.server, stream.recording, litert.loading, cli.stream; "
         "assert 'tensorflow' not in sys.modules and 'music21' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
@@ -124,22 +124,22 @@ def test_it_ends_within_three_seconds_while_others_listen(
 
 
 def test_the_first_start_makes_a_password_that_only_you_can_read(empty: Path) -> None:
-    server, new = load_or_create(Places(empty))
-    file = path_of(Places(empty))
+    server, new = load_or_create(Paths(empty))
+    file = path_of(Paths(empty))
     assert new
     assert len(server.password) >= 16
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert load_or_create(Places(empty)) == (server, False)
+    assert load_or_create(Paths(empty)) == (server, False)
     file.unlink()
-    assert load_or_create(Places(empty))[0].password != server.password
+    assert load_or_create(Paths(empty))[0].password != server.password
 
 
 def test_the_password_is_printed_once(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = []
     for _ in range(2):
-        _greet(*load_or_create(Places(empty)), Places(empty))
+        _announce(*load_or_create(Paths(empty)), Paths(empty))
         output.append(capsys.readouterr().out)
-    password = load_or_create(Places(empty))[0].password
+    password = load_or_create(Paths(empty))[0].password
     assert password in output[0]
     assert password not in output[1]
     assert "on the air: http://127.0.0.1:8800/" in output[1]
@@ -166,15 +166,15 @@ def test_a_broken_setting_is_named_in_one_sentence(
 ) -> None:
     write(empty, **broken)
     with pytest.raises(UserError, match=named) as refusal:
-        load_or_create(Places(empty))
+        load_or_create(Paths(empty))
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "", "\ufeff{", '{"user": }'])
 def test_a_broken_file_is_named_in_one_sentence(empty: Path, text: str) -> None:
-    path_of(Places(empty)).write_text(text, encoding="utf-8")
+    path_of(Paths(empty)).write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=re.escape("play_bach.json")):
-        load_or_create(Places(empty))
+        load_or_create(Paths(empty))
 
 
 @pytest.mark.parametrize("key", ["remi_port", "flask_port"])
@@ -203,7 +203,7 @@ def test_on_the_network_it_shows_a_code_to_scan(
     empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(empty)
-    _greet(Server(password="x", host="0.0.0.0", dns="my-house.example"), False, Places(empty))
+    _announce(Server(password="x", host="0.0.0.0", dns="my-house.example"), False, Paths(empty))
     shown = capsys.readouterr().out
     assert "http://my-house.example:8800/" in shown
     assert len([x for x in shown.splitlines() if "\u2580" in x or "\u2588" in x]) > 8

@@ -1,0 +1,61 @@
+"""The server of the control page."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+from remi import server as remi
+
+from gui.page import Page
+from stream.context import ServerContext
+
+log = logging.getLogger("play_bach")
+
+TITLE = "Play Bach"
+UPDATE = 0.25  # seconds between two pieces of news for a page
+
+
+class PageServer(remi.ThreadedHTTPServer):
+    """The server of the control page. Raises OSError if its port cannot be had."""
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = os.name == "posix"  # elsewhere it would share a port with others
+    request_queue_size = 64
+
+    def __init__(self, context: ServerContext) -> None:
+        self.context = context
+        self.most_sessions = 4 * context.server.max_stations
+        self._connections = threading.BoundedSemaphore(self.most_sessions + 64)
+        address = (context.server.host, context.server.remi_port)
+        super().__init__(
+            address, Page, None, True, False, UPDATE, 1000, 100, TITLE, self, None, None, None
+        )
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for each connection, but not for any number of them."""
+        if self._connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Free the place when the connection ends."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that vanish are no news."""
+        log.debug("a page's connection failed", exc_info=True)
+
+    def end(self) -> None:
+        """Stop, and close all pages."""
+        self.shutdown()
+        self.server_close()
+        for page in list(remi.clients.values()):
+            page.end_session()

@@ -1,0 +1,67 @@
+"""The models that stations play, read once; and synths that are used again."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from config_bach import Paths, Runtime, UserError
+from families.base import LoadedModel
+from families.registry import families
+from litert.loading import playing
+from music.synth import Synths
+from storage import catalog
+from storage.bundle import SUFFIX, load
+
+
+class ModelCache:
+    """What all stations share: the trained models, read once and without their weights, and synths."""
+
+    def __init__(self, paths: Paths, variant: str = "", runtime: Runtime | None = None) -> None:
+        """variant: what models play with that have it; empty: the fastest on this machine."""
+        self.synths = Synths()
+        self._paths, self._variant, self._runtime = paths, variant, runtime or Runtime()
+        self._models: dict[str, tuple[tuple[int, int], LoadedModel]] = {}
+        self._lock = threading.Lock()
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """The manifests of all models that can be played, by name, the latest last."""
+        numbers = {family.number for family in families()}
+        known = catalog.available(self._paths)
+        return {n: m for n, m in known.items() if m["network"].get("model_type") in numbers}
+
+    def model(self, choice: str) -> LoadedModel:
+        """A model of models/, by a name that `models` gives; 'NAME:int8' is one of its variants.
+
+        Raises UserError for any other name, and for a file that is gone, damaged or cannot compose.
+        """
+        name, _, variant = choice.partition(":")
+        if name not in {p.stem for p in self._paths.models.glob(f"*{SUFFIX}")}:
+            raise UserError("there is no such model; choose one of the list.")
+        path = catalog.path_of(name, self._paths)
+        with self._lock:
+            stamp = _stamp(path)
+            if choice not in self._models or self._models[choice][0] != stamp:
+                self._models[choice] = (stamp, self._load(path, variant))
+            return self._models[choice][1]
+
+    def _load(self, path: Path, variant: str) -> LoadedModel:
+        """Read a model. Memory is dear on small machines: of what it has only what plays is kept."""
+        bundle = replace(load(path), weights=[], optimizer=[])
+        usual = self._variant if self._variant in bundle.steps else ""
+        if not bundle.metadata.get("primes"):
+            raise UserError(f"{path} holds nothing to compose with; train it anew.")
+        model = playing(bundle, self._paths, variant or usual, self._runtime)
+        kept = {model.variant: bundle.steps[model.variant]}
+        return replace(model, bundle=replace(bundle, steps=kept, held_out=b""))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is replaced: the time of its last change and its size."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"there is no model {path.name}; train it with -l 0 -f.") from error
+    return status.st_mtime_ns, status.st_size
