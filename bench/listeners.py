@@ -50,7 +50,7 @@ class Server:
             env={**os.environ, "PLAY_BACH_HOME": str(home)},
             stdout=subprocess.DEVNULL,
         )
-        self._facts = psutil.Process(self._process.pid)
+        self._monitor = psutil.Process(self._process.pid)
         self._wait()
 
     def _wait(self) -> None:
@@ -92,18 +92,18 @@ class Server:
     @property
     def cpu(self) -> float:
         """Seconds of processor time so far."""
-        times = self._facts.cpu_times()
+        times = self._monitor.cpu_times()
         return float(times.user + times.system)
 
     @property
     def memory(self) -> float:
         """Resident megabytes."""
-        return float(self._facts.memory_info().rss) / 2**20
+        return float(self._monitor.memory_info().rss) / 2**20
 
     @property
     def threads(self) -> int:
         """Its threads."""
-        return int(self._facts.num_threads())
+        return int(self._monitor.num_threads())
 
 
 @dataclass

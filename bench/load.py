@@ -70,20 +70,20 @@ def first_sound(home: Path) -> list[float]:
     return times
 
 
-def knob_to_sound(home: Path) -> list[float]:
-    """Seconds from turning a knob to hearing it, for a player that began to play at once."""
+def setting_to_sound(home: Path) -> list[float]:
+    """Seconds from changing a setting to hearing it, for a player that began to play at once."""
     times = []
     with Server(home, **LIMITS) as server:
         listener = Listener(server, "/play.wav", keep=True)
         listen([listener], 3)
         for i in range(REPEATS):
             volume = i % 2
-            turned = time.monotonic()
+            changed = time.monotonic()
             place = len(listener.sound)
             server.ask(f"/stations/{listener.station}", {"volume": volume})
             while (frame := change(listener.sound, place, bool(volume))) is None:
                 listen([listener], 0.05)
-            times.append(listener.began + frame / 44_100 - turned)
+            times.append(listener.began + frame / 44_100 - changed)
             listen([listener], 0.7)
     return times
 
@@ -137,7 +137,7 @@ def main() -> None:
         for count in counts:
             for kind in args.kinds:
                 print(in_home(crowd, what, kind, count, args.seconds), flush=True)
-    for name, work in (("Play to first sound", first_sound), ("knob to sound", knob_to_sound)):
+    for name, work in (("Play to first sound", first_sound), ("setting to sound", setting_to_sound)):
         times = in_home(work)
         print(
             f"\n{name}: median {statistics.median(times):.2f} s, worst {max(times):.2f} s",

@@ -2,7 +2,7 @@
 
     python bench/voices.py --app NAME [--seconds 120]
 
-One thread, 120 BPM: events from stream.source, sound from synth.Performer, in the station's blocks.
+One thread, 120 BPM: events from stream.source, sound from music.synth, in the blocks of a station.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import bundle as bundles
-from piece import Event
-from synth import RATE, Performer, Synth
-
-from config_bach import Places
+from config_bach import Paths
+from litert.loading import playing
+from music.events import Event
+from music.synth import RATE, Performer, Synth
+from storage.bundle import load
+from storage.catalog import choose
+from stream.player import BLOCK
 from stream.source import Source
-from stream.station import CHUNK
 
 BPM, ORGAN = 120, 20
 
@@ -33,7 +34,8 @@ def main() -> None:
     parser.add_argument("--app", default="bach")
     parser.add_argument("--seconds", type=float, default=120.0)
     args = parser.parse_args()
-    source = Source(bundles.load(bundles.choose(args.app, 5, Places())), 1.0, seed=1)
+    model = playing(load(choose(args.app, 5, Paths())), Paths())
+    source = Source(model, 1.0, seed=1)
     costs: list[float] = []
 
     def events() -> Iterator[Event]:
@@ -44,10 +46,10 @@ def main() -> None:
             yield event
 
     player = Performer(events(), Synth(ORGAN), BPM)
-    player.block(CHUNK)
+    player.block(BLOCK)
     cpu, wall, frames = time.thread_time(), time.monotonic(), player.frames
     while player.frames - frames < args.seconds * RATE:
-        player.block(CHUNK)
+        player.block(BLOCK)
     sound = (player.frames - frames) / RATE
     print(f"{sound / (time.thread_time() - cpu):.0f} times faster than real time on one core (CPU)")
     print(f"{sound / (time.monotonic() - wall):.0f} times by the clock of this machine")

@@ -201,8 +201,8 @@ def _phrases(steps: int, fermatas: Sequence[tuple[Fraction, Fraction]]) -> Grid:
     before = 0
     for onset, end in sorted(fermatas):
         start, stop = round(onset / STEP), min(round(end / STEP), steps)
-        ahead = start - np.arange(before, start)
-        phrase[before:start] = np.minimum(1 - (-ahead // 4), PHRASES - 1)
+        inside = np.arange(before, min(start, steps))
+        phrase[inside] = np.minimum(1 - (inside - start) // 4, PHRASES - 1)
         phrase[start:stop] = 1
         before = max(stop, before)
     return phrase

@@ -149,6 +149,16 @@ def test_four_voices_have_a_staff_and_an_instrument_each_and_one_tempo() -> None
     assert [g.symbol for g in score.getElementsByClass(layout.StaffGroup)] == ["bracket"]
 
 
+def test_a_rest_without_voices_leaves_the_staves_as_they_are() -> None:
+    sung = voices((72, 67, 64, 48), (True,) * 4, "2", False)
+    assert len(score_of([sung, Event((), Fraction(2))], "x", 90, 20).parts) == 4
+
+
+def test_where_voices_are_not_told_apart_the_first_instrument_plays() -> None:
+    score = score_of([event((60,), "4")], "x", 90, (5, 6, 7, 8))
+    assert [i.midiProgram for i in score.flatten().getElementsByClass("Instrument")] == [4]
+
+
 def test_a_fermata_stands_once_over_each_voice_that_begins_a_note_there() -> None:
     every, some = (True,) * 4, (True, True, False, False)
     events = [

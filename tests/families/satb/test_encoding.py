@@ -1,62 +1,92 @@
-"""Four voices: what a chorale is here, what the network is told, and what it may see."""
+"""Four voices as symbols, with bars and phrases; as events and back again."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
-from choirs import bundle_of, chorale, tiny
-from chorale import sources
-from chorale.baseline import table
-from chorale.ear import HEARD, KEY, Ear, rows_of, rows_transposed
-from chorale.engine import ChoraleEngine
-from chorale.grid import (
+from chorales import chorale
+
+from config_bach import Encoding
+from families.satb.encoding import (
     FIRST,
+    HIGHEST,
     HOLD,
     LOWEST,
-    ORDER,
+    NOTHING,
+    POSITIONS,
     SILENCE,
     SYMBOLS,
     Chorale,
+    chorale_of,
+    cuts_of,
+    event_of,
+    events_of,
+    fits,
     notes_of,
+    pitch,
     pitches,
     plan_of,
+    satb_vocabulary,
     sounding,
+    symbol,
     symbols_of,
     symbols_of_notes,
     transposed,
 )
-from chorale.key import in_key
-from chorale.limits import Limits, limits_of, scale_of
-from chorale.network import ROW, built
-from chorale.training import Lanes, measure, possible_shifts
-from lite.export import with_variants
-from piece import Note
+from music.events import Event, Note, bar_starts, fermatas_of
 
-from config_bach import Places, UserError
-from midi_io import Refused, Score, read_scores
+QUARTER = Fraction(1)
+
+
+def four(*notes: tuple[str, str, int]) -> list[list[Note]]:
+    """Four voices a fourth apart that sing the same: (onset, duration, pitch of the soprano)."""
+    return [
+        [Note(Fraction(t), Fraction(d), p - 5 * v, 90, v) for t, d, p in notes] for v in range(4)
+    ]
+
+
+# ---- symbols
 
 
 def test_held_notes_and_notes_struck_again_are_told_apart() -> None:
-    quarter = Fraction(1)
-    voices = [[Note(i * quarter, quarter, 60 - 5 * v, 90, v) for i in range(2)] for v in range(4)]
-    symbols = symbols_of_notes(voices, 8)
+    symbols = symbols_of_notes(four(("0", "1", 60), ("1", "1", 60)), 8)
     assert (symbols[0] == symbols[4]).all()
     assert (symbols[[1, 2, 3, 5, 6, 7]] == HOLD).all()
     assert [n.onset for n in notes_of(symbols) if n.voice == 0] == [0, 1]
 
 
 def test_rests_come_back_as_rests() -> None:
-    voices = [[Note(Fraction(1), Fraction(1), 60 - 5 * v, 90, v)] for v in range(4)]
-    symbols = symbols_of_notes(voices, 12)
+    symbols = symbols_of_notes(four(("1", "1", 60)), 12)
     assert (pitches(symbols)[:4] == -1).all()
     assert (pitches(symbols)[8:] == -1).all()
+    assert symbols[:, 0].tolist() == [SILENCE, *[HOLD] * 3, symbol(60), *[HOLD] * 3, SILENCE, *[HOLD] * 3]
     assert [(float(n.onset), float(n.duration)) for n in notes_of(symbols)] == [(1, 1)] * 4
+
+
+def test_a_silence_after_a_silence_is_held() -> None:
+    apart = symbols_of_notes(four(("0", "1/4", 60), ("3/4", "1/4", 62)), 5)[:, 0]
+    assert apart.tolist() == [symbol(60), SILENCE, HOLD, symbol(62), SILENCE]
+    late = symbols_of_notes([[Note(Fraction(1, 4), Fraction(1, 4), 60, 90)], [], [], []], 3)
+    assert late[:, 0].tolist() == [SILENCE, symbol(60), SILENCE]
+    assert late[:, 1].tolist() == [SILENCE, HOLD, HOLD]
+
+
+def test_notes_move_to_the_nearest_sixteenth_and_none_vanishes() -> None:
+    voices = four(("0", "1/10", 60), ("23/20", "1", 62), ("9", "1", 64))
+    assert symbols_of_notes(voices, 8)[:, 0].tolist() == [
+        symbol(60), SILENCE, HOLD, HOLD, HOLD, symbol(62), HOLD, HOLD,
+    ]  # fmt: skip
+
+
+def test_every_pitch_has_its_symbol_and_no_other_has_one() -> None:
+    assert [pitch(symbol(p)) for p in range(LOWEST, HIGHEST + 1)] == list(range(LOWEST, HIGHEST + 1))
+    assert (symbol(LOWEST), symbol(HIGHEST)) == (FIRST, SYMBOLS - 1)
+    assert [pitch(s) for s in (NOTHING, HOLD, SILENCE)] == [-1, -1, -1]
+    for outside in (LOWEST - 1, HIGHEST + 1):
+        with pytest.raises(ValueError, match=rf"MIDI pitch {outside} is outside 28\.\.88"):
+            symbol(outside)
 
 
 def test_the_public_form_goes_in_and_out() -> None:
@@ -64,9 +94,26 @@ def test_the_public_form_goes_in_and_out() -> None:
     symbols = symbols_of(steps)
     assert pitches(symbols).tolist() == steps
     assert (symbols == HOLD).sum() == 3 * 4 + 1 + 2 * 4
-    for nonsense in ([[1, 2, 3]], [[60, 60, 60, 200]], [[60, 60, 60, 5]]):
-        with pytest.raises(ValueError, match="four MIDI pitches"):
-            symbols_of(nonsense)
+    assert symbols[4].tolist() == [HOLD, symbol(62), SILENCE, symbol(43)]
+    assert symbols_of([[LOWEST, HIGHEST, -1, 60]]).shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [[[1, 2, 3]], [[60, 60, 60, HIGHEST + 1]], [[60, 60, 60, LOWEST - 1]], [60, 60, 60, 60],
+     [[60, 60, 60, -2]], []],
+)  # fmt: skip
+def test_what_is_not_four_pitches_a_step_is_refused(nonsense: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="a step is four MIDI pitches of 28 to 88, or -1"):
+        symbols_of(nonsense)
+
+
+def test_what_sounds_is_what_was_struck_last() -> None:
+    symbols = np.array([[HOLD, 10, SILENCE, 12], [HOLD, HOLD, HOLD, HOLD], [9, HOLD, 8, 7]])
+    assert sounding(symbols.astype(np.int16)).tolist() == [
+        [SILENCE, 10, SILENCE, 12], [SILENCE, 10, SILENCE, 12], [9, 10, 8, 7],
+    ]  # fmt: skip
+    assert sounding(symbols[:0].astype(np.int16)).shape == (0, 4)
 
 
 def test_transposing_moves_the_notes_and_nothing_else() -> None:
@@ -76,257 +123,189 @@ def test_transposing_moves_the_notes_and_nothing_else() -> None:
     assert (moved[same] == piece.symbols[same]).all()
     assert (moved[~same] == piece.symbols[~same] + 3).all()
     assert piece.transposed(3).fingerprint == piece.fingerprint != chorale(1).fingerprint
-    with pytest.raises(ValueError, match="range"):
-        transposed(piece.symbols, 40)
+
+
+def test_nothing_is_transposed_beyond_the_symbols() -> None:
+    symbols = symbols_of([[HIGHEST - 2, 60, -1, LOWEST + 1]])
+    assert [k for k in range(-9, 9) if fits(symbols, k)] == [-1, 0, 1, 2]
+    for k in (-2, 3):
+        with pytest.raises(ValueError, match="leave the range of the symbols"):
+            transposed(symbols, k)
+    assert transposed(symbols, 2).max() == SYMBOLS - 1
+    assert transposed(symbols, -1).min() == SILENCE
+
+
+def test_the_fingerprint_is_of_what_sounds_and_not_of_how_often_it_is_struck() -> None:
+    piece = chorale(0)
+    struck = Chorale("x", sounding(piece.symbols), piece.plan)
+    assert struck.fingerprint == piece.fingerprint
+    silent = piece.symbols.copy()
+    silent[:, 3] = SILENCE
+    assert Chorale("x", silent, piece.plan).fingerprint != piece.fingerprint
+
+
+def test_a_part_strikes_what_was_held_at_its_beginning() -> None:
+    piece = Chorale("x", symbols_of([[67, 60, 55, -1]] * 6), plan_of(6), 80.0, False)
+    part = piece.part(2, 5, "some")
+    assert part.symbols.tolist() == [[symbol(67), symbol(60), symbol(55), SILENCE]] + [[HOLD] * 4] * 2
+    assert part.plan[:, 0].tolist() == [3, 4, 5]
+    assert (part.name, part.bpm, part.tells_struck, len(part)) == ("some", 80.0, False, 3)
+    assert len(piece.part(6, 6, "none")) == 0
+
+
+def test_notes_are_in_order_with_their_voices() -> None:
+    symbols = symbols_of([[67, 60, 55, 48], [69, 60, 55, 48], [69, 60, 55, -1]])
+    assert notes_of(symbols) == [
+        Note(Fraction(0), Fraction(1, 4), 67, 90, 0),
+        Note(Fraction(0), Fraction(3, 4), 60, 90, 1),
+        Note(Fraction(0), Fraction(3, 4), 55, 90, 2),
+        Note(Fraction(0), Fraction(1, 2), 48, 90, 3),
+        Note(Fraction(1, 4), Fraction(1, 2), 69, 90, 0),
+    ]
+
+
+def test_all_voices_choose_from_the_same_symbols() -> None:
+    (field,) = satb_vocabulary(Encoding(transpose=6)).fields
+    assert len(field.symbols) == SYMBOLS
+    assert field.symbols[:4] == ("?", "hold", "silence", "E1")
+    assert (field.symbols[symbol(60)], field.symbols[-1]) == ("C4", "E6")
+
+
+# ---- the plan
+
+
+def fractions(*times: float) -> list[Fraction]:
+    return [Fraction(t) for t in times]
+
+
+def test_without_bars_and_fermatas_only_a_place_in_four_quarters_is_counted() -> None:
+    plan = plan_of(20)
+    assert plan[:, 0].tolist() == [*range(1, 17), 1, 2, 3, 4]
+    assert (plan[:, 1:] == 0).all()
 
 
 def test_the_plan_knows_upbeats_bars_and_phrases() -> None:
-    bars = [Fraction(-3), Fraction(1), Fraction(5)]
-    plan = plan_of(36, bars, [(Fraction(4), Fraction(5))])
+    plan = plan_of(36, fractions(-3, 1, 5), [(Fraction(4), Fraction(5))])
     assert plan[:4, 0].tolist() == [13, 14, 15, 16]  # an upbeat is the end of a bar
     assert plan[4:20, 0].tolist() == list(range(1, 17))
     assert set(plan[:, 1]) == {4}
     assert (plan[16:20, 2] == 1).all()
-    assert plan[15, 2] == 2
-    assert plan[0, 2] == 5
+    assert plan[:16, 2].tolist() == [5] * 4 + [4] * 4 + [3] * 4 + [2] * 4
     assert (plan[20:, 2] == 0).all()
 
 
-def test_a_score_of_four_parts_is_read_with_its_bars_and_fermatas(
-    tmp_path: Path, places: Places
-) -> None:
-    from music21 import corpus
-
-    folder = tmp_path / "scores"
-    folder.mkdir()
-    shutil.copy(str(corpus.getWork("bach/bwv269")), folder / "bwv269.mxl")
-    (folder / "broken.mid").write_bytes(b"MThd")
-    found = sources.read(str(folder), places, show=False)
-    (piece,) = found.pieces
-    score = read_scores(folder / "bwv269.mxl")[0]
-    assert found.rows[0].refused == "damaged MIDI header"
-    assert len(piece) == max(n.end for n in score.notes) * 4
-    assert len(notes_of(piece.symbols)) == len(score.notes)
-    assert (piece.plan[:, 2] == 1).any()
-    assert piece.plan[0, 0] == 9  # three quarters to the bar, an upbeat of one
-    assert set(piece.plan[:, 1]) == {3}
+def test_bars_may_differ_and_the_last_is_as_long_as_the_one_before() -> None:
+    plan = plan_of(30, fractions(0, 3, 7))
+    assert plan[:, 1].tolist() == [3] * 12 + [4] * 18
+    assert plan[:, 0].tolist() == [*range(1, 13), *range(1, 17), 1, 2]
+    assert set(plan_of(8, fractions(0))[:, 1]) == {4}  # nothing is known of another
 
 
-def test_what_is_not_in_four_voices_is_refused_with_the_reason(
-    tmp_path: Path, places: Places
-) -> None:
-    notes = tuple(Note(Fraction(i), Fraction(1), 60, 90) for i in range(30))
-    with pytest.raises(Refused, match="one part, a chorale has four"):
-        sources.of_score(Score("x", notes))
-    chord = tuple(Note(Fraction(0), Fraction(9), 60 + i, 90, i % 4) for i in range(8))
-    with pytest.raises(Refused, match="several notes at once"):
-        sources.of_score(Score("x", chord))
-    for text, problem in (
-        ("{", "not JSON"),
-        ("[]", "no pieces"),
-        ('{"train": [[[1]]]}', "train 1"),
-    ):
-        path = tmp_path / "x.json"
-        path.write_text(text)
-        with pytest.raises(UserError, match=problem):
-            sources.read(str(path), places)
+def test_bars_and_phrases_that_are_very_long_are_not_told_apart() -> None:
+    plan = plan_of(60, fractions(0, 10), [(Fraction(30), Fraction(31))])
+    assert plan[:40, 0].tolist() == [*range(1, POSITIONS - 1), *[POSITIONS - 1] * 10]
+    assert set(plan[:40, 1]) == {8}
+    assert plan_of(200, (), [(Fraction(40), Fraction(41))])[:, 2].max() == 19
 
 
-def test_a_corpus_that_divides_itself_stays_divided(tmp_path: Path, places: Places) -> None:
-    path = tmp_path / "x.json"
-    steps = [[67, 60, 55, 48]] * 20
-    path.write_text(json.dumps({"train": [steps, steps], "valid": [steps]}))
-    found = sources.read(str(path), places)
-    assert found.sides == ("train", "train", "valid")
-    assert not any(p.tells_struck for p in found.pieces)
+def test_what_is_under_a_fermata_is_the_end_of_its_phrase() -> None:
+    ends = [(Fraction(6), Fraction(8)), (Fraction(1), Fraction(2))]  # in any order
+    phrase = plan_of(40, (), ends)[:, 2].tolist()
+    assert phrase == [2] * 4 + [1] * 4 + [5] * 4 + [4] * 4 + [3] * 4 + [2] * 4 + [1] * 8 + [0] * 8
+    begun = plan_of(8, (), [(Fraction(5, 4), Fraction(9))])[:, 2].tolist()
+    assert begun == [3, 2, 2, 2, 2, 1, 1, 1]  # quarters count that are begun
 
 
-def test_the_ear_hears_the_same_in_every_key() -> None:
-    piece = chorale(2)
-    for semitones in possible_shifts(piece, 6):
-        assert np.array_equal(
-            rows_transposed(rows_of(piece), semitones), rows_of(piece.transposed(semitones))
-        )
+# ---- events
+
+METRES = {
+    "nothing is known": ((), ()),
+    "four quarters": ((0, 4, 8, 12), ((7, 8), (15, 16))),
+    "an upbeat": ((-3, 1, 5, 9, 13), ((4, 5), (8, 9), (12, 13))),
+    "three quarters": ((0, 3, 6, 9, 12, 15), ((5, 6), (11, 12))),
+    "three quarters with an upbeat": ((-2.5, 0.5, 3.5, 6.5, 9.5, 12.5), ((6, 6.5), (9, 9.5))),
+    "fermatas side by side": ((0, 4, 8, 12), ((2, 3), (3, 4), (6, 9))),
+    "fermatas without bars": ((), ((3, 4),)),
+    "bars without fermatas": ((0, 4, 8, 12), ()),
+    "a metre that changes": ((0, 3, 7, 8, 14), ()),
+    "bars of eight quarters": ((-1, 7, 15), ((6, 7),)),
+    "a bar of a sixteenth": ((0, 0.25, 4, 8), ()),
+    "bars of ten quarters": ((0, 10), ()),
+}
 
 
-def test_the_ear_remembers_what_followed() -> None:
-    piece = chorale(3)
-    ear = Ear()
-    for row in [*piece.symbols.tolist(), *piece.symbols[:8].tolist()]:
-        ear.feed(row)
-    told = ear.row()
-    assert told[8:12] == piece.symbols[8].tolist()
-    assert told[:4] == sounding(piece.symbols)[7].tolist()
-    twin = ear.copy()
-    twin.feed([SILENCE] * 4)
-    assert ear.row() == told != twin.row()
+def with_metre(name: str) -> Chorale:
+    bars, ends = METRES[name]
+    fermatas = [(Fraction(a), Fraction(b)) for a, b in ends]
+    return Chorale(name, chorale(7).symbols[:64], plan_of(64, fractions(*bars), fermatas), 80.0)
 
 
-def test_each_head_sees_the_voices_before_it_and_no_others() -> None:
-    model = built(tiny())
-    piece = chorale(1)
-    rows = rows_of(piece)[None, :8]
-    symbols = piece.symbols[None, :8].astype(np.int32)
-    before = np.array(model((rows, symbols)))
-    for place, voice in enumerate(ORDER):
-        changed = symbols.copy()
-        changed[0, 5, voice] = FIRST + 20
-        after = np.array(model((rows, changed)))
-        differs = np.abs(after - before).max(-1)[0] > 1e-6
-        assert not differs[:5].any()
-        assert not differs[6:].any()  # later steps are told by the rows
-        assert [v for v in range(4) if differs[5, v]] == sorted(ORDER[place + 1 :])
+@pytest.mark.parametrize("name", METRES)
+def test_events_and_chorales_are_the_same_music_with_bars_and_phrases(name: str) -> None:
+    piece = with_metre(name)
+    back = chorale_of(events_of(piece), name)
+    assert (back.symbols == piece.symbols).all()
+    assert back.plan.tolist() == piece.plan.tolist()
+    assert back.name == name
 
 
-def test_intervals_are_judged_alike_in_every_key() -> None:
-    from chorale.network import SPAN, from_intervals
+def test_events_of_a_chorale_carry_bars_and_fermatas() -> None:
+    piece = with_metre("an upbeat")
+    events = piece.events
+    assert bar_starts(events) == [-3, 1, 5, 9, 13]
+    assert fermatas_of(events) == [(4, 5), (8, 9), (12, 13)]
+    assert events[0].beat == 3
+    assert sum(e.duration for e in events) == 16
+    assert bar_starts(with_metre("nothing is known").events) == []
 
-    logits = np.arange(2 * SPAN + 1, dtype=np.float32)[None]
-    low, high = (
-        np.array(from_intervals(logits, np.array([known], np.int32)))[0] for known in (20, 25)
+
+def test_no_event_goes_over_a_bar_line_or_the_edge_of_a_fermata() -> None:
+    symbols = np.full((32, 4), HOLD, np.int16)
+    symbols[0] = symbols_of([[67, 64, 60, 48]])[0]
+    plan = plan_of(32, fractions(-1, 3), [(Fraction(5), Fraction(6))])
+    events = events_of(Chorale("x", symbols, plan))
+    assert [(e.beat, e.duration, e.fermata) for e in events] == [
+        (1, 3, False), (0, 2, False), (2, 1, True), (3, 2, False),
+    ]  # fmt: skip
+    assert [e.struck for e in events] == [(True,) * 4, *[(False,) * 4] * 3]
+    assert {e.voices for e in events} == {(67, 64, 60, 48)}
+
+
+def test_an_event_is_made_of_what_the_voices_do_and_sound() -> None:
+    sounds = [symbol(67), symbol(60), SILENCE, symbol(60)]
+    event = event_of([symbol(67), HOLD, HOLD, symbol(60)], sounds, (5, 3, 1), 6)
+    assert event == Event(
+        (60, 67), Fraction(3, 2), 90, (67, 60, -1, 60), (True, False, False, True), QUARTER, True
     )
-    assert np.array_equal(low[FIRST:40], high[FIRST + 5 : 45])
-    assert (np.array(from_intervals(logits, np.array([SILENCE], np.int32))) == 0).all()
+    unknown = event_of([HOLD] * 4, sounds, (5, 0, 2), 1)
+    assert (unknown.beat, unknown.fermata, unknown.duration) == (None, False, Fraction(1, 4))
+    late = event_of([HOLD] * 4, sounds, (POSITIONS - 1, 8, 0), 1)
+    assert late.beat is None  # in so long a bar the place is not told
 
 
-def test_the_engine_gives_what_keras_gives() -> None:
-    """Step by step, for two pieces at once; the weights are kept in half precision."""
-    model = built(tiny())
-    rng = np.random.default_rng(0)
-    model.set_weights([w + rng.normal(0, 0.1, w.shape) for w in model.get_weights()])
-    bundle = replace(bundle_of(2, 2), weights=model.get_weights())
-    engine = ChoraleEngine(with_variants(bundle, ["float16"]).step)
-    pieces = [chorale(1), chorale(4)]
-    length = min(map(len, pieces))
-    rows = np.stack([rows_of(p)[:length] for p in pieces])
-    symbols = np.stack([p.symbols[:length] for p in pieces]).astype(np.int32)
-    logits = np.array(model((rows, symbols)))
-    expected = np.exp(logits - logits.max(-1, keepdims=True))
-    expected = in_key(expected / expected.sum(-1, keepdims=True), rows[:, :, None, KEY])
-    sounds = np.stack([sounding(p.symbols)[:length] for p in pieces]).astype(np.int32)
-    memory = engine.silence(2)
-    for step in range(length):
-        context, memory = engine.hear(rows[:, step], memory)
-        for voice in ORDER:
-            p = engine.voice(voice, context, rows[:, step], sounds[:, step])
-            assert np.abs(p - expected[:, step, voice]).max() < 2e-3
+def test_cuts_are_where_something_begins() -> None:
+    symbols = np.full((8, 4), HOLD, np.int16)
+    symbols[0] = 10
+    symbols[2, 3] = SILENCE
+    plan = np.array([[15, 4, 2], [16, 4, 2], [1, 4, 2], [2, 4, 1], [3, 4, 1], [4, 4, 0],
+                     [1, 0, 0], [1, 4, 0]], np.int16)  # fmt: skip
+    assert np.flatnonzero(cuts_of(symbols, plan)).tolist() == [0, 2, 3, 5, 7]
 
 
-def test_lanes_go_on_where_they_ended() -> None:
-    """Windows one after the other give what the whole piece gives."""
-    model = built(tiny(), lanes=1)
-    piece = chorale(5)
-    rows, symbols = rows_of(piece)[None, :32], piece.symbols[None, :32].astype(np.int32)
-    whole = np.array(model((rows, symbols)))
-    for start, going_on in ((0, 0.0), (16, 1.0)):
-        part = slice(start, start + 16)
-        heard = (rows[:, part], symbols[:, part], np.array([going_on], np.float32))
-        assert np.allclose(np.array(model(heard)), whole[:, part], atol=1e-5)
+def test_events_without_voices_are_spread_over_them() -> None:
+    events = [Event((48, 60, 64, 72), QUARTER), Event((50, 70), QUARTER), Event((60,), QUARTER),
+              Event((), QUARTER), Event((40, 50, 60, 70, 80), QUARTER)]  # fmt: skip
+    heard = pitches(chorale_of(events).symbols)[::4].tolist()
+    assert heard == [[72, 64, 60, 48], [70, -1, -1, 50], [-1, -1, -1, 60], [-1] * 4, [80, 70, 60, 50]]
 
 
-def test_an_epoch_brings_every_note_as_often_in_keys_that_vary() -> None:
-    pieces = [chorale(i) for i in range(6)]
-    lanes = Lanes(pieces, bundle_of(batch=2, min_steps=60), 0)  # four passes
-    batches = [lanes[i] for i in range(len(lanes))]
-    asked = sum(int((targets >= 0).all(-1).sum()) for _, targets in batches)
-    assert asked == pytest.approx(4 * sum(map(len, pieces)), rel=0.1)
-    lowest = {int(t[t >= FIRST].min()) for _, t in batches if (t >= FIRST).any()}
-    assert len(lowest) > 6
-    assert all(heard[0].shape == (2, 16, ROW) for heard, _ in batches)
-
-
-def test_nats_are_those_of_the_probabilities() -> None:
-    model = built(tiny())
-    piece = chorale(1)
-    logits = np.array(model((rows_of(piece)[None], piece.symbols[None].astype(np.int32))))[0]
-    p = np.exp(logits - logits.max(-1, keepdims=True))
-    p = in_key(p / p.sum(-1, keepdims=True), rows_of(piece)[:, None, KEY])
-    chosen = np.take_along_axis(p, piece.symbols[..., None].astype(int), -1)[..., 0]
-    assert measure(model, [piece]).nll == pytest.approx(-np.log(chosen).mean(), abs=1e-4)
-    assert measure(model, [piece]).events == 4 * len(piece)
-    untold = type(piece)(piece.name, piece.symbols, piece.plan, tells_struck=False)
-    assert measure(model, [untold]).nll < measure(model, [piece]).nll
-
-
-def test_the_table_knows_what_it_counted() -> None:
-    pieces = [chorale(i) for i in range(6)]
-    alone = table(pieces[:5], pieces[5:], depth=1)
-    full = table(pieces[:5], pieces[5:])
-    assert full.nll < alone.nll < np.log(SYMBOLS)
-    assert table(pieces, pieces).nll < full.nll
-
-
-def test_limits_never_leave_an_empty_choice() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(500):
-        classes = frozenset(rng.choice(12, 4, replace=False).tolist())
-        limits = Limits(classes, crossing=bool(rng.integers(2)))
-        sounds: dict[int, int] = {}
-        for voice in ORDER:
-            known = int(rng.choice([0, SILENCE, FIRST + int(rng.integers(20, 50))]))
-            mask = limits.open(voice, known, sounds)
-            assert mask.any()
-            sounds[voice] = int(rng.choice(np.flatnonzero(mask)))
-            if sounds[voice] == HOLD:
-                sounds[voice] = known
-        if not limits.crossing and all(s >= FIRST for s in sounds.values()):
-            order = [sounds[v] for v in range(4)]
-            assert order == sorted(order, reverse=True)
-            assert {(s - FIRST + LOWEST) % 12 for s in order} <= classes
-
-
-def test_limits_are_understood_or_refused_in_one_sentence() -> None:
-    assert scale_of("G major") == scale_of("G A B C D E F#")
-    assert scale_of("Bb major") == scale_of("A# C D D# F G A")
-    limits = limits_of("A minor", ["bass=E2-C4"], no_crossing=True)
-    assert limits.ranges[3] == (40, 60)
-    assert not limits.crossing
-    for scale, spans in (("H major", []), ("C", []), (None, ["bass=low"]), (None, ["bass=C4-D4"])):
-        with pytest.raises(UserError):
-            limits_of(scale, spans, no_crossing=False)
-
-
-def test_music21_scores_are_divided_as_the_jsb_chorales_are() -> None:
-    table = json.loads(sources.JSB_SIDES.read_text())
-    pieces = [Chorale(name, chorale(0).symbols, chorale(0).plan) for name in table]
-    assert sources.jsb_sides(pieces) == tuple(table.values())
-    assert min(list(table.values()).count(side) for side in sources.SIDES) > 60
-    assert sources.jsb_sides([*pieces, chorale(0)]) == ()
-
-
-def test_only_training_mishears_and_never_the_place_in_the_bar() -> None:
-    from chorale.network import Mishear
-
-    rows = np.ones((200, 16, ROW), np.int32)
-    layer = Mishear(0.3)
-    assert (np.array(layer(rows)) == 1).all()
-    heard = np.array(layer(rows, training=True))
-    assert heard[..., :13].mean() == pytest.approx(0.7, abs=0.02)
-    assert (heard[..., :4] == heard[..., 4:8]).all()  # a voice is heard, or not
-    assert (heard[..., KEY] == 1).all()
-    assert (heard[..., HEARD] == 1).all()
-    told = heard[..., HEARD + 1 :].mean(1)
-    assert set(told.ravel().tolist()) == {0.0, 1.0}  # whole windows
-    assert told.mean() == pytest.approx(0.85, abs=0.06)
-
-
-def test_pieces_are_learned_in_twelve_keys_up_and_down() -> None:
-    assert possible_shifts(chorale(1), 6) == [-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]
-    high = Chorale("high", symbols_of([[86, 80, 70, 60]] * 4), plan_of(4))
-    assert possible_shifts(high, 6) == [-6, -5, -4, -3, -2, -1, 0, 1, 2]
-    silent = Chorale("silent", np.full((4, 4), SILENCE, np.int16), plan_of(4))
-    assert 0 in possible_shifts(silent, 6)
-
-
-def test_what_was_heard_makes_its_pitch_classes_likelier() -> None:
-    """And whether a pitch comes at all stays as likely as it was."""
-    piece = Chorale("C major", symbols_of([[72, 67, 64, 48]] * 32), plan_of(32))
-    weights = rows_of(piece)[-1, KEY]
-    assert set(np.flatnonzero(weights > 0).tolist()) == {0, 4, 7}
-    assert (rows_of(piece)[0, KEY] == 0).all()  # nothing was heard yet
-    p = np.full(SYMBOLS, 1 / SYMBOLS, np.float32)
-    after = in_key(p, weights)
-    assert after.sum() == pytest.approx(1)
-    assert after[:FIRST].tolist() == pytest.approx(p[:FIRST].tolist())
-    c, c_sharp = (FIRST + 60 - LOWEST + k for k in (0, 1))
-    assert after[c] > 3 * after[c_sharp] > 0
+def test_events_are_held_only_where_they_say_so() -> None:
+    voices = (67, 64, 60, 48)
+    events = [Event((), QUARTER / 4, 90, voices, (True,) * 4),
+              Event((), QUARTER / 4, 90, voices, (False, True, False, False)),
+              Event((), QUARTER / 4, 90, (69, -1, 60, 48), (False,) * 4),
+              Event((), QUARTER / 4, 90, (69, -1, 60, 48), (False,) * 4)]  # fmt: skip
+    symbols = chorale_of(events).symbols.tolist()
+    assert symbols[1] == [HOLD, symbol(64), HOLD, HOLD]
+    assert symbols[2] == [symbol(69), SILENCE, HOLD, HOLD]  # a new pitch must be struck
+    assert symbols[3] == [HOLD] * 4
