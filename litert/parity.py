@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -120,8 +120,12 @@ def largest_difference(a: Sequence[Probabilities], b: Sequence[Probabilities]) -
 
 
 def composed(model: LoadedModel) -> list[Event]:
-    """The first events that a model composes with seed 1, NOTES notes and chords or a little less."""
-    composer = model.family.stream(model, Composing(seed=1))
+    """The first events that a model composes with seed 1, NOTES notes and chords or a little less.
+
+    Copies are not limited: watching for them takes longer than composing.
+    """
+    free = replace(model, bundle=replace(model.bundle, music=b""))
+    composer = model.family.stream(free, Composing(seed=1))
     struck = 0
 
     def counted(event: Event) -> bool:

@@ -185,7 +185,7 @@ def plan_of(
     """
     plan = np.zeros((steps, len(PLAN)), np.int16)
     plan[:, 0] = 1 + np.arange(steps) % 16
-    starts = [round(t / STEP) for t in bars]
+    starts = [start for t in bars if (start := round(t / STEP)) <= steps]
     for start, stop in zip(starts, [*starts[1:], steps + 1], strict=False):
         length = stop - start if stop <= steps else (plan[start - 1, 1] * 4 if start > 0 else 16)
         inside = np.arange(max(start, 0), min(stop, steps))

@@ -1,120 +1,267 @@
 """Every file is accounted for, one bad one stops nothing, and nothing is read twice."""
 
+from __future__ import annotations
+
+import json
+import os
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import corpus
 import pytest
-from piece import Piece
 from test_midi_io import BAD_FILES
 
-from config_bach import Places, UserError
-from midi_io import write_midi
+from config_bach import Encoding, Paths, UserError
+from families import corpus
+from families.base import CorpusRow
+from families.corpus import Entry
+from families.registry import family_of
+from midi_io import Refused, Score, write_midi
+from music.events import Event, Note, Piece
 
-LONG = Fraction(4)
-
-
-def test_good_and_bad_files_are_all_in_the_table(write_tunes: Callable[[], Places]) -> None:
-    places = write_tunes()
-    for name, content in BAD_FILES.items():
-        (places.training / name).write_bytes(content)
-    read = corpus.read(str(places.training), places, LONG)
-    assert len(read.pieces) == 12
-    assert {row.name for row in read.rows if row.refused} == set(BAD_FILES)
-    text = "\n".join(corpus.table(read))
-    assert all(name in text for name in BAD_FILES)
-    assert "drums.mid                    refused: only drums" in text
-    assert "12 of 23 files accepted" in text
+EVENTS = [Event((60,), Fraction(1)), Event((62,), Fraction(1))]
 
 
-def test_a_long_table_is_short_and_still_adds_up(write_tunes: Callable[[], Places]) -> None:
-    places = write_tunes()
-    read = corpus.read(str(places.training), places, LONG)
-    many = corpus.Corpus("x", read.pieces * 10, read.rows * 10)
-    lines = corpus.table(many)
-    assert len(lines) < 20
-    assert "and 108 more files" in lines[-2]
+def read(paths: Paths) -> list[Entry]:
+    return corpus.read_entries(str(paths.training), paths, show=False)
 
 
-def test_a_file_that_was_read_is_not_read_again(
-    write_tunes: Callable[[], Places], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    places = write_tunes()
-    first = corpus.read(str(places.training), places, LONG)
-    monkeypatch.setattr(corpus, "read_scores", lambda path: pytest.fail(f"{path} read again"))
-    assert corpus.read(str(places.training), places, LONG) == first
+# ---- finding
 
 
-def test_a_changed_file_is_read_again(
-    write_tunes: Callable[[], Places], tunes: list[Piece]
-) -> None:
-    places = write_tunes()
-    before = corpus.read(str(places.training), places, LONG)
-    changed = places.training / "tune50.mid"
-    write_midi(changed, tunes[0].transposed(1).events, 100, 1)
-    after = corpus.read(str(places.training), places, LONG)
-    differ = [a.name for a, b in zip(before.pieces, after.pieces, strict=True) if a != b]
-    assert differ == ["tune50.mid"]
+def test_folder_glob_and_file_are_sources(write_tunes: Callable[[], Paths]) -> None:
+    paths = write_tunes()
+    (paths.training / "README.md").write_text("not a score")
+    (paths.training / ".hidden.mid").write_text("not for us")
+    below = paths.training / "below"
+    below.mkdir()
+    (below / "UPPER.MID").write_bytes(b"")
+    (paths.training / "folder.mid").mkdir()
+    found = corpus.find(str(paths.training))
+    assert found == sorted(found)
+    assert len(found) == 13
+    assert below / "UPPER.MID" in found
+    assert len(corpus.find(f"{paths.training}/tune5[0-4].mid")) == 5
+    assert len(corpus.find(f"{paths.training}/**/*.MID")) == 1
+    assert len(corpus.find(f"{paths.training}/tune50.mid")) == 1
 
 
-def test_the_cache_is_json_and_damage_to_it_is_harmless(write_tunes: Callable[[], Places]) -> None:
-    places = write_tunes()
-    first = corpus.read(str(places.training), places, LONG)
-    kept = [p for p in places.cache.rglob("*") if p.is_file()]
-    assert {p.suffix for p in kept} == {".json"}
-    for path in kept:
-        path.write_text('{"scores": [{"notes": [[1')
-    assert corpus.read(str(places.training), places, LONG) == first
-
-
-def test_a_cache_that_cannot_be_written_is_harmless(write_tunes: Callable[[], Places]) -> None:
-    places = write_tunes()
-    places.cache.write_text("a file where the folder should be")
-    assert len(corpus.read(str(places.training), places, LONG).pieces) == 12
-
-
-def test_folder_glob_and_file_are_sources(write_tunes: Callable[[], Places]) -> None:
-    places = write_tunes()
-    (places.training / "README.md").write_text("not a score")
-    assert len(corpus.find(str(places.training))) == 12
-    assert len(corpus.find(f"{places.training}/tune5[0-4].mid")) == 5
-    assert len(corpus.find(f"{places.training}/tune50.mid")) == 1
+def test_a_home_folder_is_a_source(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(paths.root))
+    (paths.training / "a.mid").touch()
+    assert corpus.find("~/training") == [paths.training / "a.mid"]
 
 
 def test_music21_carries_corpora() -> None:
-    assert len(corpus.find("music21:chorales")) > 340
-    assert len(corpus.find("music21:bach")) > 400
-    with pytest.raises(UserError, match="music21:palestrina"):
-        corpus.find("music21:nobody")
+    chorales = corpus.find("music21:chorales")
+    assert len(chorales) > 340
+    assert set(chorales) < set(corpus.find("music21:bach"))
+    for nobody in ("music21:nobody", "music21:"):
+        with pytest.raises(UserError, match="music21 has no corpus .*music21:palestrina"):
+            corpus.find(nobody)
 
 
 def test_an_empty_training_folder_means_the_chorales(
-    write_tunes: Callable[[], Places], places: Places
+    write_tunes: Callable[[], Paths], paths: Paths
 ) -> None:
-    assert corpus.default_source(places) == "music21:chorales"
+    assert corpus.default_source(paths) == "music21:chorales"
     write_tunes()
-    assert corpus.default_source(places) == str(places.training)
+    assert corpus.default_source(paths) == str(paths.training)
 
 
-def test_an_empty_corpus_is_one_sentence(places: Places) -> None:
-    with pytest.raises(UserError, match="has no scores"):
-        corpus.read(str(places.training), places, LONG)
-    (places.training / "a.mid").write_bytes(b"")
+def test_an_empty_corpus_is_one_sentence(paths: Paths) -> None:
+    with pytest.raises(UserError, match=r"has no scores: put \.mid, .* or train with --corpus"):
+        read(paths)
+    (paths.training / "a.mid").write_bytes(b"")
     with pytest.raises(UserError, match=r"a\.mid: empty file"):
-        corpus.read(str(places.training), places, LONG)
+        family_of(1).read(str(paths.training), paths, Encoding(), show=False)
 
 
-def test_a_piece_of_one_event_is_refused(places: Places, tunes: list[Piece]) -> None:
-    write_midi(places.training / "one.mid", tunes[0].events[1:2], 100, 1)
-    write_midi(places.training / "two.mid", tunes[0].events[1:3], 100, 1)
-    read = corpus.read(str(places.training), places, LONG)
-    assert [(row.name, bool(row.refused)) for row in read.rows] == [
-        ("one.mid", True),
-        ("two.mid", False),
-    ]
+def test_a_single_file_is_read_or_said_to_be_missing(paths: Paths) -> None:
+    odd = paths.training / "odd [1].mid"
+    write_midi(odd, EVENTS, 100, 43)
+    entry = corpus.read_entry(odd, paths)
+    assert [n.pitch for n in entry.scores[0].notes] == [60, 62]
+    with pytest.raises(UserError, match=r"there is no file nowhere\.mid; check its name"):
+        corpus.read_entry(Path("nowhere.mid"), paths)
 
 
-def test_a_missing_prime_is_said(places: Places) -> None:
-    with pytest.raises(UserError, match="there is no file"):
-        corpus.read_piece(Path("nowhere.mid"), places, LONG)
+# ---- reading
+
+
+def test_good_and_bad_files_are_all_in_the_table(write_tunes: Callable[[], Paths]) -> None:
+    paths = write_tunes()
+    for name, content in BAD_FILES.items():
+        (paths.training / name).write_bytes(content)
+    found = family_of(1).read(str(paths.training), paths, Encoding(), show=False)
+    assert len(found.pieces) == 12
+    assert {row.name for row in found.rows if row.refused} == set(BAD_FILES)
+    text = "\n".join(corpus.table(found.rows, len(found.pieces)))
+    assert all(name in text for name in BAD_FILES)
+    assert "drums.mid                    refused: only drums" in text
+    assert f"tune50.mid                   {len(found.pieces[0]):6d} events" in text
+    assert "12 of 23 files accepted: 12 pieces" in text
+    entries = read(paths)
+    assert [e.path for e in entries] == sorted(e.path for e in entries)
+    assert {e.path.name: e.refused for e in entries if e.refused}["empty.mid"] == "empty file"
+
+
+def test_a_long_table_is_short_and_still_adds_up() -> None:
+    accepted = [CorpusRow(f"{i}.mid", i) for i in range(1, 101)]
+    refused = [CorpusRow("x.mid", 0, "odd"), CorpusRow("y.mid", 0, "odd")]
+    lines = corpus.table([*accepted, *refused], 105)
+    assert len(lines) == 12 + 2 + 1 + 1
+    total = sum(range(13, 101))
+    assert lines[12] == f"  and 88 more files {total:16d} events"
+    assert lines[13:15] == [str(row) for row in refused]
+    assert lines[-1] == "  100 of 102 files accepted: 105 pieces, 5050 events"
+
+
+def test_a_table_that_is_not_long_shows_all_and_sums_what_it_can() -> None:
+    for count, shown in ((40, 40), (41, 12)):
+        lines = corpus.table([CorpusRow(f"{i}.mid", 1) for i in range(count)], count)
+        assert sum("mid" in line for line in lines) == shown
+    assert corpus.table([CorpusRow("a.mid", 3)], 1, most=0)[0] == str(CorpusRow("a.mid", 3))
+
+
+def test_a_reader_that_dies_costs_only_what_it_had_not_read(
+    write_tunes: Callable[[], Paths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write_tunes()
+
+    class Dying:
+        """A pool whose workers die after one file."""
+
+        def __init__(self, workers: int) -> None: ...
+
+        def __enter__(self) -> Dying:
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+        def submit(self, work: Callable[[Path], Entry], path: Path) -> Callable[[], Entry]:
+            return lambda: work(path)
+
+        def shutdown(self, **how: object) -> None: ...
+
+    def as_completed(jobs: list[Callable[[], Entry]]) -> object:
+        class Done:
+            def result(self) -> Entry:
+                return jobs[0]()
+
+        yield Done()
+        raise BrokenProcessPool
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus.os, "cpu_count", lambda: 2)
+        patched.setattr(corpus, "ProcessPoolExecutor", Dying)
+        patched.setattr(corpus, "as_completed", as_completed)
+        entries = read(paths)
+    refused = [e for e in entries if e.refused]
+    assert len(entries) == 12
+    assert len(refused) == 11
+    assert {e.refused for e in refused} == {"reading it ended the reader"}
+    assert not any(e.refused for e in read(paths))  # which is not remembered
+
+
+def test_files_are_read_alike_on_one_core_and_on_many(
+    write_tunes: Callable[[], Paths], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paths = write_tunes()
+    many = read(paths)
+    monkeypatch.setattr(corpus.os, "cpu_count", lambda: None)
+    other = Paths(tmp_path / "other")
+    assert corpus.read_entries(str(paths.training), other, show=False) == many
+
+
+# ---- the cache
+
+
+def cached(paths: Paths) -> list[Path]:
+    return sorted(p for p in paths.cache.rglob("*") if p.is_file())
+
+
+def unreadable(path: Path) -> list[Score]:
+    raise Refused("read again")
+
+
+def test_a_file_that_was_read_is_not_read_again(
+    write_tunes: Callable[[], Paths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write_tunes()
+    (paths.training / "empty.mid").touch()
+    first = read(paths)
+    monkeypatch.setattr(corpus, "read_scores", unreadable)
+    assert read(paths) == first
+    assert len(cached(paths)) == 13
+    monkeypatch.setattr(corpus, "READER", corpus.READER + 1)
+    assert {e.refused for e in read(paths)} == {"read again"}
+
+
+def test_everything_that_was_read_is_kept(paths: Paths) -> None:
+    path = paths.training / "x.musicxml"
+    path.touch()
+    note = Note(Fraction(1, 3), Fraction(5, 4), 60, 77, 2)
+    bars, fermatas = (Fraction(-3), Fraction(1)), ((Fraction(1, 2), Fraction(3, 2)),)
+    scores = (
+        Score("x.musicxml#1", (note,), 88.5, 43, bars, fermatas),
+        Score("x.musicxml#2", (note, replace(note, pitch=62))),
+    )
+    corpus._to_cache(Entry(path, scores), paths.cache)
+    assert corpus._from_cache(path, paths.cache) == Entry(path, scores)
+    renamed = path.rename(paths.training / "y.musicxml")
+    entry = corpus._from_cache(renamed, paths.cache)
+    assert entry is not None
+    assert [s.name for s in entry.scores] == ["y.musicxml#1", "y.musicxml#2"]
+
+
+def test_a_changed_file_is_read_again(
+    write_tunes: Callable[[], Paths], tunes: list[Piece]
+) -> None:
+    paths = write_tunes()
+    before = read(paths)
+    write_midi(paths.training / "tune50.mid", tunes[0].transposed(1).events, 100, 1)
+    after = read(paths)
+    differ = [a.path.name for a, b in zip(before, after, strict=True) if a != b]
+    assert differ == ["tune50.mid"]
+
+
+def test_the_same_bytes_under_another_ending_are_another_file(paths: Paths) -> None:
+    score, other = paths.training / "a.mid", paths.training / "a.xml"
+    write_midi(score, EVENTS, 100, 1)
+    other.write_bytes(score.read_bytes())
+    assert [bool(e.refused) for e in read(paths)] == [False, True]
+    assert len(cached(paths)) == 2
+    (paths.training / "b.MID").write_bytes(score.read_bytes())
+    assert [bool(e.refused) for e in read(paths)] == [False, True, False]
+    assert len(cached(paths)) == 2  # upper or lower case is the same
+
+
+def test_the_cache_is_json_and_damage_to_it_is_harmless(write_tunes: Callable[[], Paths]) -> None:
+    paths = write_tunes()
+    first = read(paths)
+    kept = cached(paths)
+    assert {p.suffix for p in kept} == {".json"}
+    damage = ['{"scores": [{"notes": [[1', "[]", "7", '{"scores": 7}', "{}", '{"scores": [3]}']
+    for path, text in zip(kept, damage * 2, strict=True):
+        path.write_text(text)
+    assert read(paths) == first
+    assert all(len(json.loads(p.read_text())["scores"]) == 1 for p in cached(paths))
+
+
+def test_a_cache_that_cannot_be_written_is_harmless(write_tunes: Callable[[], Paths]) -> None:
+    paths = write_tunes()
+    paths.cache.write_text("a file where the folder should be")
+    assert len(read(paths)) == 12
+
+
+def test_a_file_that_cannot_be_opened_is_refused_and_not_remembered(paths: Paths) -> None:
+    write_midi(paths.training / "a.mid", EVENTS, 100, 1)
+    os.symlink("nowhere", paths.training / "b.mid")
+    found = corpus._entries(
+        [paths.training / "a.mid", paths.training / "b.mid"], paths.cache, show=False
+    )
+    assert [e.refused for e in found] == ["", "cannot be opened: No such file or directory"]
+    assert len(cached(paths)) == 1

@@ -60,6 +60,12 @@ def test_voices_do_not_cross_and_leave_room_for_those_between() -> None:
     assert open_pitches(silent) == list(range(58, 75))
 
 
+def test_the_lowest_note_of_all_is_a_note_too() -> None:
+    low = Constraints(ranges=((28, 40),) * 4, crossing=False)
+    assert open_pitches(low.allowed(B, NOTHING, {S: FIRST})) == [28]
+    assert open_pitches(low.allowed(S, NOTHING, {B: FIRST, A: FIRST})) == list(range(28, 41))
+
+
 def test_room_is_left_by_the_scale_and_the_ranges_of_voices_between() -> None:
     only_c = Constraints(frozenset({0, 4, 7}), ((48, 80), (48, 74), (48, 69), (36, 64)), False)
     above = only_c.allowed(S, NOTHING, {B: symbol(49)})

@@ -201,6 +201,13 @@ def test_bars_may_differ_and_the_last_is_as_long_as_the_one_before() -> None:
     assert set(plan_of(8, fractions(0))[:, 1]) == {4}  # nothing is known of another
 
 
+def test_bars_and_fermatas_after_the_last_note_do_no_harm() -> None:
+    plan = plan_of(10, fractions(0, 2, 4, 6, 8), [(Fraction(4), Fraction(5))])
+    assert plan[:, 1].tolist() == [2] * 10
+    assert plan[:, 2].tolist() == [5] * 4 + [4] * 4 + [3] * 2
+    assert set(plan_of(8, fractions(0, 2))[:, 1]) == {2}
+
+
 def test_bars_and_phrases_that_are_very_long_are_not_told_apart() -> None:
     plan = plan_of(60, fractions(0, 10), [(Fraction(30), Fraction(31))])
     assert plan[:40, 0].tolist() == [*range(1, POSITIONS - 1), *[POSITIONS - 1] * 10]

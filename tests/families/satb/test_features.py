@@ -7,7 +7,15 @@ import pytest
 from chorales import chorale
 
 from families.satb import features as satb_features
-from families.satb.encoding import FIRST, HOLD, SILENCE, plan_of, symbol
+from families.satb.encoding import (
+    FIRST,
+    HOLD,
+    LOWEST,
+    SILENCE,
+    plan_of,
+    symbol,
+    symbols_of,
+)
 from families.satb.features import (
     COLUMNS,
     FEATURES,
@@ -83,6 +91,11 @@ def test_features_are_the_same_in_every_key(semitones: int) -> None:
     assert np.array_equal(moved, rows_of(piece.transposed(semitones)))
     batch = np.stack([rows_of(piece)] * 2)
     assert np.array_equal(rows_transposed(batch, semitones)[1], moved)
+
+
+def test_the_lowest_note_is_transposed_too() -> None:
+    low = type(chorale(0))("low", symbols_of([[70, 60, 50, LOWEST]] * 40), plan_of(40))
+    assert np.array_equal(rows_transposed(rows_of(low), 3), rows_of(low.transposed(3)))
 
 
 def test_only_pitches_are_transposed() -> None:

@@ -31,7 +31,7 @@ def test_a_class_weighs_the_logarithm_of_its_share() -> None:
     share[[0, 4, 7]] += (0.5, 0.25, 0.25)  # C sounds twice
     expected = np.rint(100 * np.log(share / share.mean())).astype(int).tolist()
     assert row == expected
-    assert row[:5] == [170, -223, -223, -223, 103]  # ln(0.51 / 0.0933), ln(0.01 / 0.0933), ...
+    assert row[:5] == [170, -223, -223, -223, 102]  # ln(0.51 / 0.0933), ln(0.01 / 0.0933), ...
 
 
 def test_what_is_long_ago_counts_less() -> None:

@@ -1,0 +1,256 @@
+"""Composing in four voices with a network whose probabilities are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from chorales import chorale, untrained_bundle
+from predictors import Fixed
+
+from config_bach import Composing
+from families.base import LoadedModel
+from families.registry import family_of
+from families.satb.constraints import Constraints
+from families.satb.encoding import (
+    FIRST,
+    HOLD,
+    ORDER,
+    SILENCE,
+    SYMBOLS,
+    Chorale,
+    chorale_of,
+    plan_of,
+    symbol,
+)
+from families.satb.features import FEATURES
+from families.satb.sampler import LONGEST_EVENT, REST, SatbComposer, SatbSampler, compose
+from families.satb.templates import packed, templates_of
+from music.copies import CopyIndex, CopyTracker
+
+CHORD = [symbol(p) for p in (72, 67, 60, 48)]
+
+
+def even(*symbols: int) -> list[float]:
+    """The same chance for each of these symbols."""
+    return [1 / len(symbols) if s in symbols else 0.0 for s in range(SYMBOLS)]
+
+
+def fixed(*voices: list[float]) -> Fixed:
+    return Fixed(*voices, order=ORDER)
+
+
+def sampler(predictor: Fixed, **options: Any) -> SatbSampler:
+    settings = options.pop("settings", Composing(top_p=1.0))
+    return SatbSampler(predictor, settings, np.random.default_rng(0), **options)
+
+
+def model_of(predictor: Fixed, templates: list[Chorale], music: bytes = b"") -> LoadedModel:
+    bundle = untrained_bundle(2, 2).with_metadata(templates=templates_of(templates))
+    return LoadedModel(replace(bundle, music=music), family_of(5), predictor, "none")
+
+
+def test_the_outer_voices_come_first_and_each_knows_those_before_it() -> None:
+    predictor = fixed(*(even(s) for s in CHORD))
+    tokens = sampler(predictor).step()
+    assert tokens.tolist() == [CHORD]
+    assert [head for head, _ in predictor.chosen] == [0, 3, 2, 1]
+    s, a, t, b = CHORD
+    assert [known.tolist() for _, known in predictor.chosen] == [
+        [[0, 0, 0, 0]], [[s, 0, 0, 0]], [[s, 0, 0, b]], [[s, 0, t, b]],
+    ]  # fmt: skip
+
+
+def test_the_network_is_told_the_past_and_the_plan() -> None:
+    predictor = fixed(*(even(s) for s in CHORD))
+    composing = sampler(predictor)
+    for plan in ([1, 4, 2], [2, 4, 2]):
+        composing.step(plan=plan)
+    first, second = predictor.rows
+    assert first.tolist() == [[0] * FEATURES + [1, 4, 2]]
+    assert second[0, :8].tolist() == [*CHORD, 1, 1, 1, 1]
+    assert second[0, FEATURES:].tolist() == [2, 4, 2]
+
+
+def test_nothing_is_struck_outside_the_ranges_and_silence_is_not_repeated() -> None:
+    wide = even(HOLD, SILENCE, *range(FIRST, SYMBOLS))
+    composing = sampler(fixed(*[wide] * 4))
+    steps = np.concatenate([composing.step() for _ in range(300)])
+    for voice, (low, high) in enumerate(Constraints().ranges):
+        struck = steps[:, voice][steps[:, voice] >= FIRST]
+        assert symbol(low) <= struck.min() < struck.max() <= symbol(high)
+    assert (steps[0] != HOLD).all()
+    pairs = [(a, b) for x, y in zip(steps, steps[1:], strict=False) for a, b in zip(x, y, strict=True)]
+    assert (SILENCE, HOLD) in pairs
+    assert (SILENCE, SILENCE) not in pairs
+
+
+def test_voices_that_hold_count_as_sounding_for_those_that_may_not_cross() -> None:
+    """The bass is told by what it holds, and by what is given to it."""
+    strict = Constraints(crossing=False)
+    free = even(*range(FIRST, SYMBOLS))
+    composing = sampler(fixed(free, free, free, even(HOLD)), constraints=strict)
+    composing.step(dict(enumerate([symbol(70), symbol(66), symbol(65), symbol(60)])))
+    for _ in range(40):
+        tokens = composing.step({0: HOLD})[0]
+        assert symbol(60) <= tokens[2] <= tokens[1] <= symbol(70)
+        assert tokens[3] == HOLD
+
+
+def test_what_is_given_is_taken_and_weighed() -> None:
+    soprano = even(CHORD[0], CHORD[0] + 1, CHORD[0] + 2, CHORD[0] + 3)
+    composing = sampler(fixed(soprano, *(even(s) for s in CHORD[1:])))
+    assert composing.step({0: CHORD[0] + 1})[0, 0] == CHORD[0] + 1
+    assert composing.log_weights == pytest.approx([np.log(0.25)])
+
+
+def test_a_given_note_is_as_likely_held_as_struck_again() -> None:
+    composing = sampler(fixed(*(even(s) for s in CHORD)))
+    p = np.tile(np.arange(SYMBOLS, dtype=np.float32) / 1000, (3, 1))
+    rows = np.zeros((3, 28), np.int32)
+    rows[:, 1] = 20, SILENCE, 21
+    chance = {s: composing.given_probability(p, 1, s, rows).tolist() for s in (HOLD, 20, SILENCE)}
+    assert chance[HOLD] == pytest.approx([0.021, 0.001, 0.022])
+    assert chance[20] == pytest.approx([0.021, 0.020, 0.020])
+    assert chance[SILENCE] == pytest.approx([0.002] * 3)
+
+
+def test_the_voice_composed_last_goes_another_way_where_a_passage_is_copied() -> None:
+    composing = sampler(fixed(*(even(s) for s in CHORD)))
+    assert composing.detour([9, 9, 9, 9], {}) == 1
+    assert composing.detour([9, 9, 9, 9], {1: 9}) == 2
+    assert composing.detour([9, HOLD, SILENCE, 9], {}) == 3
+    assert composing.detour([HOLD, HOLD, SILENCE, HOLD], {}) is None
+
+
+def test_an_event_for_the_copy_tracker_is_one_sixteenth_of_what_sounds() -> None:
+    composing = sampler(fixed(*(even(s) for s in CHORD)))
+    event = composing.event([HOLD, CHORD[1], HOLD, SILENCE], [*CHORD[:2], SILENCE, CHORD[3]])
+    assert event.voices == (72, 67, -1, -1)
+    assert event.struck == (False, True, False, False)
+    assert (event.duration, event.beat) == (1 / 4, None)
+
+
+def test_no_more_is_copied_than_is_allowed() -> None:
+    other = [CHORD[0], CHORD[1] + 2, *CHORD[2:]]
+    likely = [0.0] * SYMBOLS
+    likely[CHORD[1]], likely[other[1]] = 0.999, 0.001
+    predictor = fixed(even(CHORD[0]), likely, even(CHORD[2]), even(CHORD[3]))
+    known = Chorale("known", np.array([CHORD] * 30, np.int16), plan_of(30))
+    index = CopyIndex([("known", known.events)])
+    longest = {}
+    for most in (None, 9):
+        settings = Composing(top_p=1.0, max_copy=most)
+        composing = sampler(predictor, settings=settings, tracker=CopyTracker(index))
+        steps = np.concatenate([composing.step() for _ in range(20)])
+        piece = Chorale("new", steps.astype(np.int16), plan_of(20))
+        longest[most] = index.longest(piece.events).notes
+    assert longest[None] > 40
+    assert longest[9] <= 9
+
+
+# ---- whole chorales
+
+
+def test_a_chorale_has_the_plan_of_its_template() -> None:
+    templates = [chorale(i, bars=6 + i) for i in range(4)]
+    model = model_of(fixed(*(even(s, HOLD) for s in CHORD)), templates)
+    for seed in range(8):
+        piece = compose(model, Composing(seed=seed))
+        template = next(t for t in templates if piece.name == f"on the template of {t.name}")
+        assert (piece.plan == template.plan).all()
+        assert (compose(model, Composing(seed=seed)).symbols == piece.symbols).all()
+    assert (compose(model, Composing(seed=99)).symbols[:96] != piece.symbols[:96]).any()
+
+
+def test_a_prime_is_heard_before_and_does_not_stand_in_the_piece() -> None:
+    template, prime = chorale(1), chorale(2)
+    predictor = fixed(*(even(s) for s in CHORD))
+    piece = compose(model_of(predictor, [template]), Composing(seed=1), None, prime)
+    assert piece.name == "after chorale 2"
+    assert len(piece) == len(template)
+    assert (piece.symbols == CHORD).all()
+    assert len(predictor.rows) == len(prime) + len(template)
+    heard = np.concatenate(predictor.rows)
+    assert (heard[: len(prime), FEATURES:] == prime.plan).all()
+    assert (heard[len(prime), :4] != CHORD).any()
+    assert (heard[len(prime) + 1, :4] == CHORD).all()
+
+
+def test_a_chorale_copies_no_more_than_the_family_allows_unless_told() -> None:
+    known = Chorale("known", np.array([CHORD] * 96, np.int16), plan_of(96))
+    likely = [[0.0] * SYMBOLS for _ in range(4)]
+    for p, s in zip(likely, CHORD, strict=True):
+        p[s], p[s + 1] = 0.99, 0.01
+    model = model_of(fixed(*likely), [chorale(0)], packed([known]))
+    assert model.copy_index
+    settings = Composing(seed=1, top_p=1.0)
+    most = {
+        limit: model.copy_index.longest(compose(model, replace(settings, max_copy=limit)).events)
+        for limit in (None, 8, 200)
+    }
+    assert most[8].notes <= 8
+    assert 8 < most[None].notes <= 20
+    assert most[200].notes > 20
+
+
+# ---- the stream
+
+
+def test_the_stream_is_chorale_after_chorale_with_a_rest_between() -> None:
+    bars = [Fraction(t) for t in (-1, 3, 7, 11, 15, 19, 23)]
+    piece = chorale(3)
+    plan = plan_of(len(piece), bars, [(Fraction(6), Fraction(7))])
+    template = replace(piece, plan=plan)
+    predictor = fixed(*(even(s, HOLD) for s in CHORD))
+    composer = SatbComposer(model_of(predictor, [template]), Composing(seed=2))
+    assert iter(composer) is composer
+    predictions = list(islice(composer, 300))
+    events = [p.event for p in predictions]
+    assert all(len(e.voices) == 4 == len(e.struck) for e in events)
+    rests = [i for i, e in enumerate(events) if not e.pitches]
+    assert len(rests) > 1
+    assert all(events[i].duration == REST / 4 and events[i].beat is None for i in rests)
+    one = chorale_of(events[: rests[0]])
+    two = chorale_of(events[rests[0] + 1 : rests[1]])
+    assert (one.plan == plan).all()
+    assert (two.plan == plan).all()
+    assert (one.symbols != two.symbols).any()
+    assert [p.chosen for p in predictions[: rests[0]]] == [
+        CHORD[0] if p.event.struck[0] else HOLD for p in predictions[: rests[0]]
+    ]
+    assert predictions[0].probabilities == pytest.approx(np.array(even(CHORD[0], HOLD)))
+
+
+def test_equal_seeds_stream_equal_music() -> None:
+    model = model_of(fixed(*(even(s, HOLD) for s in CHORD)), [chorale(1), chorale(2)])
+    music = [
+        [p.event for p in islice(SatbComposer(model, Composing(seed=seed)), 100)]
+        for seed in (1, 1, 2)
+    ]
+    assert music[0] == music[1] != music[2]
+
+
+def test_a_chord_that_does_not_end_comes_in_parts() -> None:
+    predictor = fixed(*(even(HOLD) for _ in CHORD))
+    silent = Chorale("x", chorale(0).symbols, np.zeros((96, 3), np.int16))
+    composer = SatbComposer(model_of(predictor, [silent]), Composing(seed=1))
+    events = [p.event for p in islice(composer, 3)]
+    assert [e.duration for e in events] == [LONGEST_EVENT / 4] * 3
+    assert [e.struck[0] for e in events[1:]] == [False, False]
+
+
+def test_new_settings_hold_from_the_next_event() -> None:
+    s, a, t, b = CHORD
+    uneven = [0.0] * SYMBOLS
+    uneven[s], uneven[s + 1] = 0.6, 0.4
+    model = model_of(fixed(uneven, even(a), even(t), even(b)), [chorale(1)])
+    composer = SatbComposer(model, Composing(seed=1, top_p=1.0))
+    assert {next(composer).chosen for _ in range(30)} == {s, s + 1}
+    composer.settings = Composing(seed=1, temperature=0.0)
+    next(composer)
+    assert {next(composer).chosen for _ in range(30)} == {s}

@@ -1,0 +1,31 @@
+"""Small models in every variant."""
+
+from __future__ import annotations
+
+import pytest
+
+from config_bach import Paths
+from litert.export import with_variants
+from litert.parity import Row, with_parity
+from litert.variants import VARIANTS
+from storage.bundle import Bundle
+from storage.catalog import path_of
+
+
+@pytest.fixture(scope="session")
+def all_variants(event_bundle: tuple[Bundle, Paths]) -> Bundle:
+    """The small model of type 2 with every variant, and what each is worth."""
+    return with_parity(with_variants(event_bundle[0], list(VARIANTS)), list(VARIANTS))[0]
+
+
+@pytest.fixture(scope="session")
+def all_voices(satb_bundle: tuple[Bundle, Paths]) -> tuple[Bundle, list[Row]]:
+    """The same of the small model of type 5."""
+    return with_parity(with_variants(satb_bundle[0], list(VARIANTS)), list(VARIANTS))
+
+
+@pytest.fixture
+def home(all_variants: Bundle, paths: Paths) -> Paths:
+    """A home with that model, in models/."""
+    all_variants.save(path_of(all_variants.name, paths))
+    return paths
