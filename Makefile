@@ -1,9 +1,10 @@
 # make play: set everything up, compose a piece.    make test: set everything up, run all checks.
 # make live: set everything up, start the server for the phone.
+# make quick: the fast tests, for work at hand.
 PYTHON ?= python3
 PY = .venv/bin/python
 
-.PHONY: play live test setup clean
+.PHONY: play live quick test setup clean
 
 play: setup
 	$(PY) play_bach.py -pm --wav --instrument "church organ"
@@ -11,15 +12,18 @@ play: setup
 live: setup
 	$(PY) play_bach.py -st
 
+quick: setup .venv/dev-ready
+	$(PY) -m pytest -m "not slow"
+
 test: setup .venv/dev-ready
-	@$(PY) doctor.py --install-browser
+	@$(PY) -m cli.doctor --install-browser
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m pytest
 
 setup: .venv/ready
-	@$(PY) doctor.py --install-library
+	@$(PY) -m cli.doctor --install-library
 
 .venv/ready: requirements.txt | .venv/bin/python
 	$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt

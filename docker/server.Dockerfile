@@ -10,10 +10,15 @@ WORKDIR /app
 COPY requirements-lite.txt ./
 RUN pip install --no-cache-dir -r requirements-lite.txt
 COPY *.py ./
-COPY chorale chorale
+COPY cli cli
+COPY evaluation evaluation
+COPY families families
 COPY gui gui
-COPY lite lite
+COPY litert litert
+COPY music music
+COPY storage storage
 COPY stream stream
+COPY workflows workflows
 RUN useradd --create-home bach && mkdir -p /data/training /data/checkpoint && chown -R bach /data
 COPY --chown=bach models/bach*.zip /data/models/
 USER bach

@@ -58,21 +58,16 @@ class Constraints:
         mask[HOLD] = sounding == SILENCE or (sounding != NOTHING and bool(strike[sounding]))
         if not mask[FIRST:].any():  # what is given leaves no room
             mask[FIRST:] = self.pitches(voice)[FIRST:]
-        if sounding == NOTHING:
-            mask[HOLD] = False
         return mask
 
     def _between(self, voice: int, sounds: Mapping[int, int]) -> Mask:
         """What is not above a higher voice or below a lower one, and leaves room for those between."""
         symbols = np.arange(SYMBOLS)
-        below = max(
-            (sounds[v] for v in range(voice + 1, 4) if sounds.get(v, 0) >= FIRST), default=0
-        )
         above = min((sounds[v] for v in range(voice) if sounds.get(v, 0) >= FIRST), default=SYMBOLS)
-        return (symbols >= self._lowest(voice, sounds, below)) & (symbols <= above)
+        return (symbols >= self._lowest(voice, sounds)) & (symbols <= above)
 
-    def _lowest(self, voice: int, sounds: Mapping[int, int], below: int) -> int:
-        """The lowest symbol above which the voices between have somewhere to go."""
+    def _lowest(self, voice: int, sounds: Mapping[int, int]) -> int:
+        """The lowest symbol that is below no lower voice, and leaves room for those between."""
         floor = FIRST
         for lower in reversed(range(voice + 1, 4)):
             if sounds.get(lower, NOTHING) >= FIRST:
@@ -80,7 +75,7 @@ class Constraints:
             elif lower not in sounds:
                 room = np.flatnonzero(self.pitches(lower)[floor:])
                 floor += int(room[0]) if len(room) else 0
-        return max(floor, below)
+        return floor
 
 
 def constraints_of(scale: str | None, ranges: Sequence[str], no_crossing: bool) -> Constraints:

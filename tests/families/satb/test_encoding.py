@@ -131,6 +131,10 @@ def test_nothing_is_transposed_beyond_the_symbols() -> None:
     for k in (-2, 3):
         with pytest.raises(ValueError, match="leave the range of the symbols"):
             transposed(symbols, k)
+    lowest = symbols_of([[HIGHEST, 60, -1, LOWEST]])
+    assert [k for k in range(-9, 9) if fits(lowest, k)] == [0]
+    with pytest.raises(ValueError, match="leave the range"):
+        transposed(symbols_of([[60, 60, -1, LOWEST]]), -1)
     assert transposed(symbols, 2).max() == SYMBOLS - 1
     assert transposed(symbols, -1).min() == SILENCE
 
