@@ -12,26 +12,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import corpus
 import numpy as np
-from bundle import Bundle
-from course import compiled, lessons_of
-from dataset import Split
-from lite import quiet
-from predict import Composer, prime_of
 
-from config_bach import LONGEST, NETWORKS, TRANSPOSE, Composing, Encoding, Places, Training
+from config_bach import Composing, Encoding, Paths, UserError, quiet
+from families.base import ModelFamily, Split
+from families.registry import families
+from litert.loading import loaded
+from storage.bundle import Bundle
 
 with quiet():
-    import fit as fitting
-    from batches import Windows
+    from litert.export import with_variants
+    from workflows import trainer
 
-    fitting.wake_tensorflow()
+    trainer.initialise_tensorflow()
 
 REPEATS = 5
 
@@ -43,55 +42,52 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def reading(source: str, places: Places) -> dict[str, float]:
+def reading(source: str, paths: Paths) -> dict[str, float]:
     """Seconds to read a corpus cold and from the cache."""
-    cold = seconds(lambda: corpus.read(source, places, LONGEST, show=False))
+    family = families()[0]
+    cold = seconds(lambda: family.read(source, paths, Encoding(), show=False))
     warm = statistics.median(
-        seconds(lambda: corpus.read(source, places, LONGEST, show=False)) for _ in range(3)
+        seconds(lambda: family.read(source, paths, Encoding(), show=False)) for _ in range(3)
     )
     return {"cold_s": cold, "cached_s": warm, "ratio": cold / warm}
 
 
-def untrained(source: str, places: Places, model_type: int) -> tuple[Bundle, Split[Any]]:
+def untrained(source: str, paths: Paths, family: ModelFamily) -> tuple[Bundle, Split]:
     """A new bundle for a corpus."""
-    found = corpus.read(source, places, LONGEST, show=False)
-    encoding = Encoding(transpose=TRANSPOSE[model_type])
-    return fitting.new_bundle("bench", found, encoding, NETWORKS[model_type], Training(epochs=1))
+    encoding = Encoding(transpose=family.transpose)
+    found = family.read(source, paths, encoding, show=False)
+    return trainer.new_bundle("bench", found, encoding, family.network, family.training)
 
 
-def training(source: str, places: Places, model_type: int) -> dict[str, float]:
-    """Events a second in training, with a lesson at every event and at the end of a window only.
+def training(bundle: Bundle, parts: Split) -> dict[str, float]:
+    """Steps a second in training, with a target at every step and at the end of a window only.
 
     The second is how the articles train: one target for each window, windows one event apart.
     """
-    bundle, parts = untrained(source, places, model_type)
-    data = lessons_of(parts, bundle)
-    model = compiled(bundle)
-    batches = Windows(data.train, bundle.network, bundle.training, 0)
-    inputs, targets = batches[0]
-    model.train_on_batch(inputs, targets)  # TensorFlow prepares itself
+    task = trainer.TrainingTask.of(bundle, parts)
+    model = task.compiled(bundle)
+    inputs, targets = task.family.batches(task.dataset, bundle, 0)[0]
+    model.train_on_batch(inputs, targets)  # TensorFlow compiles
     took = statistics.median(
         seconds(lambda: model.train_on_batch(inputs, targets)) for _ in range(20)
     )
-    lessons = int((targets[0] >= 0).sum())
+    first = targets[0] if isinstance(targets, tuple) else targets[..., 0]
+    counted = int((first >= 0).sum())
     return {
-        "events_per_s": lessons / took,
-        "one_target_a_window_per_s": len(targets[0]) / took,
-        "ratio": lessons / len(targets[0]),
+        "steps_per_s": counted / took,
+        "one_target_a_window_per_s": len(first) / took,
+        "ratio": counted / len(first),
     }
 
 
-def composing(source: str, places: Places, model_type: int) -> dict[str, float]:
-    """Milliseconds a note: the step model, against `model.predict` on the window for every note."""
-    from dataclasses import replace
-
-    from lite.export import with_variants
-
-    bundle, _ = untrained(source, places, model_type)
-    model = compiled(bundle)
+def composing(bundle: Bundle, parts: Split) -> dict[str, float]:
+    """Milliseconds an event, against `model.predict` on the window for every event."""
+    task = trainer.TrainingTask.of(bundle, parts)
+    family, model = task.family, task.family.build(bundle)
     bundle = with_variants(replace(bundle, weights=model.get_weights()), ["float32"])
-    composer = Composer(bundle, Composing(seed=1), prime_of(bundle, 1)[1])
-    window = [np.ones((1, bundle.network.seqlen), np.int32) for _ in model.inputs]
+    composer = family.stream(loaded(bundle, "float32"), Composing(seed=1))
+    some = max(task.dataset.valid, key=len).part(bundle.network.seqlen)
+    window = list(family.inputs(some.rows[None], np.maximum(some.targets[None], 0)))
     step, whole = [], []
     for _ in range(20):
         next(composer)
@@ -111,11 +107,16 @@ def main() -> None:
     args = parser.parse_args()
     figures: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        places = Places(Path(folder))
-        figures["reading"] = reading(args.scores, places)
-        for number in NETWORKS:
-            figures[f"training type {number}"] = training(args.scores, places, number)
-            figures[f"composing type {number}"] = composing(args.scores, places, number)
+        paths = Paths(Path(folder))
+        figures["reading"] = reading(args.scores, paths)
+        for family in families():
+            try:
+                new = untrained(args.scores, paths, family)
+            except UserError as error:  # not every corpus has what every type learns from
+                print(f"type {family.number}: {error}")
+                continue
+            figures[f"training type {family.number}"] = training(*new)
+            figures[f"composing type {family.number}"] = composing(*new)
     for what, row in figures.items():
         print(f"{what:<20}", "  ".join(f"{name} {value:,.2f}" for name, value in row.items()))
     if args.json:

@@ -2,8 +2,8 @@
 
     python bench/match_jsb.py JSB.json [MORE.json ...]
 
-Reads JSON files in the public JSB form and writes chorale/jsb_sides.json: a side for every four-part
-Bach score of music21. What matches a validation piece is 'valid', what matches only training pieces
+Reads JSON files in the public JSB form and writes families/satb/jsb_sides.json: a side for each
+four-part Bach score of music21. What matches a validation piece is 'valid', what matches only training pieces
 is 'train', and everything else is 'test', whether it matches a test piece or none: so a model that
 learns from 'train' has learned from no validation or test piece, even if the test pieces are not at
 hand. Pieces match if they share most of their chord changes from beat to beat, in whatever key.
@@ -19,13 +19,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from chorale import sources
-from chorale.grid import Chorale, pitches
 
-from config_bach import Places
+from config_bach import Paths
+from families.satb import dataset
+from families.satb.encoding import Chorale, pitches
 
 ALIKE = 0.4  # of the chord changes of the shorter piece
-TABLE = Path(__file__).resolve().parent.parent / "chorale" / "jsb_sides.json"
+TABLE = Path(__file__).resolve().parent.parent / "families" / "satb" / "jsb_sides.json"
 
 Changes = set[tuple[tuple[int, ...], tuple[int, ...]]]
 
@@ -48,11 +48,11 @@ def alike(a: Changes, b: Changes) -> float:
 
 def main() -> None:
     """Match and write the table."""
-    places = Places()
-    known = [sources.read(path, places) for path in sys.argv[1:]]
+    paths = Paths()
+    known = [dataset.read(path, paths) for path in sys.argv[1:]]
     jsb = [(s, changes(p)) for k in known for p, s in zip(k.pieces, k.sides, strict=True)]
     sides, best = {}, []
-    for piece in sources.read("music21:bach", places).pieces:
+    for piece in dataset.read("music21:bach", paths).pieces:
         own = changes(piece)
         close = {
             side: max(alike(own, c) for s, c in jsb if s == side) for side in {s for s, _ in jsb}

@@ -10,41 +10,48 @@ import queue
 import sys
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import bundle as bundles
 import numpy as np
-from course import compiled
-from lookback import looked_back, places
-from piece import Event
-from predict import prime_of, reshaped
-from synth import RATE, Performer, Synth
+
+from config_bach import Composing, Paths
+from families.base import LoadedModel
+from families.sampling import nucleus, with_temperature
+from litert.keras_runner import network_of
+from litert.loading import playing
+from music.events import Event
+from music.synth import RATE, Performer, Synth
+from storage.bundle import load
 
 
-def compose(bundle: bundles.Bundle) -> Any:
+def compose(model: LoadedModel) -> Any:
     """Events without end: the whole window goes through model.predict for every one of them."""
-    model, vocabulary, length = compiled(bundle), bundle.vocabulary, bundle.network.seqlen
-    rng = np.random.default_rng(1)
-    window = list(prime_of(bundle, 1)[1])[-length:]
+    from families.events.dataset import sequence
+    from families.events.encoding import EventEncoder
+
+    network, length = network_of(model.bundle), model.bundle.network.seqlen
+    encoder, rng = EventEncoder(model.vocabulary), np.random.default_rng(1)
+    lookback = len(network.inputs) > len(network.outputs)
+    window = list(model.prime(1)[1])[-length:]
     while True:
-        ids = vocabulary.encode(window)
-        if bundle.network.model_type == 2:
-            ids = np.concatenate([ids, looked_back(ids, places(ids))], 1)
-        heads = model.predict([ids[None, :, i] for i in range(ids.shape[1])], verbose=0)
+        rows = sequence("", encoder.encode([*window, window[-1]]), lookback).rows
+        heads = network.predict(list(model.family.inputs(rows[None], rows[None])), verbose=0)
         heads = heads if isinstance(heads, list) else [heads]
-        chances = [reshaped(p[0, -1], 1.0, 0.95) for p in heads]
-        event: Event = vocabulary.event([int(rng.choice(len(p), p=p)) for p in chances], 1)  # type: ignore[arg-type]
+        chances = [nucleus(with_temperature(p[0, -1], Composing.temperature), 0.95) for p in heads]
+        row = [int(rng.choice(len(p), p=p)) for p in chances]
+        event: Event = encoder.event(row, Fraction(1))
         window = [*window[1:], event]
         yield event
 
 
 def main() -> None:
     """Compose for some seconds of wall time; two listeners take turns at the one queue."""
-    bundle, seconds = bundles.load(Path(sys.argv[1])), float(sys.argv[2])
-    events, synth = compose(bundle), Synth(1)
+    model, seconds = playing(load(Path(sys.argv[1])), Paths()), float(sys.argv[2])
+    events, synth = compose(model), Synth(1)
     next(events)  # TensorFlow traces the model at the first call
     times: list[float] = []
 
@@ -69,7 +76,7 @@ def main() -> None:
                 "first_sound_s": round(first, 3),
                 "audio_per_cpu_second": round(made / cpu, 2),
                 "stations_at_real_time": int(made / wall),
-                "knob_to_sound_s": round(made - wall, 1),
+                "setting_to_sound_s": round(made - wall, 1),
                 "heard_by_each_of_two": shares(sound),
             }
         )

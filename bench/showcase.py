@@ -14,25 +14,23 @@ import argparse
 import re
 import sys
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import bundle as bundles
-import charts
-import report
-from bundle import Bundle
-from chorale.composer import compose
-from chorale.given import around, free_voices, unchanged
-from chorale.grid import Chorale, pitches
-from chorale.judge import chances
-from chorale.limits import SINGABLE
-from chorale.score import events_of, write_satb
-from synth import Performer, Synth
-
 import midi_io
-from config_bach import Composing, Places
+from config_bach import Composing, Paths
+from evaluation import plots, report
+from families import metrics
+from families.base import LoadedModel
+from families.satb.encoding import Chorale, pitches
+from families.satb.inpainting import free_voices, inpaint, unchanged
+from families.satb.sampler import compose
+from litert.loading import playing
+from music.instruments import VOICE_RANGES
+from music.synth import Performer, Synth
+from storage.bundle import load
+from storage.catalog import choose
 from stream.mp3 import Mp3
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "chorales"
@@ -40,14 +38,14 @@ CHORALES, SHOWN, MELODIES = 50, (1, 2, 3), 20
 BPM, ORGAN = 80, 20
 
 
-def show(bundle: Bundle, seed: int) -> None:
+def show(model: LoadedModel, seed: int) -> None:
     """One composed chorale in all its forms."""
-    piece = compose(bundle, Composing(seed=seed))
+    piece = compose(model, Composing(seed=seed))
     path = OUT / f"chorale-{seed}"
-    midi_io.write_midi(path.with_suffix(".mid"), events_of(piece), BPM, ORGAN)
-    write_satb(path.with_suffix(".musicxml"), piece, BPM, ORGAN)
+    midi_io.write_midi(path.with_suffix(".mid"), piece.events, BPM, ORGAN)
+    midi_io.write_musicxml(path.with_suffix(".musicxml"), piece.events, BPM, ORGAN)
     encoder, synth = Mp3(64), Synth(ORGAN)
-    blocks = [encoder.encode(b) for b in Performer(events_of(piece), synth, BPM)]
+    blocks = [encoder.encode(b) for b in Performer(piece.events, synth, BPM)]
     path.with_suffix(".mp3").write_bytes(b"".join(blocks) + encoder.close())
     engrave(path.with_suffix(".musicxml"), path.with_suffix(".png"))
 
@@ -73,22 +71,24 @@ def engrave(score: Path, picture: Path) -> None:
     picture.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg, background="white", zoom=1)))
 
 
-def nll(bundle: Bundle, piece: Chorale) -> float:
+def nll(model: LoadedModel, piece: Chorale) -> float:
     """Nats per note."""
-    return float(-np.log(chances(bundle, piece, (0,))[0]).mean())
+    sequences = model.family.sequences([piece], model.bundle)
+    scored = metrics.stepwise(model.predictor, sequences)
+    return metrics.measure(model.family, scored, model.vocabulary.fields).nll
 
 
-def harmonise(bundle: Bundle, piece: Chorale, seed: int) -> str:
+def harmonise(model: LoadedModel, piece: Any, seed: int) -> str:
     """A line of the table: the soprano of a real chorale with new voices under it."""
     free = free_voices(piece, [0])
-    found = around(bundle, piece, free, Composing(seed=seed))
+    found = inpaint(model.predictor, piece, free, Composing(seed=seed))
     heard = pitches(found.symbols)
     inside = all(
         low <= p <= high
-        for voice, (low, high) in enumerate(SINGABLE[1:], 1)
+        for voice, (low, high) in enumerate(VOICE_RANGES[1:], 1)
         for p in set(heard[:, voice].tolist()) - {-1}
     )
-    stands, own, real = unchanged(piece, found, free), nll(bundle, found), nll(bundle, piece)
+    stands, own, real = unchanged(piece, found, free), nll(model, found), nll(model, piece)
     return (
         f"| {piece.name} | {'yes' if stands else 'NO'} | {'yes' if inside else 'NO'} "
         f"| {own:.3f} | {real:.3f} |"
@@ -101,16 +101,16 @@ def main() -> None:
     parser.add_argument("--app", default="bach")
     parser.add_argument("--source", default="music21:bach")
     args = parser.parse_args()
-    places = Places()
-    bundle = bundles.load(bundles.choose(args.app, 5, places))
+    paths = Paths()
+    model = playing(load(choose(args.app, 5, paths)), paths)
     OUT.mkdir(parents=True, exist_ok=True)
     for seed in SHOWN:
-        show(bundle, seed)
-    card = report.report(bundle, args.source, places, CHORALES)
+        show(model, seed)
+    card = report.report(model, args.source, paths, CHORALES)
     report.save(card, OUT / "report.json")
-    charts.report_card(OUT / "report.png", card)
-    real = report.real_pieces(bundle, args.source, places).works[:MELODIES]
-    rows = [harmonise(bundle, piece, seed) for seed, piece in enumerate(real)]
+    plots.report_card(OUT / "report.png", card)
+    real = report.real_pieces(model, args.source, paths).works[:MELODIES]
+    rows = [harmonise(model, piece, seed) for seed, piece in enumerate(real)]
     head = (
         "| melody | stands | in range | nats of the new | nats of the real |\n|---|---|---|---|---|"
     )

@@ -364,7 +364,7 @@ def validate(args: argparse.Namespace) -> None:
         )
     _refuse_combinations(given)
     if args.model_type is not None or args.load == 0:
-        validate_for(args, family_of(args.model_type or 1))
+        validate_for(args, family_of(1 if args.model_type is None else args.model_type))
 
 
 def _refuse_without_verb(options: Sequence[Option]) -> NoReturn:

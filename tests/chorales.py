@@ -28,9 +28,8 @@ def chorale(number: int, bars: int = 6) -> Chorale:
 
 def tiny() -> Network:
     """The network of type 5, very small."""
-    network = family_of(5).network
-    changes = {"units": 12, "embedding": 8, "dropout": 0.0, "token_dropout": 0.0}
-    return replace(network, **changes, head_dropout=0.0)
+    network = replace(family_of(5).network, units=12, embedding=8)
+    return replace(network, dropout=0.0, token_dropout=0.0, head_dropout=0.0)
 
 
 def small_training() -> Training:

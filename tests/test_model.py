@@ -1,26 +1,28 @@
-"""The networks, and the step model that composes in their place."""
+"""The networks of the articles, whole and one event at a time."""
 
-import tempfile
+from __future__ import annotations
+
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
-from dataset import lessons
-from lite.engine import StepModel
-from lite.export import converted, save_step
-from piece import Piece
-from vocabulary import Vocabulary
 
-from config_bach import Encoding, Network
-from model import build, input_names
+from config_bach import Encoding, Training
+from families.events.encoding import pitch_features
+from families.events.family import EventFamily
+from families.registry import family_of
+from litert.keras_runner import on_keras
+from model import WindowAttention
+from music.events import Piece
+from storage.bundle import Bundle
+
+pytestmark = pytest.mark.slow
 
 
-def network(number: int) -> Network:
-    return Network(model_type=number, units=16, embedding=8, seqlen=8)
-
-
+@pytest.fixture(scope="module")
 def lively(tunes: list[Piece]) -> list[Piece]:
+    """Tunes with velocities that vary, so that type 2 learns all three fields."""
     return [
         replace(
             p, events=tuple(replace(e, velocity=30 + 7 * (i % 12)) for i, e in enumerate(p.events))
@@ -29,51 +31,48 @@ def lively(tunes: list[Piece]) -> list[Piece]:
     ]
 
 
-def vocabulary_of(tunes: list[Piece], number: int) -> Vocabulary:
-    return Vocabulary.learn(lively(tunes), Encoding(), with_duration=number == 2)
+def bundle_of(pieces: list[Piece], number: int) -> tuple[EventFamily, Bundle]:
+    family = family_of(number)
+    assert isinstance(family, EventFamily)
+    network = replace(family.network, units=16, embedding=8, seqlen=8)
+    return family, Bundle("x", family.vocabulary(pieces, Encoding()), network, Training(), {})
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_every_head_gives_a_distribution_at_every_event(tunes: list[Piece], number: int) -> None:
-    vocabulary = vocabulary_of(tunes, number)
-    model = build(vocabulary, network(number))
-    heads = model.predict_on_batch([np.ones((3, 8), np.int32)] * len(model.inputs))
-    heads = heads if isinstance(heads, list) else [heads]
-    assert [h.shape for h in heads] == [(3, 8, len(f.symbols)) for f in vocabulary.fields]
+def test_every_head_gives_a_distribution_at_every_event(lively: list[Piece], number: int) -> None:
+    family, bundle = bundle_of(lively, number)
+    model = family.build(bundle)
+    heads = family.outputs(
+        model.predict_on_batch([np.ones((3, 8), np.int32)] * len(model.inputs)), np.zeros(0)
+    )
+    assert [h.shape for h in heads] == [(3, 8, len(f.symbols)) for f in bundle.vocabulary.fields]
+    assert len(heads) == (3 if number == 2 else 1)
     assert all(np.allclose(h.sum(-1), 1, atol=1e-5) for h in heads)
 
 
-def exported(model: keras.Model) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        return converted(folder, save_step(model, folder, False), "float32")
-
-
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_the_step_model_gives_what_keras_gives(tunes: list[Piece], number: int) -> None:
-    """To 1e-5, event by event, also far beyond the window."""
-    vocabulary = vocabulary_of(tunes, number)
-    model = build(vocabulary, network(number))
+def test_steps_give_what_the_whole_network_gives(lively: list[Piece], number: int) -> None:
+    """To 1e-5, event by event, also far beyond the window, with weights far from the first ones."""
+    family, bundle = bundle_of(lively, number)
+    model = family.build(bundle)
     rng = np.random.default_rng(0)
     model.set_weights(
         [w + rng.normal(0, 0.2, w.shape).astype(w.dtype) for w in model.get_weights()]
     )
-    lesson = lessons(lively(tunes)[4:5], vocabulary, network(number))[0]
-    inputs = lesson.inputs[None]
-    heads = model.predict_on_batch([inputs[..., i] for i in range(inputs.shape[-1])])
-    heads = heads if isinstance(heads, list) else [heads]
-    engine = StepModel(exported(model))
-    memory = engine.silence()
-    assert engine.inputs == len(input_names(vocabulary, network(number)))
-    assert len(lesson.inputs) > 3 * 8
-    for i, heard in enumerate(lesson.inputs.tolist()):
-        coming, memory = engine.step(heard, memory)
-        for head, probabilities in zip(heads, coming, strict=True):
-            assert np.abs(head[0, i] - probabilities).max() < 1e-5
+    (sequence,) = family.sequences(lively[4:5], bundle)
+    assert len(sequence) > 3 * bundle.network.seqlen
+    inputs = family.inputs(sequence.rows[None], sequence.targets[None])
+    whole = family.outputs(model.predict_on_batch(list(inputs)), sequence.rows)
+    predictor = on_keras(bundle, model).predictor
+    state = predictor.initial_state()
+    for now in range(len(sequence)):
+        context, state = predictor.advance(sequence.rows[now : now + 1], state)
+        for head in predictor.order:
+            found = predictor.head(head, context, sequence.rows[:1], sequence.targets[:1])
+            np.testing.assert_allclose(found[0], whole[head][0, now], atol=1e-5)
 
 
-def test_attention_sees_the_window_and_no_further(tunes: list[Piece]) -> None:
-    from model import WindowAttention
-
+def test_attention_sees_the_window_and_no_further() -> None:
     layer = WindowAttention(4)
     x = np.random.default_rng(0).normal(size=(1, 12, 6)).astype(np.float32)
     before = np.array(layer(x))
@@ -83,10 +82,19 @@ def test_attention_sees_the_window_and_no_further(tunes: list[Piece]) -> None:
     assert differs.tolist() == [5 <= i <= 8 for i in range(12)]
 
 
-def test_type_2_scores_a_chord_by_its_notes(tunes: list[Piece]) -> None:
-    """A chord that was never a target gets likelier when chords that share its notes do."""
-    vocabulary = vocabulary_of(tunes, 2)
-    model = build(vocabulary, network(2))
+def test_type_2_scores_a_chord_by_its_notes(lively: list[Piece]) -> None:
+    """What is known of chords is given, not learned, and input and output share it."""
+    family, bundle = bundle_of(lively, 2)
+    model = family.build(bundle)
     embedding = next(x for x in model.layers if x.name.startswith("pitch_embedding"))
-    assert np.array_equal(embedding.known, vocabulary.pitch_features())
+    assert np.array_equal(embedding.known, pitch_features(bundle.vocabulary))
     assert not embedding.known.trainable
+    assert model.get_layer("next_pitch").embedding is embedding
+
+
+def test_layers_are_as_many_as_asked_for(lively: list[Piece]) -> None:
+    for number in (1, 2, 3):
+        family, bundle = bundle_of(lively, number)
+        deep = replace(bundle, network=replace(bundle.network, layers=3))
+        found = [x for x in family.build(deep).layers if isinstance(x, keras.layers.LSTM)]
+        assert [layer.units for layer in found] == [16] * 3

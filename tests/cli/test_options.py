@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, SHIPPED
 
+import play_bach
 from cli.common import composing_of, new_model_of, runtime_of
 from cli.options import OPTIONS, VERBS, Option, parser, settings_given, validate, validate_for
 from config_bach import Composing, Network, Paths, Runtime, Training, UserError
 from families.base import ModelFamily
 from families.registry import families
-from play_bach import run
 
 TAKING = [option for option in OPTIONS if option.wanted_by]
 BY_FAMILY = [
@@ -66,7 +66,7 @@ COMMANDS = """
     -l 0 -f --app bach --model-type 2 --corpus music21:chorales
     -l 0 -f --app jsb --model-type 5 --corpus jsb.json
     --app jsb --evaluate jsb.json
-    -l 0 -f --app cellowin --model-type 2 --split window --units 256 --dropout 0.3 --forget 0.5 -e 60 --corpus F
+    -l 0 -f --app cellowin --model-type 2 --split window --dropout 0.3 --forget 0.5 -e 60
     -l 0 -f --model-type 3 --concatenate --normal --transpose 2 --seqlen 20 --tensorboard
     -st --host 0.0.0.0 --variant dynamic --threads 1
     -pm --top-p 0.9 --bpm 80 --notes 100 --output here.mid
@@ -307,10 +307,11 @@ def test_an_option_is_accepted_for_the_model_types_that_have_it(option: Option) 
     ],
 )
 def test_what_a_model_type_has_not_is_refused_before_any_work(
-    words: str, said: str, paths: Paths
+    words: str, said: str, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(play_bach, "import_module", lambda name: pytest.fail(f"{name} began"))
     with pytest.raises(UserError, match="^" + re.escape(said)) as refusal:
-        run(words.split(), paths)
+        play_bach.run(words.split(), paths)
     sentence(refusal)
     assert list(paths.models.iterdir()) == []
 
@@ -318,7 +319,7 @@ def test_what_a_model_type_has_not_is_refused_before_any_work(
 def test_without_a_model_type_the_saved_model_decides(paths: Paths) -> None:
     (paths.models / SHIPPED.name).write_bytes(SHIPPED.read_bytes())
     with pytest.raises(UserError, match="--scale is not for model type 2"):
-        run(["-pm", "--scale", "C major"], paths)
+        play_bach.run(["-pm", "--scale", "C major"], paths)
 
 
 # ranges
@@ -358,10 +359,11 @@ def test_settings_out_of_range_are_refused(option: Option, limit: float, step: i
     ],
 )
 def test_values_out_of_range_are_refused_before_any_work(
-    words: str, said: str, paths: Paths
+    words: str, said: str, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(play_bach, "import_module", lambda name: pytest.fail(f"{name} began"))
     with pytest.raises(UserError, match="^" + re.escape(said)):
-        run(words.split(), paths)
+        play_bach.run(words.split(), paths)
     assert list(paths.models.iterdir()) == []
 
 
