@@ -137,8 +137,8 @@ def _notes(score: Any) -> list[Note]:
     for voice, part in enumerate(list(score.parts) or [score]):
         open_ties: dict[int, int] = {}  # pitch -> where in `notes` its last note is
         for element in part.flatten().notes:
-            if isinstance(element, harmony.Harmony) or element.duration.isGrace:
-                continue  # a chord symbol does not sound; a grace note takes no time
+            if isinstance(element, harmony.Harmony):
+                continue  # a chord symbol does not sound
             for note, tie in _sounding(element, voice):
                 last = notes[open_ties[note.pitch]] if note.pitch in open_ties else None
                 if tie in ("stop", "continue") and last and last.end == note.onset:
@@ -170,7 +170,10 @@ def _fermatas(score: Any) -> tuple[tuple[Fraction, Fraction], ...]:
 
 
 def _sounding(element: Any, voice: int) -> Iterator[tuple[Note, str]]:
-    """The pitched notes of a music21 note or chord, with the type of their tie ('' for none)."""
+    """The pitched notes of a music21 note or chord, with the type of their tie ('' for none).
+
+    Grace notes take no time, and are left out.
+    """
     from music21 import chord
     from music21.note import Note as PitchedNote
 

@@ -3,9 +3,9 @@
     python bench/match_jsb.py JSB.json [MORE.json ...]
 
 Reads JSON files in the public JSB form and writes families/satb/jsb_sides.json: a side for each
-four-part Bach score of music21. What matches a validation piece is 'valid', what matches only training pieces
-is 'train', and everything else is 'test', whether it matches a test piece or none: so a model that
-learns from 'train' has learned from no validation or test piece, even if the test pieces are not at
+four-part Bach score of music21. What matches a validation piece is 'valid', what matches only training
+pieces is 'train', and everything else is 'test', whether it matches a test piece or none: so a model
+that learns from 'train' has learned from no validation or test piece, even if the test pieces are not at
 hand. Pieces match if they share most of their chord changes from beat to beat, in whatever key.
 """
 

@@ -180,9 +180,7 @@ class Page(AuthenticatedApp):
         self._quiet_since = time.monotonic()
         if self.context.stations.get(station.name) is None:
             try:
-                self._open(
-                    station.settings
-                )  # it was idle; Play must work
+                self._open(station.settings)  # it was idle; Play must work
             except UserError as error:
                 self._send("say", {"text": str(error), "bad": True})
                 return

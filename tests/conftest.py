@@ -141,5 +141,3 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("play_bach: ")
     return lines[0]
-
-

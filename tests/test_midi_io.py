@@ -15,6 +15,7 @@ import pytest
 from chorales import chorale
 from music21 import converter
 
+import midi_io
 from families.satb.dataset import of_score
 from families.satb.encoding import Chorale, chorale_of, plan_of
 from midi_io import (
@@ -85,8 +86,9 @@ def told(track: Any) -> list[tuple[int, str, int]]:
 
 
 def test_tempo_and_programs_change_where_they_happen() -> None:
-    soprano, bass = Event((72,), Fraction(1), 90, (72, -1, -1, -1), (True,) * 4), Event(
-        (48, 74), Fraction(1, 3), 90, (74, -1, -1, 48), (True,) * 4
+    soprano, bass = (
+        Event((72,), Fraction(1), 90, (72, -1, -1, -1), (True,) * 4),
+        Event((48, 74), Fraction(1, 3), 90, (74, -1, -1, 48), (True,) * 4),
     )
     played = [
         Played(soprano, 60, (1, 2, 3, 4)),
@@ -156,7 +158,9 @@ def test_musicxml_is_a_score_with_key_bars_and_two_staves(tmp_path: Path) -> Non
     assert any(n.tie for n in score.parts[1].flatten().notes)
 
 
-BARS = {  # where bars begin and fermatas stand, in quarters
+BARS: dict[
+    str, tuple[list[float], list[tuple[float, float]]]
+] = {  # where bars begin and fermatas stand, in quarters
     "four quarters": ([0, 4, 8, 12], [(7, 8), (15, 16)]),
     "an upbeat": ([-3, 1, 5, 9, 13], [(3, 5), (10, 12), (14, 16)]),
     "three quarters with an upbeat": ([-2, 1, 4, 7, 10, 13], [(6, 7), (15, 16)]),
@@ -363,7 +367,7 @@ def test_performed_times_move_to_the_nearest_32nd_or_triplet(tmp_path: Path) -> 
 
 def test_a_note_of_no_length_lasts_a_32nd(tmp_path: Path) -> None:
     (note,) = midi_of(tmp_path, struck(60, time=480, length=3)).notes
-    assert (note.onset, note.duration, note.velocity) == (1, Fraction(1, 8), 64)
+    assert note == Note(Fraction(1), Fraction(1, 8), 60, 64, 0)
 
 
 # ---- reading other scores
@@ -420,6 +424,15 @@ def test_chord_symbols_and_grace_notes_do_not_sound(tmp_path: Path) -> None:
     assert sounding(score) == [(60, "0", "1"), (62, "1", "1"), (64, "2", "2")]
 
 
+def test_a_chord_symbol_that_has_a_duration_does_not_sound_either() -> None:
+    from music21 import harmony, note, stream
+
+    symbol = harmony.ChordSymbol("G7")
+    symbol.quarterLength = 4
+    score = stream.Score([stream.Part([symbol, note.Note(62)])])
+    assert [n.pitch for n in midi_io._notes(score)] == [62]
+
+
 def test_percussion_and_rests_are_no_pitches(tmp_path: Path) -> None:
     from music21 import note, percussion, stream
 
@@ -455,6 +468,6 @@ def test_the_program_of_a_score_is_that_of_the_most_notes(tmp_path: Path) -> Non
 def test_a_score_that_tells_little_has_bars_but_no_tempo_or_program(tmp_path: Path) -> None:
     score = abc(tmp_path, "K:C\nC D E F|G A B c|")
     assert (score.bpm, score.program, score.fermatas) == (None, None, ())
-    assert score.bars == (0, 4)
+    assert list(score.bars) == [0, 4]
     assert [n.velocity for n in score.notes] == [90] * 8
     assert score.notes[0] == Note(Fraction(0), Fraction(1), 60, 90, 0)

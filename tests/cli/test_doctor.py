@@ -120,7 +120,7 @@ def test_a_package_manager_that_cannot_be_run_is_said(
 
 
 def test_nothing_is_installed_when_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: pytest.fail("ran something"))
+    monkeypatch.setattr("cli.doctor.subprocess.run", lambda *_, **__: pytest.fail("ran something"))
     doctor.install_library()
 
 
@@ -136,7 +136,7 @@ def test_a_browser_is_installed_only_where_apt_is(
         ran.append(words)
         return Done()
 
-    monkeypatch.setattr(doctor.subprocess, "run", run)
+    monkeypatch.setattr("cli.doctor.subprocess.run", run)
     monkeypatch.setenv("PATH", str(tmp_path))
     doctor.install_browser()
     assert ran == []
@@ -157,7 +157,7 @@ def test_without_a_word_it_looks_around(capsys: pytest.CaptureFixture[str]) -> N
 def test_folders_that_cannot_be_written_are_named(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor.os, "access", lambda path, _: Path(path).name != "models")
+    monkeypatch.setattr("cli.doctor.os.access", lambda path, _: Path(path).name != "models")
     models = finding("models/", paths)
     assert not models.well
     assert str(paths.models) in models.mend

@@ -95,19 +95,20 @@ def test_it_goes_on_with_what_it_knows(
 
 
 @pytest.mark.usefixtures("few_steps")
-def test_encodings_have_their_names_and_a_new_model_sets_the_old_one_aside(
+def test_encodings_have_their_names_and_an_old_training_is_set_aside(
     run: Run, trained: Paths
 ) -> None:
-    words = ["-l", "0", "-f", "-e", "1", "--app", "cello", *TINY]
-    run(*words, "--model-type", "3", "--normal", "--concatenate", "--transpose", "1", "-pm")
+    before = trained.checkpoint / "cello3_c_so"
+    shutil.copytree(trained.checkpoint / NAME, before)
+    words = ["-l", "0", "-f", "-e", "1", "--app", "cello", *TINY, "--model-type", "3", "-pm"]
+    run(*words, "--normal", "--concatenate", "--transpose", "1")
     bundle = load(trained.models / "cello3_c_so.zip")
     encoding = bundle.vocabulary.encoding
     assert (encoding.normal, encoding.concatenate, encoding.transpose) == (True, True, 1)
     assert (trained.models / "cello3_c_so.mid").is_file()
-    run(*words)
-    assert (trained.checkpoint / f"{NAME}.1" / "last.zip").is_file()
-    assert len(load(trained.models / f"{NAME}.zip").metadata["history"]) == 1
-    assert len(load(trained.models / f"{NAME}.1.zip").metadata["history"]) == 2
+    assert load(before / "last.zip").network.model_type == 3
+    kept = load(before.with_name("cello3_c_so.1") / "last.zip")
+    assert kept.network.model_type == 1
 
 
 @pytest.mark.usefixtures("few_steps")
@@ -121,7 +122,9 @@ def test_the_articles_split_leaks_and_says_so(
     assert bundle.metadata["split"] == "window"
     assert bundle.vocabulary.encoding.transpose == 0
     assert (bundle.network.lookback_dropout, bundle.network.dropout) == (0.5, 0.0)
-    listed = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out
+    assert re.search(r"^held out \(split by window .*LEAKS\): validation \d", said, re.M)
+    listed = said.splitlines()
     assert any(line.startswith("w2_nc_mo ") and "LEAKS" in line for line in listed)
 
 

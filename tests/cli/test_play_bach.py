@@ -47,7 +47,7 @@ def test_refusals_go_to_standard_error(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["play_bach.py"])
-    monkeypatch.setattr(program.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("play_bach.signal.signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         program.main()
     assert ended.value.code == 2
@@ -67,7 +67,7 @@ def test_ctrl_c_and_a_closed_pipe_end_it_quietly(
         raise error
 
     monkeypatch.setattr(program, "run", stop)
-    monkeypatch.setattr(program.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("play_bach.signal.signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         program.main()
     assert ended.value.code == code

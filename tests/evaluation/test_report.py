@@ -1,94 +1,184 @@
-"""The report card of a model."""
+"""The report card: measured with what composes, on pieces that training never saw, and beside them."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from cards import CARD
 from chorales import chorale
-from conftest import loaded_model, play_bach, refused, tune
+from conftest import tune
 from PIL import Image
 
-from config_bach import Paths
-from evaluation import report
-from families import metrics
+import play_bach
+from config_bach import Paths, UserError
+from evaluation import plots, report
+from evaluation.report import LEAKS, Real
 from families.base import LoadedModel
-from families.satb.encoding import pitches
 from midi_io import write_midi
-from music.events import Piece
+from music.events import Event, Piece
 from storage.bundle import Bundle
 
-pytestmark = pytest.mark.slow
+
+def scores(folder: Path, pieces: list[Piece]) -> str:
+    folder.mkdir()
+    for piece in pieces:
+        write_midi(folder / f"{piece.name}.mid", piece.events, 100, 43)
+    return str(folder)
 
 
+@pytest.fixture
+def unseen(tmp_path: Path) -> str:
+    """Scores that the small model never saw."""
+    return scores(tmp_path / "unseen", [tune(start, 44 + start % 5) for start in (41, 43, 46)])
+
+
+@pytest.mark.slow
 def test_the_report_card_of_a_model_of_events(
-    event_bundle: tuple[Bundle, Paths], tmp_path: Path
+    event_bundle: tuple[Bundle, Paths],
+    unseen: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bundle, paths = event_bundle
-    folder = tmp_path / "scores"
-    folder.mkdir()
-    for start in (41, 43, 46):
-        write_midi(folder / f"t{start}.mid", tune(start, 44 + start % 5).events, 100, 43)
-    result = play_bach(
-        "--app", "tunes", "--evaluate", folder, "--json", tmp_path / "c.json", home=paths.root
+    monkeypatch.setattr(report.report, "__defaults__", (4,))
+    path = tmp_path / "c.json"
+    play_bach.run(["--app", "tunes", "--evaluate", unseen, "--json", str(path)], paths)
+    card = json.loads(path.read_text())
+    assert (card["pieces"], card["composed"], card["unit"]) == (3, 4, "event")
+    assert card["label"] == "validation pieces were never seen"
+    prediction = card["prediction"]
+    assert prediction["model"]["nll"] < prediction["most frequent symbol"]["nll"]
+    assert len(card["originality"]["composed"]) == 4
+    assert len(card["originality"]["real"]) == 3
+    assert card["originality"]["longest"].startswith(
+        f"{max(card['originality']['composed'])} notes"
     )
-    assert result.returncode == 0, result.stderr
-    card = json.loads((tmp_path / "c.json").read_text())
-    assert card["pieces"] == 3
-    assert card["prediction"]["model"]["nll"] < card["prediction"]["most frequent symbol"]["nll"]
-    assert len(card["originality"]["composed"]) == card["composed"] == 20
     assert set(card["style"]["composed"]) == {"pitch classes", "intervals", "rhythm", "harmony"}
-    assert "nats per event" in result.stdout
-    assert "distance, harmony" in result.stdout
+    assert "faults" not in card
+    out = capsys.readouterr().out
+    assert "nats per event" in out
+    assert "distance, harmony" in out
     assert Image.open(paths.models / f"{bundle.name}.report.png").size[0] > 800
 
 
+@pytest.mark.slow
+def test_the_report_card_of_four_voices_counts_faults(
+    satb_model: LoadedModel, paths: Paths, tmp_path: Path
+) -> None:
+    source = tmp_path / "scores"
+    source.mkdir()
+    for i in (40, 41):
+        write_midi(source / f"{i}.mid", chorale(i, bars=3).events, 80, 20)
+    card = report.report(satb_model, str(source), paths, pieces=2)
+    assert set(card["faults"]["real"]) == set(card["faults"]["composed"])
+    assert list(card["prediction"])[:2] == ["model", "model, mean of 7 keys"]
+    text = "\n".join(report.lines(card))
+    assert "faults per 100 notes, parallel fifths" in text
+    assert "nats per note" in text
+    assert all(voice in text for voice in ("soprano", "alto", "tenor", "bass"))
+    plots.report_card(tmp_path / "card.png", card)
+    assert Image.open(tmp_path / "card.png").size[0] > 800
+
+
+@pytest.mark.slow
 def test_pieces_that_were_learned_from_are_labelled(
-    event_bundle: tuple[Bundle, Paths], tmp_path: Path, tunes: list[Piece]
+    event_model: LoadedModel, paths: Paths, tmp_path: Path, tunes: list[Piece]
 ) -> None:
-    bundle, paths = event_bundle
-    learned = {p["name"] for p in bundle.metadata["corpus"]["pieces"] if p["side"] == "train"}
-    folder = tmp_path / "scores"
-    folder.mkdir()
-    for piece in [p for p in tunes if p.name in learned][:2]:
-        write_midi(folder / f"{piece.name}.mid", piece.events, 100, 43)
-    real = report.real_pieces(loaded_model(bundle), str(folder), paths)
-    assert real.label == report.LEAKS
-    assert len(real.works) == 2
+    table = event_model.metadata["corpus"]["pieces"]
+    learned = {p["name"] for p in table if p["side"] == "train"}
+    known = [p for p in tunes if p.name in learned][:2]
+    only = report.real_pieces(event_model, scores(tmp_path / "known", known), paths)
+    assert only.label == LEAKS
+    assert sorted(w.name for w in only.works) == sorted(f"{p.name}.mid" for p in known)
+    some = report.real_pieces(event_model, scores(tmp_path / "some", [*known, tune(41, 44)]), paths)
+    assert some.label == "validation pieces were never seen"
+    assert [w.name for w in some.works] == ["tune41.mid"]
+    for split in ("within", "window"):
+        leaking = replace(event_model, bundle=event_model.bundle.with_metadata(split=split))
+        assert report.real_pieces(leaking, str(tmp_path / "some"), paths).label == LEAKS
 
 
-def test_four_voices_are_judged_in_seven_keys(satb_model: LoadedModel) -> None:
-    pieces = [chorale(i) for i in range(40, 43)]
-    figures = satb_model.family.measure(satb_model, pieces)
-    assert list(figures) == ["model", "model, mean of 7 keys", "table of note, beat and hold"]
-    sequences = satb_model.family.sequences(pieces, satb_model.bundle)
-    scored = metrics.stepwise(satb_model.predictor, sequences)
-    own = metrics.measure(satb_model.family, scored, satb_model.vocabulary.fields)
-    assert figures["model"]["nll"] == pytest.approx(own.nll, abs=1e-4)
-    assert figures["model, mean of 7 keys"]["nll"] < own.nll + 0.05
-    assert set(figures["model"]["fields"]) == {"soprano", "alto", "tenor", "bass"}
-
-
-def test_the_card_of_four_voices_has_faults(
-    satb_model: LoadedModel, satb_bundle: tuple[Bundle, Paths], tmp_path: Path
+@pytest.mark.slow
+def test_a_piece_that_was_learned_is_not_compared_with_itself(
+    event_model: LoadedModel, tunes: list[Piece]
 ) -> None:
-    source = tmp_path / "pieces.json"
-    steps = pitches(chorale(50).symbols).tolist()
-    source.write_text(json.dumps({"test": [steps, pitches(chorale(51).symbols).tolist()]}))
-    card = report.report(satb_model, str(source), satb_bundle[1], pieces=2)
-    assert card["unit"] == "note"
-    assert set(card["faults"]) == {"composed", "real"}
-    assert "faults per 100 notes, all" in "\n".join(report.lines(card))
+    table = event_model.metadata["corpus"]["pieces"]
+    name = next(p["name"] for p in table if p["side"] == "train")
+    piece = next(p for p in tunes if p.name == name)
+    notes = {
+        label: report.originality(event_model, [piece.events], Real(label, (piece,)))
+        for label in (LEAKS, "never seen")
+    }
+    assert notes["never seen"]["real"] == notes["never seen"]["composed"]
+    assert notes[LEAKS]["real"][0] <= notes[LEAKS]["composed"][0]
+    assert "notes of" in notes[LEAKS]["longest"]
+    bare = replace(event_model, bundle=replace(event_model.bundle, music=b""))
+    assert report.originality(bare, [piece.events], Real(LEAKS, (piece,))) == {}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_evaluated_is_one_sentence(
     event_bundle: tuple[Bundle, Paths], tmp_path: Path
 ) -> None:
     paths = event_bundle[1]
     for words, problem in (
-        (("--evaluate", tmp_path / "nowhere"), "no scores"),
-        (("-pm", "--json", tmp_path / "x.json"), "--json is for the report card: add --evaluate"),
-        (("-pm", "--max-copy", "2"), "max_copy"),
+        (["--evaluate", str(tmp_path / "nowhere")], "no scores"),
+        (
+            ["-pm", "--json", str(tmp_path / "x.json")],
+            "--json is for the report card: add --evaluate",
+        ),
+        (["-pm", "--max-copy", "2"], "max_copy"),
     ):
-        assert problem in refused(play_bach("--app", "tunes", *words, home=paths.root))
+        with pytest.raises(UserError, match=problem):
+            play_bach.run(["--app", "tunes", *words], paths)
+
+
+# ---- the card as text
+
+
+def test_the_card_is_told_line_by_line() -> None:
+    assert [line.strip() for line in report.lines(CARD)] == [
+        "x2_nc_mo on 2 pieces of here: never seen",
+        "",
+        f"{'model':<32}   0.500 nats per event   25.0%",
+        f"{'':<32} a 0.200, b 0.300".strip(),
+        f"{'table':<32}   0.500 nats per event   25.0%",
+        "",
+        f"3 composed pieces {'':<22} composed    real",
+        f"{'notes copied in a row, median':<40}       4       6",
+        f"{'notes copied in a row, longest':<40}       9       7",
+        "the longest is 9 notes of y",
+        f"{'distance, rhythm':<40}   0.125       ?",
+        f"{'share of time, stuck':<40}   0.500   0.000",
+    ]
+
+
+def test_a_card_without_copies_and_one_with_faults() -> None:
+    faults = {
+        side: dict.fromkeys(
+            ("parallel fifths", "parallel octaves", "crossings", "out of range", "leaps", "all"),
+            1.5,
+        )
+        for side in ("composed", "real")
+    }
+    text = report.lines({**CARD, "originality": {}, "faults": faults})
+    assert not any("copied" in line for line in text)
+    assert sum("faults per 100 notes" in line for line in text) == 6
+    assert text[-2] == f"  {'faults per 100 notes, all':<40}   1.500   1.500"
+
+
+def test_a_card_is_saved_as_json(tmp_path: Path) -> None:
+    report.save(CARD, tmp_path / "card.json")
+    assert json.loads((tmp_path / "card.json").read_text()) == CARD
+
+
+def test_repetition_is_the_mean_over_pieces() -> None:
+    still = [Event((60,), Fraction(1))] * 40
+    moving = [Event((60 + i,), Fraction(1)) for i in range(40)]
+    assert report._degeneration([still, moving])["stuck"] == pytest.approx(0.4)
+    assert report._degeneration([]) == {}

@@ -59,7 +59,7 @@ def test_music21_carries_corpora() -> None:
     assert len(chorales) > 340
     assert set(chorales) < set(corpus.find("music21:bach"))
     for nobody in ("music21:nobody", "music21:"):
-        with pytest.raises(UserError, match="music21 has no corpus .*music21:palestrina"):
+        with pytest.raises(UserError, match=r"music21 has no corpus .*music21:palestrina"):
             corpus.find(nobody)
 
 
@@ -155,7 +155,7 @@ def test_a_reader_that_dies_costs_only_what_it_had_not_read(
         raise BrokenProcessPool
 
     with monkeypatch.context() as patched:
-        patched.setattr(corpus.os, "cpu_count", lambda: 2)
+        patched.setattr(os, "cpu_count", lambda: 2)
         patched.setattr(corpus, "ProcessPoolExecutor", Dying)
         patched.setattr(corpus, "as_completed", as_completed)
         entries = read(paths)
@@ -171,7 +171,7 @@ def test_files_are_read_alike_on_one_core_and_on_many(
 ) -> None:
     paths = write_tunes()
     many = read(paths)
-    monkeypatch.setattr(corpus.os, "cpu_count", lambda: None)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
     other = Paths(tmp_path / "other")
     assert corpus.read_entries(str(paths.training), other, show=False) == many
 
@@ -217,9 +217,7 @@ def test_everything_that_was_read_is_kept(paths: Paths) -> None:
     assert [s.name for s in entry.scores] == ["y.musicxml#1", "y.musicxml#2"]
 
 
-def test_a_changed_file_is_read_again(
-    write_tunes: Callable[[], Paths], tunes: list[Piece]
-) -> None:
+def test_a_changed_file_is_read_again(write_tunes: Callable[[], Paths], tunes: list[Piece]) -> None:
     paths = write_tunes()
     before = read(paths)
     write_midi(paths.training / "tune50.mid", tunes[0].transposed(1).events, 100, 1)

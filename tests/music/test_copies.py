@@ -81,7 +81,7 @@ def test_a_piece_may_be_left_out_of_the_search() -> None:
     without = index.longest(melody(60, 62, 64, 65), but="a")
     assert (without.piece, without.notes) == ("b", 2)
     assert index.rows_of("b").tolist() == [False] * 5 + [True] * 4
-    assert index.locate(7) == ("b", 2)
+    assert index.locate(7) == ("b", Fraction(2))
 
 
 def test_following_tells_what_taking_would() -> None:
@@ -147,7 +147,7 @@ def test_a_passage_of_a_chorale_is_found_with_its_place_in_any_key(semitones: in
     start = 16 + int((pieces[5].symbols[16:] >= FIRST).all(1).argmax())  # all are struck there
     piece = pieces[5].part(start, start + 32, "new").transposed(semitones)
     copy = index.longest(piece.events)
-    assert (copy.piece, copy.quarter, copy.begins) == ("chorale 5", Fraction(start, 4), 0)
+    assert (copy.piece, copy.quarter, copy.begins) == ("chorale 5", Fraction(start, 4), Fraction(0))
     assert copy.notes == (piece.symbols >= FIRST).sum()
     but = index.longest(piece.events, but="chorale 5")
     assert but.piece != "chorale 5"

@@ -236,8 +236,8 @@ def test_an_upbeat_is_bar_nought_and_lacks_its_beginning() -> None:
 
 def test_a_bar_that_began_before_music_of_one_bar_is_no_upbeat() -> None:
     (bar,) = bars_of(metred(("1", "2")))
-    assert (bar.number, bar.start, bar.stop, bar.missing) == (1, 0, 1, 0)
-    assert bar.length == 4
+    assert bar == Bar(1, Fraction(0), Fraction(1), Fraction(4))
+    assert bar.missing == 0
 
 
 def test_a_whole_bar_nought_lacks_nothing() -> None:
@@ -276,7 +276,7 @@ def test_a_fermata_spans_all_events_under_it() -> None:
         event("1", False), event("1/2", True), event("1/2", True), event("1", False),
         event("3", True),
     ]  # fmt: skip
-    assert fermatas_of(events) == [(1, 2), (3, 6)]
+    assert [list(span) for span in fermatas_of(events)] == [[1, 2], [3, 6]]
     assert fermatas_of(events[:1]) == []
 
 
@@ -323,4 +323,4 @@ def test_rows_of_old_bundles_are_events_without_a_metre() -> None:
 @pytest.mark.parametrize("row", [[[60], "x", 90], [[60], "1"], [60, "1", 90], [[60], "1", None]])
 def test_what_is_no_event_is_refused(row: list[object]) -> None:
     with pytest.raises((ValueError, TypeError)):
-        from_json([row])  # type: ignore[list-item]
+        from_json([row])

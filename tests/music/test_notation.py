@@ -168,16 +168,12 @@ def test_a_fermata_stands_once_over_each_voice_that_begins_a_note_there() -> Non
         voices((72, 67, 64, 48), every, "1", False),
     ]
     score = score_of(events, "x", 90, 20)
-    places = [
-        [n.offset for n in p.flatten().notesAndRests if n.expressions] for p in score.parts
-    ]
+    places = [[n.offset for n in p.flatten().notesAndRests if n.expressions] for p in score.parts]
     assert places == [[1], [1], [], []]
 
 
 def test_notes_with_the_shortest_and_oddest_lengths_are_written_as_they_are() -> None:
     events = [event((60,), "1/3"), event((62,), "2/3"), event((64,), "7/4"), event((65,), "5/4")]
     score = score_of(events, "x", 90, 1)
-    found = [
-        (n.pitch.midi, Fraction(n.quarterLength)) for n in score.flatten().stripTies().notes
-    ]
+    found = [(n.pitch.midi, Fraction(n.quarterLength)) for n in score.flatten().stripTies().notes]
     assert found == [(n.pitch, n.duration) for n in notes_from_events(events)]

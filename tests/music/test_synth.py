@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import wave
@@ -230,7 +231,7 @@ def test_without_any_soundfont_it_says_how_to_get_one(
 ) -> None:
     monkeypatch.delenv(synth.SOUNDFONT_VARIABLE, raising=False)
     monkeypatch.setattr(synth, "SOUNDFONT_FOLDERS", ())
-    monkeypatch.setattr(synth.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install pretty_midi"):
         synth.find_soundfont()
 

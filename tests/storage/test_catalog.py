@@ -75,9 +75,9 @@ def test_the_latest_unfinished_training_is_found(paths: Paths) -> None:
         path.touch()
         os.utime(path, (1000 + age, 1000 + age))
     found = {
-        (app, number): path.parent.name
+        (app, number): last.parent.name
         for app, number in (("x", None), ("x", 1), ("x", 2), ("xx", 1), ("x2_nc_mo.1", None))
-        if (path := catalog.unfinished(app, number, paths))
+        if (last := catalog.unfinished(app, number, paths))
     }
     assert found == {
         ("x", None): "x2_nc_mo",

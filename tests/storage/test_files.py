@@ -15,11 +15,16 @@ def test_a_file_is_replaced_only_when_all_is_written(tmp_path: Path) -> None:
     path = tmp_path / "new" / "x.txt"
     files.write_text(path, "Präludium")
     assert path.read_text("utf-8") == "Präludium"
-    with pytest.raises(KeyError), files.replacing(path) as aside:
-        aside.write_text("half")
-        raise KeyError
+    with pytest.raises(KeyError, match="wrong"):
+        fail_half_way(path)
     assert path.read_text("utf-8") == "Präludium"
     assert [p.name for p in path.parent.iterdir()] == ["x.txt"]
+
+
+def fail_half_way(path: Path) -> None:
+    with files.replacing(path) as aside:
+        aside.write_text("half")
+        raise KeyError("wrong")
 
 
 def test_a_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
@@ -40,7 +45,7 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write .*x\.txt: .*; free some space or mend"):
         files.write_text(tmp_path / "file" / "x.txt", "x")
-    with pytest.raises(UserError, match="Not a directory|File exists"):
+    with pytest.raises(UserError, match=r"Not a directory|File exists"):
         files.check_writable(tmp_path / "file")
     with pytest.raises(UserError, match=r"cannot write .*: odd;"), files.replacing(tmp_path / "y"):
         raise OSError("odd")
@@ -74,7 +79,7 @@ def test_a_file_system_without_hard_links_keeps_copies(
     def none(*paths: Path) -> None:
         raise OSError("no links")
 
-    monkeypatch.setattr(files.os, "link", none)
+    monkeypatch.setattr(os, "link", none)
     (tmp_path / "a.mid").write_text("first")
     files.keep_previous(tmp_path / "a.mid")
     assert (tmp_path / "a.1.mid").read_text() == "first"

@@ -1,6 +1,10 @@
 """Training: it learns, reports honestly, and survives whatever stops it."""
 
+from __future__ import annotations
+
+import logging
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, TINY, play_bach, tune
+from conftest import ROOT, TINY, home, tune
 from PIL import Image
 
+import play_bach
 from config_bach import Encoding, Network, Paths, Training, UserError
 from families.base import Corpus
 from families.events.encoding import learn_vocabulary
@@ -28,17 +33,49 @@ from workflows.trainer import TrainingTask, new_bundle, resumed, train
 pytestmark = pytest.mark.slow
 
 Trained = tuple[Bundle, Paths]
+Once = tuple[Bundle, Paths, list[str]]
 SMALL = Network(model_type=3, units=12, embedding=8, seqlen=8)
+STEPS = 6  # batches in an epoch at the least
 
 
 def corpus_of(tunes: list[Piece]) -> Corpus:
     return Corpus("tunes", tuple(tunes), ())
 
 
-def small_fit(tunes: list[Piece], paths: Paths, **training: Any) -> Bundle:
-    settings = Training(**{"epochs": 2, **training})
+def small_fit(
+    tunes: list[Piece], paths: Paths, tensorboard: bool = False, **training: Any
+) -> Bundle:
+    settings = Training(**{"epochs": 2, "min_steps": STEPS, **training})
     bundle, parts = new_bundle("t", corpus_of(tunes), Encoding(), SMALL, settings)
-    return train(bundle, parts, paths)
+    return train(bundle, parts, paths, tensorboard)
+
+
+class Lines(logging.Handler):
+    """What was logged, line by line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture(scope="module")
+def once(
+    tmp_path_factory: pytest.TempPathFactory, tunes: list[Piece]
+) -> tuple[Bundle, Paths, list[str]]:
+    """A small model after two epochs, its home, and what was told meanwhile."""
+    paths, told = home(tmp_path_factory.mktemp("once")), Lines()
+    log = logging.getLogger("play_bach")
+    kept = log.level
+    log.setLevel("INFO")
+    log.addHandler(told)
+    try:
+        return small_fit(tunes, paths), paths, told.lines
+    finally:
+        log.removeHandler(told)
+        log.setLevel(kept)
 
 
 def test_it_learns_what_frequencies_cannot_tell(event_bundle: Trained) -> None:
@@ -82,12 +119,8 @@ def test_pictures_are_drawn(event_bundle: Trained) -> None:
             assert len(set(picture.convert("L").resize((80, 80)).getdata())) > 4
 
 
-def test_epochs_and_improvements_are_reported(
-    tunes: list[Piece], paths: Paths, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", "play_bach")
-    small_fit(tunes, paths)
-    text = "\n".join(caplog.messages)
+def test_epochs_and_improvements_are_reported(once: Once) -> None:
+    text = "\n".join(once[2])
     assert re.search(r"epoch 1/2: train \d\.\d{3} nats .*%, validation \d\.\d{3} nats .*%", text)
     assert re.search(
         r"val_accuracy improved from 0\.00000 to 0\.\d{5}, saving model to .*best\.zip", text
@@ -96,21 +129,22 @@ def test_epochs_and_improvements_are_reported(
     assert re.search(r"model fitted in \d+ sec for 2 configured epochs, and 2 actual epochs", text)
     assert "baseline, most frequent symbol" in text
     assert "baseline, longest-match lookup" in text
-
-
-def test_the_window_split_is_labelled_as_leaking(
-    tunes: list[Piece], paths: Paths, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", "play_bach")
-    bundle = small_fit(tunes, paths, split="window", epochs=1)
-    assert "LEAKS" in bundle.metadata["label"]
-    assert any("LEAKS" in m and "held out" in m for m in caplog.messages)
+    assert re.search(
+        r"t3_nc_mo: \d+ symbols, \d+ weights, \d+ training and \d+ validation events", text
+    )
+    assert "learned: pitch" in text
+    assert "model saved to" in text
+    assert re.search(
+        r"held out \(split by whole piece.*\): validation \d.* nats .*%, test \d", text
+    )
 
 
 def test_a_single_piece_trains_and_is_labelled(paths: Paths) -> None:
-    bundle = small_fit([tune(50, 80)], paths, epochs=1)
+    """And TensorBoard's events are written where they are asked for."""
+    bundle = small_fit([tune(50, 80)], paths, tensorboard=True, epochs=1)
     assert "LEAKS" in bundle.metadata["label"]
     assert bundle.steps["float32"]
+    assert list((paths.checkpoint / bundle.name / "tensorboard").rglob("events.out*"))
 
 
 def test_pieces_shorter_than_the_window_train(paths: Paths) -> None:
@@ -130,12 +164,12 @@ def test_it_stops_when_nothing_gets_better(tunes: list[Piece], paths: Paths) -> 
     assert min(e["val_nll"] for e in history) != history[-1]["val_nll"]
 
 
-def test_a_finished_model_is_trained_further(tunes: list[Piece], paths: Paths) -> None:
-    first = small_fit(tunes, paths)
-    bundle, parts = resumed(first, 1, corpus_of(tunes))
+def test_a_finished_model_is_trained_further(once: Once, tunes: list[Piece], paths: Paths) -> None:
+    shutil.copytree(once[1].root, paths.root, dirs_exist_ok=True)
+    bundle, parts = resumed(once[0], 1, corpus_of(tunes))
     more = train(bundle, parts, paths)
     assert [e["epoch"] for e in more.metadata["history"]] == [1, 2, 3]
-    kept = paths.models / f"{first.name}.1.zip"
+    kept = paths.models / f"{bundle.name}.1.zip"
     assert len(load(kept).metadata["history"]) == 2
 
 
@@ -143,9 +177,8 @@ def test_a_model_from_elsewhere_is_trained_further(
     event_bundle: Trained, tunes: list[Piece], paths: Paths
 ) -> None:
     """There is a bundle but no checkpoint; further epochs may not better it, and do no harm."""
-    spoiled = replace(
-        event_bundle[0], training=replace(event_bundle[0].training, learning_rate=1.0)
-    )
+    training = replace(event_bundle[0].training, learning_rate=1.0, min_steps=STEPS)
+    spoiled = replace(event_bundle[0], training=training)
     bundle, parts = resumed(spoiled, 1, corpus_of(tunes))
     after = train(bundle, parts, paths)
     assert (
@@ -164,20 +197,39 @@ def test_folders_that_cannot_be_written_are_named_before_training(
         small_fit(tunes, paths, epochs=100_000)
 
 
-def test_tensorboard_events_are_written(tunes: list[Piece], paths: Paths) -> None:
-    bundle, parts = new_bundle("t", corpus_of(tunes), Encoding(), SMALL, Training(epochs=1))
-    train(bundle, parts, paths, tensorboard=True)
-    assert list((paths.checkpoint / bundle.name / "tensorboard").rglob("events.out*"))
-
-
-def test_the_optimizer_goes_on_where_it_stopped(tunes: list[Piece], paths: Paths) -> None:
-    name = small_fit(tunes, paths).name
-    last = load(paths.checkpoint / name / "last.zip")
-    model = TrainingTask.of(last, split(tunes, 1, "piece")).compiled(last)
-    assert 100 <= int(model.optimizer.iterations) <= 110  # two epochs of at least 50 batches
+def test_the_optimizer_goes_on_where_it_stopped(once: Once, tunes: list[Piece]) -> None:
+    last = load(once[1].checkpoint / once[0].name / "last.zip")
+    task = TrainingTask.of(last, split(tunes, 1, "piece"))
+    model = task.compiled(last)
+    batches = len(task.family.batches(task.dataset, last, 0))
+    assert STEPS <= batches == int(model.optimizer.iterations) / 2
     momenta = [np.abs(np.array(v)).sum() for v in model.optimizer.variables if "momentum" in v.path]
     assert momenta
     assert all(m > 0 for m in momenta[:3])
+
+
+@pytest.mark.parametrize(
+    ("done", "planned", "asked", "target"),
+    [
+        (2, 2, None, 2 + 30),  # finished: as many more as a training has
+        (2, 2, 1, 3),
+        (2, 9, None, 9),  # interrupted: what was planned
+        (2, 9, 4, 6),
+        (7, 9, None, 7 + 30),  # stopped because nothing got better
+        (6, 9, None, 9),
+    ],
+)
+def test_how_far_a_training_goes_on(
+    tunes: list[Piece], done: int, planned: int, asked: int | None, target: int
+) -> None:
+    """The second epoch was the best one, and five without a better one are enough."""
+    bundle, _ = new_bundle("t", corpus_of(tunes), Encoding(), SMALL, Training())
+    history = [{"epoch": i + 1, "val_nll": 2.0 + abs(i - 1)} for i in range(done)]
+    known = replace(bundle.with_metadata(history=history, epochs=planned), steps={"int8": b"x"})
+    again, parts = resumed(known, asked, corpus_of(tunes))
+    assert again.metadata["epochs"] == target
+    assert again.steps == {}
+    assert again.metadata["corpus"]["pieces"] == parts.table()
 
 
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(
@@ -185,12 +237,11 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(
 ) -> None:
     """Without dropout the two are the same to the last digits that matter."""
     plain = replace(SMALL, dropout=0.0)
-    corpus, settings = corpus_of(tunes), Training(epochs=3)
+    corpus, settings = corpus_of(tunes), Training(epochs=3, min_steps=STEPS)
     whole = Paths(paths.root / "whole")
     bundle, parts = new_bundle("t", corpus, Encoding(), plain, settings)
     straight = train(bundle, parts, whole)
-    halted = replace(settings, epochs=3)
-    bundle, parts = new_bundle("t", corpus, Encoding(), plain, halted)
+    bundle, parts = new_bundle("t", corpus, Encoding(), plain, settings)
     stopper = StopAfter(1)
     with stopper:
         train(bundle, parts, paths)
@@ -211,7 +262,8 @@ class StopAfter:
         self.real = CheckpointCallback.on_epoch_end
 
         def then_stop(callback: CheckpointCallback, epoch: int, logs: Any = None) -> None:
-            self.real(callback, epoch, logs)
+            if self.epochs:
+                self.real(callback, epoch, logs)
             if epoch + 1 >= self.epochs:
                 raise KeyboardInterrupt
 
@@ -222,19 +274,8 @@ class StopAfter:
 
 
 def start_training(home: Path, *words: str) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        str(ROOT / "play_bach.py"),
-        "-l",
-        "0",
-        "-f",
-        "--app",
-        "t",
-        *TINY,
-        *words,
-    ]
     return subprocess.Popen(
-        command,
+        [sys.executable, str(ROOT / "play_bach.py"), "-f", "--app", "t", *words],
         env={"PATH": "/usr/bin:/bin", "PLAY_BACH_HOME": str(home)},
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -243,39 +284,50 @@ def start_training(home: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(log: Path, text: str, seconds: float = 120) -> None:
+def wait_for_epoch(log: Path, least: int, seconds: float = 120) -> None:
+    """Until that epoch of two hundred has ended."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
-        if log.is_file() and text in log.read_text():
+        if log.is_file() and max([0, *epochs_in(log.read_text())]) >= least:
             return
         time.sleep(0.02)
-    pytest.fail(f"{text!r} never came")
+    pytest.fail(f"epoch {least} never ended")
 
 
-def test_killed_in_the_third_epoch_it_goes_on_from_there(write_tunes: Callable[[], Paths]) -> None:
+def epochs_in(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"epoch (\d+)/200:", text)]
+
+
+def test_killed_it_goes_on_and_ctrl_c_keeps_what_was_learned(
+    write_tunes: Callable[[], Paths],
+) -> None:
+    """A training of two hundred epochs is killed in the third, taken up again, and stopped."""
     paths = write_tunes()
-    process = start_training(paths.root, "-e", "30")
-    wait_for(paths.log, "epoch 2/30")
+    process = start_training(paths.root, "-l", "0", "-e", "200", *TINY)
+    wait_for_epoch(paths.log, 2)
     time.sleep(0.3)  # into the third epoch
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = re.findall(r"epoch (\d+)/30", paths.log.read_text())
-    result = play_bach("-l", "1", "-f", "--app", "t", "-e", "2", home=paths.root)
-    assert result.returncode == 0, result.stderr
-    after = re.findall(r"epoch (\d+)/", result.stdout)
-    assert int(after[0]) in (int(before[-1]), int(before[-1]) + 1)
-    assert int(after[0]) > 2
-    assert (paths.models / "t1_nc_mo.zip").is_file()
+    process.kill()
+    process.communicate()
+    before = max(epochs_in(paths.log.read_text()))
+    assert not (paths.models / "t1_nc_mo.zip").exists()
 
-
-def test_ctrl_c_keeps_what_was_learned(write_tunes: Callable[[], Paths]) -> None:
-    paths = write_tunes()
-    process = start_training(paths.root, "-e", "200")
-    wait_for(paths.log, "epoch 2/200")
+    process = start_training(paths.root, "-l", "1")
+    wait_for_epoch(paths.log, before + 2)
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
     assert "Traceback" not in output
-    assert "stopped by you" in output
-    composed = play_bach("-pm", "--app", "t", "--notes", "20", home=paths.root)
-    assert composed.returncode == 0, composed.stderr
+    assert "stopped by you; what was learned is kept, go on with -l 1 -f --app t" in output
+    after = epochs_in(output)
+    assert after[0] in (before, before + 1)  # its line may have come before its checkpoint
+    assert after == list(range(after[0], after[-1] + 1))
+    history = load(paths.models / "t1_nc_mo.zip").metadata["history"]
+    assert [e["epoch"] for e in history] == list(range(1, after[-1] + 1))
+    play_bach.run(["-pm", "--app", "t", "--notes", "20"], paths)
+    assert (paths.models / "t1_nc_mo.mid").is_file()
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_nothing(tunes: list[Piece], paths: Paths) -> None:
+    with StopAfter(0), pytest.raises(UserError, match="stopped before the first epoch ended"):
+        small_fit(tunes, paths)
+    assert list(paths.models.glob("*.zip")) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from families.satb.network import ROW, built
 PIECES = [chorale(i) for i in range(6)]
 
 
-def batches_of(pieces: list[Chorale], batch: int, min_steps: int, epoch: int = 0) -> StatefulBatches:
+def batches_of(
+    pieces: list[Chorale], batch: int, min_steps: int, epoch: int = 0
+) -> StatefulBatches:
     return StatefulBatches(
         [sequence_of(p) for p in pieces], untrained_bundle(batch, min_steps), epoch
     )
@@ -40,7 +43,7 @@ def test_an_epoch_brings_every_note_as_often_in_keys_that_vary() -> None:
 
 def test_windows_follow_each_other_through_a_chorale_in_one_key() -> None:
     batches = batches_of(PIECES[:1], batch=1, min_steps=40)
-    piece, symbols, starts = PIECES[0], [], []
+    piece, symbols, starts = PIECES[0], list[list[int]](), list[int]()
     for i in range(len(batches)):
         (rows, _, keep_state), targets = batches[i]
         counted = (targets[0] >= 0).all(-1)
@@ -58,9 +61,7 @@ def test_windows_follow_each_other_through_a_chorale_in_one_key() -> None:
         keys.add(semitones)
         firsts.add(start % 16)
     assert len(keys) > 2
-    assert [b - a for a, b in zip(starts, starts[1:], strict=False)] == [len(piece)] * (
-        len(starts) - 1
-    )
+    assert [b - a for a, b in pairwise(starts)] == [len(piece)] * (len(starts) - 1)
 
 
 def test_the_rows_are_those_of_the_key_that_is_heard() -> None:
@@ -91,6 +92,7 @@ def test_pieces_are_learned_in_twelve_keys_up_and_down() -> None:
     assert 0 in possible_shifts(silent.symbols, 6)
 
 
+@pytest.mark.slow
 def test_kept_states_go_on_where_the_last_batch_ended() -> None:
     """Windows one after the other give what the whole piece gives."""
     from chorales import tiny

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from chorales import chorale
 
-from families.satb import features as satb_features
 from families.satb.encoding import (
     FIRST,
     HOLD,
@@ -25,6 +24,7 @@ from families.satb.features import (
     rows_of,
     rows_transposed,
 )
+from music.lookback import SPAN
 
 CHORD = [symbol(p) for p in (72, 67, 64, 48)]
 
@@ -122,7 +122,7 @@ def test_a_copy_goes_on_by_itself() -> None:
 
 def test_an_endless_stream_stays_bounded_and_still_finds_what_followed() -> None:
     features = SatbFeatures()
-    span = satb_features.SPAN
+    span = SPAN
     for step in range(2 * span + 2300):
         features.feed([FIRST + step % 7] * 4)
         if step > 20:

@@ -68,7 +68,9 @@ def test_bars_are_counted_from_the_first_whole_one() -> None:
 
 @pytest.mark.parametrize("nonsense", ["9", "4-3", "x", "0", "6-7", "1-", "-2", ""])
 def test_bars_that_are_none_are_refused(nonsense: str) -> None:
-    with pytest.raises(UserError, match=f"--regenerate '{nonsense}': the score has bars 1 to 6; wr"):
+    with pytest.raises(
+        UserError, match=f"--regenerate '{nonsense}': the score has bars 1 to 6; wr"
+    ):
         free_bars(chorale(1), nonsense, [])
 
 

@@ -62,7 +62,7 @@ def test_what_came_before_matters_and_the_key_columns_do_not(model: SatbNetwork)
         assert not differs[:3].any()
         assert differs[3:].all() == differs[3:].any() == matters
     assert COLUMNS["key"] == KEY.stop - KEY.start == 12
-    assert FEATURES == KEY.stop
+    assert KEY.stop == FEATURES
 
 
 def test_a_head_that_holds_is_told_what_is_held(model: SatbNetwork) -> None:
@@ -101,9 +101,7 @@ def test_one_step_at_a_time_gives_what_the_whole_gives(model: SatbNetwork) -> No
     bundle = untrained_bundle(2, 2)
     sequences = [sequence_of(chorale(i, bars=2)) for i in (1, 4)]
     predictor = on_keras(bundle, model).predictor
-    whole = dict(
-        (s.name, p) for s, p in metrics.forward(family, model, sequences, SYMBOLS)
-    )
+    whole = {s.name: p for s, p in metrics.forward(family, model, sequences, SYMBOLS)}
     rows, targets = (np.stack([getattr(s, x) for s in sequences]) for x in ("rows", "targets"))
     steps = metrics.through(predictor, rows, targets)
     for i, sequence in enumerate(sequences):
@@ -111,7 +109,10 @@ def test_one_step_at_a_time_gives_what_the_whole_gives(model: SatbNetwork) -> No
             np.testing.assert_allclose(steps[voice][i], whole[sequence.name][voice], atol=1e-5)
 
 
-def test_the_exported_steps_in_half_precision_give_nearly_what_keras_gives(model: SatbNetwork) -> None:
+@pytest.mark.slow
+def test_the_exported_steps_in_half_precision_give_nearly_what_keras_gives(
+    model: SatbNetwork,
+) -> None:
     from litert.export import with_variants
     from litert.loading import loaded
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def test_the_outer_voices_come_first_and_each_knows_those_before_it() -> None:
     tokens = sampler(predictor).step()
     assert tokens.tolist() == [CHORD]
     assert [head for head, _ in predictor.chosen] == [0, 3, 2, 1]
-    s, a, t, b = CHORD
+    s, _, t, b = CHORD
     assert [known.tolist() for _, known in predictor.chosen] == [
         [[0, 0, 0, 0]], [[s, 0, 0, 0]], [[s, 0, 0, b]], [[s, 0, t, b]],
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_nothing_is_struck_outside_the_ranges_and_silence_is_not_repeated() -> N
         struck = steps[:, voice][steps[:, voice] >= FIRST]
         assert symbol(low) <= struck.min() < struck.max() <= symbol(high)
     assert (steps[0] != HOLD).all()
-    pairs = [(a, b) for x, y in zip(steps, steps[1:], strict=False) for a, b in zip(x, y, strict=True)]
+    pairs = [(a, b) for x, y in pairwise(steps) for a, b in zip(x, y, strict=True)]
     assert (SILENCE, HOLD) in pairs
     assert (SILENCE, SILENCE) not in pairs
 
@@ -110,7 +110,7 @@ def test_what_is_given_is_taken_and_weighed() -> None:
 
 def test_a_given_note_is_as_likely_held_as_struck_again() -> None:
     composing = sampler(fixed(*(even(s) for s in CHORD)))
-    p = np.tile(np.arange(SYMBOLS, dtype=np.float32) / 1000, (3, 1))
+    p = np.tile((np.arange(SYMBOLS) / 1000).astype(np.float32), (3, 1))
     rows = np.zeros((3, 28), np.int32)
     rows[:, 1] = 20, SILENCE, 21
     chance = {s: composing.given_probability(p, 1, s, rows).tolist() for s in (HOLD, 20, SILENCE)}
@@ -132,7 +132,7 @@ def test_an_event_for_the_copy_tracker_is_one_sixteenth_of_what_sounds() -> None
     event = composing.event([HOLD, CHORD[1], HOLD, SILENCE], [*CHORD[:2], SILENCE, CHORD[3]])
     assert event.voices == (72, 67, -1, -1)
     assert event.struck == (False, True, False, False)
-    assert (event.duration, event.beat) == (1 / 4, None)
+    assert (event.duration, event.beat) == (Fraction(1, 4), None)
 
 
 def test_no_more_is_copied_than_is_allowed() -> None:
