@@ -20,6 +20,8 @@ from storage.bundle import Bundle, load
 from storage.catalog import path_of
 from stream.server import Servers
 
+pytestmark = pytest.mark.slow
+
 NewServers = Callable[..., Servers]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from config_bach import Paths, Runtime, UserError
 from families.base import LoadedModel
@@ -29,7 +31,7 @@ def by_keras(satb_bundle: tuple[Bundle, Paths]) -> Predictor:
 
 
 def walk(predictor: Predictor, batch: int, seed: int) -> list[np.ndarray]:
-    """The probabilities of all heads in some steps through nonsense, with the state carried on."""
+    """All that comes out in some steps through nonsense, with the state carried on."""
     rng = np.random.default_rng(seed)
     state, found = predictor.initial_state(batch), []
     for _ in range(STEPS):
@@ -37,10 +39,11 @@ def walk(predictor: Predictor, batch: int, seed: int) -> list[np.ndarray]:
         tokens = rng.integers(3, 60, (batch, 4)).astype(np.int32)
         context, state = predictor.advance(rows, state)
         found += [predictor.head(head, context, rows, tokens) for head in predictor.order]
+        found += [context, *state.values()]
     return found
 
 
-@pytest.mark.parametrize(("variant", "most"), [("float32", 1e-5), ("float16", 1e-2)])
+@pytest.mark.parametrize(("variant", "most"), [("float32", 1e-5), ("float16", 1e-3)])
 @pytest.mark.parametrize("seed", range(4))
 def test_any_batches_in_any_order_are_computed_as_keras_does(
     all_voices: tuple[Bundle, object], by_keras: Predictor, variant: str, most: float, seed: int
@@ -50,6 +53,32 @@ def test_any_batches_in_any_order_are_computed_as_keras_does(
     for batch in np.random.default_rng(seed).choice(BATCHES, 6).tolist():
         for a, b in zip(walk(predictor, batch, seed), walk(by_keras, batch, seed), strict=True):
             assert np.abs(a - b).max() < most
+
+
+def test_batches_have_no_xnnpack_and_single_pieces_share_no_memory(
+    satb_model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of LiteRT comes and goes with the memory of a process, so its cure is held fast."""
+    made: list[dict[str, Any]] = []
+
+    class Recording(Interpreter):
+        def __init__(self, **options: Any) -> None:
+            made.append(options)
+            super().__init__(**options)
+
+    monkeypatch.setattr("ai_edge_litert.interpreter.Interpreter", Recording)
+    runner = LiteRTRunner(satb_model.bundle.steps[satb_model.variant])
+    predictor = satb_model.family.predictor(runner)
+    for batch, interpreters in ((1, 1), (7, 2), (48, 2), (1, 2)):
+        predictor.advance(np.zeros((batch, 28), np.int32), predictor.initial_state(batch))
+        assert len(made) == interpreters
+    single, batched = made
+    assert single["experimental_preserve_all_tensors"]
+    assert single["experimental_op_resolver_type"] is OpResolverType.AUTO
+    assert batched["experimental_op_resolver_type"] is (
+        OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    assert runner._single is not runner._batched
 
 
 def test_a_batch_is_as_many_single_pieces(satb_model: LoadedModel) -> None:

@@ -26,6 +26,8 @@ from stream.mp3 import frame_length
 from stream.server import Servers
 from stream.station import Station
 
+pytestmark = pytest.mark.slow
+
 OCARINA = 80  # hardly an overtone
 
 NewServers = Callable[..., Servers]

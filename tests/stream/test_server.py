@@ -26,6 +26,9 @@ from stream.server import _announce
 from stream.settings import Server, load_or_create, path_of
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
     """A home with a model and no settings yet."""

@@ -27,6 +27,8 @@ from stream.player_settings import PlayerSettings
 from stream.source import StreamEvent
 
 ORGAN, PIANO, FLUTE = 20, 1, 74
+pytestmark = pytest.mark.slow
+
 NewContext = Callable[..., Any]
 
 

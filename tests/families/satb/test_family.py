@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pretty_midi
 import pytest
+import tensorflow as tf
 from chorales import chorale, small_training, tiny, untrained_bundle
 
 import play_bach
@@ -280,10 +281,13 @@ def test_the_command_line_composes_and_harmonises(
 
 
 @pytest.fixture
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training with little patience, where the command line says nothing of it."""
-    training = replace(small_training(), batch=4, min_steps=8)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A training of a few steps, where the command line says nothing of it; none of them compiled."""
+    training = replace(small_training(), batch=4, min_steps=2)
     monkeypatch.setattr(type(FAMILY), "training", training)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.slow
