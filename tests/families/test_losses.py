@@ -20,6 +20,15 @@ def test_the_loss_is_the_mean_over_what_counts() -> None:
     assert float(masked_nll(from_logits=True)(targets, logits)) == pytest.approx(wanted, rel=1e-5)
 
 
+def test_a_single_target_counts_as_one() -> None:
+    outputs = np.array([[[0.25, 0.5, 0.25], [1, 0, 0]]], np.float32)
+    targets = np.array([[1, -1]], np.int32)
+    assert float(masked_nll(from_logits=False)(targets, outputs)) == pytest.approx(math.log(2))
+    accuracy = Accuracy()
+    accuracy.update_state(targets, outputs)
+    assert float(accuracy.result()) == 1
+
+
 def test_where_nothing_counts_the_loss_is_zero() -> None:
     outputs = np.full((1, 2, 3), 1 / 3, np.float32)
     assert float(masked_nll(False)(np.full((1, 2), -1, np.int32), outputs)) == 0

@@ -25,7 +25,6 @@ from config_bach import Paths, UserError
 from stream.server import _announce
 from stream.settings import Server, load_or_create, path_of
 
-
 pytestmark = pytest.mark.slow
 
 
