@@ -11,7 +11,6 @@ from storage.bundle import Bundle
 def stream(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -> None:
     """Serve; what the command line says goes before play_bach.json."""
     from gui.server import PageServer
-
     from stream import server
 
     names = ("variant", "threads", "delegate", "host")

@@ -125,6 +125,7 @@ def test_loudness_is_written_note_by_note() -> None:
     events = [Event((60,), Fraction(1), 33), Event((62,), Fraction(1), 101)]
     (_, track) = midi_file([Played(e, 90, (1,) * 4) for e in events]).tracks
     assert [(m.note, m.velocity) for m in track if m.type == "note_on"] == [(60, 33), (62, 101)]
+    assert {m.velocity for m in track if m.type == "note_off"} == {0}
 
 
 def test_silence_is_a_midi_file_too(tmp_path: Path) -> None:

@@ -173,6 +173,12 @@ def test_instruments_sound_different() -> None:
     assert spectrum(1) @ spectrum(74) < 0.9
 
 
+def test_instruments_are_those_of_general_midi() -> None:
+    made = Synth((1, 43, 128))
+    found = [made._synth.channel_info(voice)[2] for voice in range(4)]
+    assert found == [0, 42, 127, 127]  # which counts from 0
+
+
 def test_each_voice_has_an_instrument_of_its_own() -> None:
     def sound(program: int, voice: int) -> Samples:
         four = Synth((1, 57, 74, 20))
