@@ -4,8 +4,6 @@ The settings are frozen dataclasses that check themselves. The command line over
 bundle carries the ones it was trained with, so that nobody has to repeat them.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping

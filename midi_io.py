@@ -1,7 +1,5 @@
 """Scores in and out: .mid, .musicxml, .mxl, .krn, .abc -> notes; events -> .mid, .musicxml."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections import Counter

@@ -6,8 +6,6 @@ int32 token ids [windows, events], one for each field (and, for type 2, what loo
 are one softmax per field [windows, events, symbols].
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Play Bach: train a neural network on music you love, then hear it play."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import sys

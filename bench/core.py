@@ -3,8 +3,6 @@
 python bench/core.py [--scores FOLDER_OR_music21:NAME] [--json PATH]
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

@@ -6,8 +6,6 @@ Starts a server of its own, on loopback. Prints Markdown. What counts as an unde
 that began to play with 0.25 s of sound and plays in real time has nothing to play.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

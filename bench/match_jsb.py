@@ -9,8 +9,6 @@ that learns from 'train' has learned from no validation or test piece, even if t
 hand. Pieces match if they share most of their chord changes from beat to beat, in whatever key.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections import Counter

@@ -3,8 +3,6 @@
 python bench/original.py MODEL.zip SECONDS   prints JSON
 """
 
-from __future__ import annotations
-
 import json
 import queue
 import sys

@@ -8,8 +8,6 @@ their ranges, and how likely the model finds the result beside the real one. Nee
 resvg-py for the engraving: pip install verovio resvg-py.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

@@ -7,8 +7,6 @@ a line a minute: gaps of the good ones, the server's memory and threads. Ends wi
 good listener had a gap, or if memory or threads grew by more than a fifth after the first quarter.
 """
 
-from __future__ import annotations
-
 import random
 import socket
 import struct

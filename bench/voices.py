@@ -5,8 +5,6 @@
 One thread, 120 BPM: events from stream.source, sound from music.synth, in the blocks of a station.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

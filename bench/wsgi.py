@@ -7,8 +7,6 @@ pieces of it, the CPU seconds a second of the server, its memory and threads. Lo
 gunicorn and waitress are not requirements of Play Bach: what is not installed is left out.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import selectors
 import socket

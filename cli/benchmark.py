@@ -1,7 +1,5 @@
 """-bf, -bl: how fast, how large and how good a model is here; as a table, as JSON, as a picture."""
 
-from __future__ import annotations
-
 import argparse
 
 from cli.common import runtime_of

@@ -1,7 +1,5 @@
 """The model and the settings that a command line asks for."""
 
-from __future__ import annotations
-
 import argparse
 import secrets
 from dataclasses import replace

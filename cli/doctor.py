@@ -1,7 +1,5 @@
 """What is missing on this machine, and the exact command that mends it."""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """--evaluate: print the report card of a model, and draw it."""
 
-from __future__ import annotations
-
 import argparse
 
 from cli.common import model_of

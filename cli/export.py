@@ -1,7 +1,5 @@
 """-sl: export LiteRT variants, and say how far from Keras they are."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """-f: train a new model, or go on with a saved one."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 

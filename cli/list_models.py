@@ -1,7 +1,5 @@
 """--list: what is in models/ and how good each model is."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

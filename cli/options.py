@@ -4,15 +4,13 @@
 understand is marked so here; which of them do, their families say (ModelFamily.flags).
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from config_bach import Composing, Network, Runtime, Settings, Training, UserError
+from config_bach import Settings, UserError
 from families.base import ModelFamily
 from families.registry import families, family_of
 from litert.c_header import MICRO
@@ -94,8 +92,8 @@ SERVE = Group("the server (with -st)", ("stream",))
 class Option:
     """One option of the command line.
 
-    names: its flags and, where it takes a value, what -h calls the value: '-e --epochs N'. setting: the
-    group and the field that it sets, which has range and default. family: only some model types
+    names: its flags and, where it takes a value, what -h calls the value: '-e --epochs N'. sets: the
+    field of Composing, Network, Runtime or Training that it sets. family: only some model types
     understand it. shapes: it describes a new model, and cannot change a saved one. needs, excludes:
     other options. how: further arguments for argparse.
     """
@@ -104,7 +102,7 @@ class Option:
     group: Group
     help: str
     kind: type = str
-    setting: tuple[type[Settings], str] | None = None
+    sets: str = ""
     verbs: tuple[str, ...] = ()  # in the place of the group's
     family: bool = False
     shapes: bool = False
@@ -125,7 +123,7 @@ class Option:
     @property
     def dest(self) -> str:
         """Its name in the parsed arguments."""
-        return self.setting[1] if self.setting else self.flag.strip("-").replace("-", "_")
+        return self.sets or self.flag.strip("-").replace("-", "_")
 
     @property
     def wanted_by(self) -> tuple[str, ...]:
@@ -155,161 +153,75 @@ class Option:
         return f"{self.help} [model type{'s' * (len(numbers) > 1)} {', '.join(numbers)}]"
 
 
-LITE = {"nargs": "*", "choices": (*VARIANTS, MICRO)}
 SOURCES = "a folder, a glob, or music21:chorales, music21:bach, music21:palestrina, ..."
+# fmt: off
 OPTIONS = (
     Option("-f --fit", DO, "train the model"),
     Option("-pm --predict-midi", DO, "compose a .mid file"),
     Option("-st --stream", DO, "stream live music to phones"),
-    Option(
-        "-sl --save-lite VARIANT",
-        DO,
-        f"export for LiteRT: {', '.join(VARIANTS)} (default: these), or {MICRO}, a C header",
-        how=LITE,
-    ),
+    Option("-sl --save-lite VARIANT", DO, f"export for LiteRT: {', '.join(VARIANTS)} (default: these), "
+           f"or {MICRO}, a C header", how={"nargs": "*", "choices": (*VARIANTS, MICRO)}),
     Option("-bf --benchmark-full", DO, "measure the Keras model here"),
     Option("-bl --benchmark-lite", DO, "measure its LiteRT variants here"),
-    Option(
-        "--evaluate SOURCE",
-        DO,
-        "the report card of a model: a folder of scores, music21:bach, or a JSON file of chorales",
-    ),
+    Option("--evaluate SOURCE", DO, "the report card of a model: a folder of scores, music21:bach, or a "
+           "JSON file of chorales"),
     Option("--list", DO, "list the models and how good each is"),
     Option("--doctor", DO, "look for what is missing here"),
-    Option(
-        "-l --load N",
-        MODEL,
-        "0 a new model, 1 a saved one (default 1)",
-        int,
-        how={"choices": (0, 1), "default": 1},
-    ),
+    Option("-l --load N", MODEL, "0 a new model, 1 a saved one (default 1)", int,
+           how={"choices": (0, 1), "default": 1}),
     Option("--app NAME", MODEL, "what the model is for (default bach)", how={"default": "bach"}),
     Option("--model-type N", MODEL, "see below (a new model: 1; a saved one: the latest)", int),
-    Option(
-        "--variant NAME",
-        ENGINE,
-        f"{', '.join(VARIANTS)} (default: the fastest by -bl on this machine that loses nothing)",
-        verbs=("predict", "stream", "evaluate"),
-        how={"choices": tuple(VARIANTS)},
-    ),
-    Option("--threads N", ENGINE, "threads of LiteRT (1)", int, (Runtime, "threads")),
-    Option("--delegate PATH", ENGINE, "a LiteRT delegate library", str, (Runtime, "delegate")),
+    Option("--variant NAME", ENGINE, f"{', '.join(VARIANTS)} (default: the fastest by -bl on this "
+           "machine that loses nothing)", verbs=("predict", "stream", "evaluate"),
+           how={"choices": tuple(VARIANTS)}),
+    Option("--threads N", ENGINE, "threads of LiteRT (1)", int, "threads"),
+    Option("--delegate PATH", ENGINE, "a LiteRT delegate library", str, "delegate"),
     Option("--corpus SOURCE", LEARN, f"{SOURCES} (default: training/ or, while empty, chorales)"),
-    Option("-e --epochs N", LEARN, "passes at most (30; type 5: 16)", int, (Training, "epochs")),
-    Option(
-        "--split KIND",
-        LEARN,
-        "hold out whole pieces (piece, default), or windows as in the articles (window), which leaks",
-        setting=(Training, "split"),
-        family=True,
-        shapes=True,
-        how={"choices": ("piece", "window")},
-    ),
+    Option("-e --epochs N", LEARN, "passes at most (30; type 5: 16)", int, "epochs"),
+    Option("--split KIND", LEARN, "hold out whole pieces (piece, default), or windows as in the "
+           "articles (window), which leaks", str, "split", family=True, shapes=True,
+           how={"choices": ("piece", "window")}),
     Option("--concatenate", LEARN, "durations become part of symbols", family=True, shapes=True),
     Option("--normal", LEARN, "fold the octaves of chords", family=True, shapes=True),
     Option("--transpose N", LEARN, "learn also up to N semitones up and down", int, shapes=True),
-    Option(
-        "--seqlen N",
-        LEARN,
-        "events in a window (40; type 5: 16 sixteenths)",
-        int,
-        (Network, "seqlen"),
-        shapes=True,
-    ),
-    Option("--units N", LEARN, "LSTM units in a layer", int, (Network, "units"), shapes=True),
-    Option(
-        "--dropout P",
-        LEARN,
-        "share of units set to zero (0.3 to 0.6, by type)",
-        float,
-        (Network, "dropout"),
-        shapes=True,
-    ),
-    Option(
-        "--forget P",
-        LEARN,
-        "share of windows without lookback (0)",
-        float,
-        (Network, "lookback_dropout"),
-        family=True,
-        shapes=True,
-    ),
+    Option("--seqlen N", LEARN, "events in a window (40; type 5: 16 sixteenths)", int, "seqlen",
+           shapes=True),
+    Option("--units N", LEARN, "LSTM units in a layer", int, "units", shapes=True),
+    Option("--dropout P", LEARN, "share of units set to zero (0.3 to 0.6, by type)", float,
+           "dropout", shapes=True),
+    Option("--forget P", LEARN, "share of windows without lookback (0)", float,
+           "lookback_dropout", family=True, shapes=True),
     Option("--tensorboard", LEARN, "write TensorBoard events as well"),
-    Option(
-        "--seed N",
-        COMPOSE,
-        "same seed, same notes; also of training",
-        int,
-        (Composing, "seed"),
-        verbs=("fit", "predict"),
-    ),
+    Option("--seed N", COMPOSE, "same seed, same notes; also of training", int, "seed",
+           verbs=("fit", "predict")),
     Option("--prime FILE", COMPOSE, "continue this score (a held-out piece)", Path, family=True),
-    Option("--notes N", COMPOSE, "how many events (200)", int, (Composing, "notes"), family=True),
-    Option(
-        "--temperature T",
-        COMPOSE,
-        "0 = always the likeliest (1.0)",
-        float,
-        (Composing, "temperature"),
-    ),
-    Option(
-        "--top-p P",
-        COMPOSE,
-        "sample from the likeliest symbols of this mass (0.95)",
-        float,
-        (Composing, "top_p"),
-    ),
-    Option(
-        "--instrument NAME",
-        COMPOSE,
-        "a General MIDI instrument or its number 1..128; in four voices one or four",
-    ),
-    Option("--bpm N", COMPOSE, "quarter notes a minute", float, (Composing, "bpm")),
-    Option(
-        "--max-copy N",
-        COMPOSE,
-        "copy at most N notes in a row from the training pieces (type 5: 20)",
-        int,
-        (Composing, "max_copy"),
-    ),
+    Option("--notes N", COMPOSE, "how many events (200)", int, "notes", family=True),
+    Option("--temperature T", COMPOSE, "0 = always the likeliest (1.0)", float, "temperature"),
+    Option("--top-p P", COMPOSE, "sample from the likeliest symbols of this mass (0.95)", float,
+           "top_p"),
+    Option("--instrument NAME", COMPOSE, "a General MIDI instrument or its number 1..128; in four "
+           "voices one or four"),
+    Option("--bpm N", COMPOSE, "quarter notes a minute", float, "bpm"),
+    Option("--max-copy N", COMPOSE, "copy at most N notes in a row from the training pieces (type "
+           "5: 20)", int, "max_copy"),
     Option("--output PATH", COMPOSE, "the .mid file (models/MODEL.mid)", Path),
     Option("--wav", COMPOSE, "write the sound as well"),
     Option("--musicxml", COMPOSE, "write a score as well"),
-    Option(
-        "--harmonise FILE",
-        VOICES,
-        "a melody, or a score in four voices: what is kept of it stays note for note, the "
-        "other voices are composed",
-        Path,
-        family=True,
-        excludes=("--prime", "--notes", "--max-copy"),
-    ),
-    Option(
-        "--keep VOICES",
-        VOICES,
-        "the voices that stay, as in soprano,bass (soprano)",
-        family=True,
-        needs="--harmonise",
-    ),
-    Option(
-        "--regenerate BARS",
-        VOICES,
-        "of the score given with --harmonise only these bars are composed anew: 5-8",
-        family=True,
-        needs="--harmonise",
-    ),
+    Option("--harmonise FILE", VOICES, "a melody, or a score in four voices: what is kept of it stays "
+           "note for note, the other voices are composed", Path, family=True,
+           excludes=("--prime", "--notes", "--max-copy")),
+    Option("--keep VOICES", VOICES, "the voices that stay, as in soprano,bass (soprano)",
+           family=True, needs="--harmonise"),
+    Option("--regenerate BARS", VOICES, "of the score given with --harmonise only these bars are "
+           "composed anew: 5-8", family=True, needs="--harmonise"),
     Option("--scale NAME", VOICES, "only these: 'G major', 'A minor' or 'C D E G A'", family=True),
-    Option(
-        "--range RANGE",
-        VOICES,
-        "a voice stays within: soprano=C4-G5; may be repeated",
-        family=True,
-        how={"action": "append", "default": []},
-    ),
+    Option("--range RANGE", VOICES, "a voice stays within: soprano=C4-G5; may be repeated", family=True,
+           how={"action": "append", "default": []}),
     Option("--no-crossing", VOICES, "no voice crosses another", family=True),
     Option("--json PATH", REPORT, "write the figures as JSON, too", Path),
     Option("--host ADDRESS", SERVE, "listen there, whatever play_bach.json says"),
 )
+# fmt: on
 
 
 class _Parser(argparse.ArgumentParser):
@@ -341,7 +253,7 @@ def parser() -> argparse.ArgumentParser:
 def settings_given(args: argparse.Namespace, group: type[Settings]) -> dict[str, Any]:
     """What a command line says of a group of settings."""
     known = {f.name for f in fields(group)}
-    found = {o.dest: getattr(args, o.dest) for o in OPTIONS if o.setting and o.dest in known}
+    found = {o.dest: getattr(args, o.dest) for o in OPTIONS if o.sets in known}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -1,7 +1,5 @@
 """-pm: compose with a model, and name the files that were written."""
 
-from __future__ import annotations
-
 import argparse
 
 from cli.common import composing_of, model_of

@@ -1,7 +1,5 @@
 """-st: serve the control page and the sound until Ctrl-C."""
 
-from __future__ import annotations
-
 import argparse
 
 from config_bach import Paths

@@ -4,8 +4,6 @@ Everything is measured with the engine that composes, on pieces that training ne
 are any, and beside the same figures for these real pieces.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ follow the rules that 'Bach or Mock? A grading function for chorales in the styl
 et al. 2020) counts: parallel fifths and octaves, crossings, ranges, leaps.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction

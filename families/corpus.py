@@ -1,7 +1,5 @@
 """Many score files -> pieces: found, read on all cores, cached by content, every one accounted for."""
 
-from __future__ import annotations
-
 import glob
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What Keras is asked while training: the loss, the accuracy, the optimizer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

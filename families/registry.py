@@ -1,7 +1,5 @@
 """The model types that there are, by number."""
 
-from __future__ import annotations
-
 from config_bach import UserError
 from families.base import ModelFamily
 from families.events.family import AttentionLSTM, EmbeddingLSTM, OneHotLSTM

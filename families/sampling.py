@@ -4,8 +4,6 @@ The sampler knows a Predictor and token ids, nothing of files or sound. What dif
 (which tokens are allowed, what event a step is) is in a few methods that they override.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 

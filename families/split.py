@@ -1,7 +1,5 @@
 """Pieces -> training, validation and test pieces."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A network one step at a time: what it is told, what it predicts, and what runs it."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ The page is built of REMI widgets. What moves on it (the piano roll, the bars, t
 by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import logging

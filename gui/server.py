@@ -1,7 +1,5 @@
 """The server of the control page."""
 
-from __future__ import annotations
-
 import logging
 import os
 import threading

@@ -3,8 +3,6 @@
 Each row is measured in a process of its own, so that its peak memory is its own.
 """
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import time

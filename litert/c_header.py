@@ -4,8 +4,6 @@ The header holds the whole model, so that a board needs no file system; its voca
 board can name what it plays; and a checksum, so that it can tell a damaged flash from a bad tune.
 """
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ The network becomes a step: what is known now and the state go in, the probabili
 next and the new state come out. The state before the first step is all zeros.
 """
 
-from __future__ import annotations
-
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What runs an exported network step by step. It needs no TensorFlow, and starts in 0.1 s."""
 
-from __future__ import annotations
-
 import ctypes
 import threading
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The steps of a network run by Keras: the very functions that are exported, before conversion."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A bundle with what runs its network: the variant that plays on this machine, in LiteRT."""
 
-from __future__ import annotations
-
 from config_bach import Paths, Runtime, UserError
 from families.base import LoadedModel
 from families.registry import family_of

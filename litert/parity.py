@@ -1,7 +1,5 @@
 """How far each variant is from the Keras network it was made from, on music that was held out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile

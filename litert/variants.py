@@ -1,7 +1,5 @@
 """The variants in which a network can be exported, and which of them plays on this machine."""
 
-from __future__ import annotations
-
 import json
 import platform
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ which voices strike it, for how long, and how far its lowest note lies from the 
 passage is found in any transposition. The length of a copy is the number of notes struck in it.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The 128 General MIDI instruments: 1..128 for people, 0..127 in MIDI files and FluidSynth."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Notes as a score: key, spelling, staves, bars, ties and fermatas, as music21 streams."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Events -> sound, through FluidSynth: blocks of 16 bit stereo PCM in exact time."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import wave

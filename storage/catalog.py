@@ -1,7 +1,5 @@
 """Which models there are in models/ and checkpoint/, and which of them --app means."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Writing files so that nothing is ever half-written and nothing the user made is lost."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

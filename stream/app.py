@@ -8,8 +8,6 @@ what Chrome and Firefox send, may be ignored by HTTP's rules, and is: told a len
 for its end.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import threading

@@ -1,7 +1,5 @@
 """Logins with a limit on guessing, and signed links that need no login."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -1,7 +1,5 @@
 """What the requests of both servers share: stations, login, links, recordings."""
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

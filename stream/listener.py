@@ -1,7 +1,5 @@
 """One who listens to a station."""
 
-from __future__ import annotations
-
 import queue
 from collections.abc import Iterator
 

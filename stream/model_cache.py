@@ -1,7 +1,5 @@
 """The models that stations play, read once; and synths that are used again."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from pathlib import Path

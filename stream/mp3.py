@@ -1,7 +1,5 @@
 """PCM -> MP3 in whole frames, so that a listener can join between any two pieces of it."""
 
-from __future__ import annotations
-
 import lameenc
 
 from music.synth import RATE, Pcm

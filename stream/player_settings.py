@@ -1,7 +1,5 @@
 """What a listener can change while a station plays, and the events that were played with it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 from config_bach import DEFAULT_BPM, DEFAULT_PROGRAM, Settings, setting

@@ -1,7 +1,5 @@
 """The music that was just heard as .mid, MusicXML and WAV, with all changes of tempo."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

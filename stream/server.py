@@ -1,7 +1,5 @@
 """Both servers, from start to end."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import socket

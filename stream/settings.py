@@ -1,7 +1,5 @@
 """The settings of the server: play_bach.json, made on first start, read on every other."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

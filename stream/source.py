@@ -1,7 +1,5 @@
 """Where a station's events come from: the model or, while that fails, the corpus."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterator

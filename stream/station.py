@@ -5,8 +5,6 @@ clock. Every block goes to every listener, each of whom has a bounded backlog of
 nobody can hold up anybody else. While nobody listens the station rests.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

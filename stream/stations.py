@@ -1,7 +1,5 @@
 """All stations of a server: the limits, the watch over them, and the figures."""
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

@@ -1,7 +1,5 @@
 """A report card that is quickly made up."""
 
-from __future__ import annotations
-
 from typing import Any
 
 FIGURES = {"nll": 0.5, "accuracy": 0.25, "fields": {"a": 0.2, "b": 0.3}, "events": 9}

@@ -1,7 +1,5 @@
 """Small chorales, and settings with which a model of type 5 is quickly trained on them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Small real things that the tests share: pieces, trained bundles, a Play Bach home of their own."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """What the tests of the live music share: a real model, real servers, real sockets."""
 
-from __future__ import annotations
-
 import base64
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Predictors that are no networks: what they predict is known."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Measuring sound: how loud it is when, and when notes begin."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

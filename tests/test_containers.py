@@ -1,8 +1,6 @@
 """The containers, taken at their word: their install steps in fresh virtual environments, their files
 in a folder of their own, their commands run there. The one of the server has no TensorFlow."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """What is written opens elsewhere and says what was composed; what is damaged is refused."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The networks of the articles: their heads, and that one step is worth the whole window."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import keras

@@ -1,7 +1,5 @@
 """The notebook, cell by cell, in a Jupyter kernel; Colab's own uploads and downloads are left out."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

@@ -4,8 +4,6 @@ same_notes.json was recorded before the code was rebuilt; harmonising afterwards
 computed its batches wrongly (docs/decisions.md, "LiteRT and batches").
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

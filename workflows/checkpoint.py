@@ -1,7 +1,5 @@
 """After each epoch of a training: measure, report, save what a restart needs."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable, Iterator

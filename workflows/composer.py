@@ -1,7 +1,5 @@
 """A new piece as files: the .mid, its piano roll and, if asked for, the sound and the score."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

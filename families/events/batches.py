@@ -1,7 +1,5 @@
 """The batches of an epoch: sequences cut into windows at events that change with every epoch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

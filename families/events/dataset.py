@@ -1,7 +1,5 @@
 """Pieces -> step sequences for types 1 to 3, and the windows that training cuts them into."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

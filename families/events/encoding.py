@@ -4,8 +4,6 @@ A vocabulary has one field for networks that see one symbol at a time (types 1 a
 for pitch, duration and velocity (type 2).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction

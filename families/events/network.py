@@ -1,7 +1,5 @@
 """One step of a network of types 1 to 3 as a function for export: see predictor.py for its tensors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any

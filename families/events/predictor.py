@@ -4,8 +4,6 @@ Its one signature takes heard_0, ... int32 [1], the columns of the row, and memo
 state; it gives next_0, ... [1, symbols] (or logits_0, ...) and the next memory_0, ...
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from families.steps import Predictor, Probabilities, Rows, State, StepRunner, probabilities_of

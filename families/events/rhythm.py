@@ -1,7 +1,5 @@
 """Durations for models that predict pitches alone: how often each followed the ones before it."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from fractions import Fraction

@@ -3,8 +3,6 @@
 The state of the LSTM is kept between events instead of computing the whole window again for each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Self

@@ -1,7 +1,5 @@
 """A baseline without a network: a table of what each voice does after its own note, on that beat."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The batches of type 5, and the precision that this machine computes fastest in."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator, Sequence

@@ -5,8 +5,6 @@ voices leave no room, crossing gives way; scale and range never do, nor need the
 octave at least, and has every note of a scale.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Scores and the public JSB form -> chorales, every file accounted for; chorales -> step sequences."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

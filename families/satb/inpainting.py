@@ -6,8 +6,6 @@ which it is likely: a particle filter (Gordon et al. 1993), which samples from w
 compose if it knew the given notes to come.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -8,8 +8,6 @@ interval to each voice that is known already, and of whether it followed when th
 before. Intervals are the same in every key, so that what is learned in one is known in all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

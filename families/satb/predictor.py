@@ -5,8 +5,6 @@ context and the next memory_0, ... 'soprano', 'bass', 'tenor', 'alto': context, 
 [pieces, voices before it], what those before it in ORDER sound -> p [pieces, SYMBOLS] (or logits).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Chorales composed sixteenth after sixteenth, voice after voice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

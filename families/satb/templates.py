@@ -1,7 +1,5 @@
 """Templates (bars and phrases of held-out chorales, on which new ones are built); bundled pieces."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The doctor names what is missing, and the command that mends it."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """-sl: what is exported, and where it goes."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

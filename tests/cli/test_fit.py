@@ -1,7 +1,5 @@
 """-f: the articles' command, options that reach the model, and going on with it."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

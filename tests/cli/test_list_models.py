@@ -1,7 +1,5 @@
 """--list: a line for each model."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

@@ -1,10 +1,9 @@
 """The table of options: all of it is in -h, and what makes no sense is refused in one sentence."""
 
-from __future__ import annotations
-
 import argparse
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from conftest import ROOT, SHIPPED
 import play_bach
 from cli.common import composing_of, new_model_of, runtime_of
 from cli.options import OPTIONS, VERBS, Option, parser, settings_given, validate, validate_for
-from config_bach import Composing, Network, Paths, Runtime, Training, UserError
+from config_bach import Composing, Network, Paths, Runtime, Settings, Training, UserError
 from families.base import ModelFamily
 from families.registry import families
 
@@ -25,11 +24,11 @@ BY_FAMILY = [
     if family not in option.families()
 ]
 RANGED = [
-    (option, float(item.metadata[side]), step)
+    (option, group, float(item.metadata[side]), step)
     for option in OPTIONS
-    if option.setting
-    for item in [option.setting[0].__dataclass_fields__[option.setting[1]]]
-    if "low" in item.metadata
+    for group in (Composing, Network, Runtime, Training)
+    for item in fields(group)
+    if item.name == option.sets and "low" in item.metadata
     for side, step in (("low", -1), ("high", 1))
 ]
 
@@ -326,12 +325,15 @@ def test_without_a_model_type_the_saved_model_decides(paths: Paths) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "limit", "step"), RANGED, ids=[f"{o.flag}{s:+d}" for o, _, s in RANGED]
+    ("option", "group", "limit", "step"),
+    RANGED,
+    ids=[f"{o.flag}-{g.__name__}{s:+d}" for o, g, _, s in RANGED],
 )
-def test_settings_out_of_range_are_refused(option: Option, limit: float, step: int) -> None:
+def test_settings_out_of_range_are_refused(
+    option: Option, group: type[Settings], limit: float, step: int
+) -> None:
     """The ranges are those of config_bach; the limits themselves are allowed."""
-    assert option.setting is not None
-    group, name = option.setting
+    name = option.sets
     beyond = option.kind(limit + step) if abs(limit) < 2**53 else int(limit) + 2**11
     with pytest.raises(UserError, match=rf"^{name} is .* but it must lie between") as refusal:
         group(**settings_given(parsed(option.flag, str(beyond)), group))

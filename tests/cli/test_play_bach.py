@@ -1,7 +1,5 @@
 """The program as a person starts it: what ends up on the screen, and the exit code."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

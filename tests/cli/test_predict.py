@@ -1,7 +1,5 @@
 """-pm: what it writes, what it tells, what it refuses."""
 
-from __future__ import annotations
-
 import re
 import wave
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Real chorales."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

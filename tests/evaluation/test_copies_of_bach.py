@@ -1,7 +1,5 @@
 """Passages copied from real chorales, and what a limit does."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """Pictures are drawn whatever there is to draw, without a screen."""
 
-from __future__ import annotations
-
 import copy
 from fractions import Fraction
 from pathlib import Path

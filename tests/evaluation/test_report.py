@@ -1,7 +1,5 @@
 """The report card: measured with what composes, on pieces that training never saw, and beside them."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from fractions import Fraction

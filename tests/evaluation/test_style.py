@@ -1,7 +1,5 @@
 """Distances between sets of pieces, voice leading and repetition, on music whose answer is known."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 

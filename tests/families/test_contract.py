@@ -1,7 +1,5 @@
 """What every model family promises, whatever its network: one test for all of them."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from itertools import islice

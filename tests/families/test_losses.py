@@ -1,7 +1,5 @@
 """What Keras counts while it trains, by hand."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

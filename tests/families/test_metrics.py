@@ -1,7 +1,5 @@
 """Nats and accuracy, counted by hand."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any

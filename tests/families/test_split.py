@@ -1,7 +1,5 @@
 """The split is honest: what is held out was never learned from, in whatever key."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest

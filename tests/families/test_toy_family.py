@@ -1,7 +1,5 @@
 """A model type that is one file and a call of `register` does everything that the others do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The control page: its login in raw bytes, and all of it in a real browser the size of a phone."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

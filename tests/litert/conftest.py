@@ -1,7 +1,5 @@
 """Small models in every variant."""
 
-from __future__ import annotations
-
 import pytest
 
 from config_bach import Paths

@@ -1,7 +1,5 @@
 """How fast a model is here."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

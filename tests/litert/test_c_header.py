@@ -1,7 +1,5 @@
 """The int8 network as a C header."""
 
-from __future__ import annotations
-
 import subprocess
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Trained networks as LiteRT models."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

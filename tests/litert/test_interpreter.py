@@ -1,7 +1,5 @@
 """What runs the exported steps."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 from typing import Any

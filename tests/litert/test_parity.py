@@ -1,7 +1,5 @@
 """How far each variant is from the Keras network it was made from."""
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Which variant plays on this machine."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Copied passages are found in any key, with the piece and the quarter they begin at."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 

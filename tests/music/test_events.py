@@ -1,7 +1,5 @@
 """Notes become events by what sounds, and events become notes again; events know bars and fermatas."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise

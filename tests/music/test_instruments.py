@@ -1,7 +1,5 @@
 """The 128 instruments of General MIDI, by name and by number."""
 
-from __future__ import annotations
-
 import pytest
 
 from config_bach import UserError

@@ -1,7 +1,5 @@
 """Lookback finds the longest earlier match, and goes on finding it in an endless stream."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from music.lookback import LENGTHS, SPAN, Lookback, looked_back, matches

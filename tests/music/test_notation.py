@@ -1,7 +1,5 @@
 """A score has the key, staves, bars, ties and fermatas that its events tell of."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import Any
 

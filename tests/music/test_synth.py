@@ -1,7 +1,5 @@
 """What is written is what sounds, at the time it is written for."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import sys

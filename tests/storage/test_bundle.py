@@ -1,7 +1,5 @@
 """A bundle is whole or refused, holds no code, and never destroys the one before it."""
 
-from __future__ import annotations
-
 import io
 import json
 import resource

@@ -1,7 +1,5 @@
 """The bundle that --app means is found, or what there is is named."""
 
-from __future__ import annotations
-
 import json
 import os
 import zipfile

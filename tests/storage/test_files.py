@@ -1,7 +1,5 @@
 """Files are whole or not there, and nothing that stood there before is lost."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

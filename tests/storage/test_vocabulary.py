@@ -1,7 +1,5 @@
 """The symbols of a field, the commonest first; '?' stands for those too rare to learn."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """The audio server over real HTTP: who may listen, in what format, and what becomes of bad clients."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

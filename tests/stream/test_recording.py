@@ -1,7 +1,5 @@
 """Music that was kept, as files."""
 
-from __future__ import annotations
-
 import io
 from fractions import Fraction
 from pathlib import Path

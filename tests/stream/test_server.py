@@ -1,7 +1,5 @@
 """The server as a process: its settings file, its start, its end. -st as a person types it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What a station plays: the models it may have, and the events they give."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from itertools import islice

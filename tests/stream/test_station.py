@@ -1,7 +1,5 @@
 """A station: what its listeners can rely on, whatever happens to the model or to each other."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 import time

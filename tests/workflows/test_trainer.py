@@ -1,7 +1,5 @@
 """Training: it learns, reports honestly, and survives whatever stops it."""
 
-from __future__ import annotations
-
 import logging
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The batches of an epoch, without training on them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

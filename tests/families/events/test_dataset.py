@@ -1,7 +1,5 @@
 """Pieces become sequences, and windows keep to their piece."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

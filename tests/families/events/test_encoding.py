@@ -1,7 +1,5 @@
 """Symbols as in the articles, and back again without loss."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 

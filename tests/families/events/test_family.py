@@ -1,7 +1,5 @@
 """Types 1 to 3 as families: what they read, what a bundle is told, how a piece comes about."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The exported step of types 1 to 3, with a runner whose answers are known."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

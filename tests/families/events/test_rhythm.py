@@ -1,7 +1,5 @@
 """Durations for networks that predict pitches alone."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import numpy as np

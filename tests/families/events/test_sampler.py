@@ -1,7 +1,5 @@
 """Events one after the other: repetitions end, primes are heard, seeds decide."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The table of counts, with the figures that pencil and paper give."""
 
-from __future__ import annotations
-
 from math import log
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Training hears every chorale as often, in keys that vary, one window after the other."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """A scale, ranges and no crossing: understood, kept, and never an empty choice."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Scores of four parts and the public JSB form become chorales; others are refused with the reason."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Four voices as symbols, with bars and phrases; as events and back again."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Four voices as a model type: trained, packed, composed with, from the command line too."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import replace

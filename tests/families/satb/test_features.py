@@ -1,7 +1,5 @@
 """What the network is told before every step: the past and the plan, never what is to come."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from chorales import chorale

@@ -1,7 +1,5 @@
 """What is given stays note for note, and what is composed knows what is to come."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any

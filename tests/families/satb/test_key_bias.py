@@ -1,7 +1,5 @@
 """Pitch classes that sounded more often become more likely, in the right measure."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

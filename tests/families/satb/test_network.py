@@ -1,7 +1,5 @@
 """The network of four voices: what each head may know, and that one step is worth the whole."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Composing in four voices with a network whose probabilities are known."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise

@@ -1,7 +1,5 @@
 """Templates and the pieces of a bundle keep their plans; older files are still read."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from fractions import Fraction
