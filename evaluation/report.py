@@ -64,10 +64,7 @@ def report(model: LoadedModel, source: str, paths: Paths, pieces: int = PIECES) 
         "degeneration": {"composed": _degeneration(composed), "real": _degeneration(real.music)},
     }
     if model.family.voices:
-        card["faults"] = {
-            "composed": faults_per_100(composed),
-            "real": faults_per_100(real.music),
-        }
+        card["faults"] = {"composed": faults_per_100(composed), "real": faults_per_100(real.music)}
     return card
 
 

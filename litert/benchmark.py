@@ -151,11 +151,7 @@ def keras_rows(family: ModelFamily, path: Path) -> list[Row]:
     size = sum(w.nbytes for w in bundle.weights)
     return [
         row_of(
-            name,
-            size,
-            timed(step, SLOW_TIMED, 3) / notes,
-            peak=peak_megabytes(),
-            figures=figures,
+            name, size, timed(step, SLOW_TIMED, 3) / notes, peak=peak_megabytes(), figures=figures
         )
         for name, (step, notes) in ways.items()
     ]
@@ -184,13 +180,7 @@ def timed(step: Step, count: int, warm: int = WARM) -> Any:
 
 
 def row_of(
-    variant: str,
-    size: int,
-    seconds: Any,
-    *,
-    peak: float | None,
-    figures: Metrics,
-    crc32: int = 0,
+    variant: str, size: int, seconds: Any, *, peak: float | None, figures: Metrics, crc32: int = 0
 ) -> Row:
     """A row, from the size in bytes and the seconds that each note took."""
     middle = float(np.median(seconds))

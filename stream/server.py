@@ -75,10 +75,7 @@ class Servers:
                 composer_of(self.context.models.model(wanted.model), wanted.temperature, 0)
             self.audio = AudioServer(self.context)
             _bind(
-                lambda: _as_daemon(self.audio.prepare),
-                "flask_port",
-                server.flask_port,
-                server.host,
+                lambda: _as_daemon(self.audio.prepare), "flask_port", server.flask_port, server.host
             )
             try:
                 self.page: Any = _bind(

@@ -16,15 +16,7 @@ from music21 import converter
 import midi_io
 from families.satb.dataset import of_score
 from families.satb.encoding import Chorale, chorale_of, plan_of
-from midi_io import (
-    Played,
-    Refused,
-    Score,
-    midi_file,
-    read_scores,
-    write_midi,
-    write_musicxml,
-)
+from midi_io import Played, Refused, Score, midi_file, read_scores, write_midi, write_musicxml
 from music.events import TICKS, Event, Note, Piece, events_from_notes, notes_from_events
 from music.instruments import program_number
 

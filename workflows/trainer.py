@@ -185,12 +185,7 @@ def _fit(model: keras.Model, task: TrainingTask, callbacks: list[keras.callbacks
     span = len(batches) * (epochs - done) / MEANS
     model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - 1 / span))
     model.fit(
-        batches,
-        epochs=epochs,
-        initial_epoch=done,
-        shuffle=False,
-        verbose=0,
-        callbacks=callbacks,
+        batches, epochs=epochs, initial_epoch=done, shuffle=False, verbose=0, callbacks=callbacks
     )
 
 

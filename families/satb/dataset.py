@@ -13,14 +13,7 @@ import numpy as np
 from config_bach import Paths, UserError
 from families.base import Corpus, CorpusRow
 from families.corpus import read_entries, read_entry
-from families.satb.encoding import (
-    STEP,
-    VOICES,
-    Chorale,
-    plan_of,
-    symbols_of,
-    symbols_of_notes,
-)
+from families.satb.encoding import STEP, VOICES, Chorale, plan_of, symbols_of, symbols_of_notes
 from families.satb.features import rows_of
 from families.steps import StepSequence
 from midi_io import Refused, Score

@@ -65,10 +65,7 @@ def test_nothing_is_infinitely_unlikely() -> None:
 def test_each_head_has_its_nats_and_the_first_is_the_guess() -> None:
     heads = [p([0, 0.5, 0.25, 0.25], [0.25, 0, 0.75, 0]), p([0.5, 0.25, 0.25], [0.2, 0.4, 0.4])]
     nats, right = TWO.score(heads, sequence([1, 0], [0, 2]), [PITCH, LENGTH])
-    wanted = [
-        [math.log(2), math.log(2) + math.log(2)],
-        [math.log(4) + math.log(5), -math.log(0.4)],
-    ]
+    wanted = [[math.log(2), math.log(2) + math.log(2)], [math.log(4) + math.log(5), -math.log(0.4)]]
     assert nats == pytest.approx(np.array(wanted), abs=1e-6)
     assert right.tolist() == [[True], [False]]
 

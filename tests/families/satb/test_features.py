@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 from chorales import chorale
 
-from families.satb.encoding import (
-    FIRST,
-    HOLD,
-    LOWEST,
-    SILENCE,
-    plan_of,
-    symbol,
-    symbols_of,
-)
+from families.satb.encoding import FIRST, HOLD, LOWEST, SILENCE, plan_of, symbol, symbols_of
 from families.satb.features import (
     COLUMNS,
     FEATURES,

@@ -13,16 +13,7 @@ from config_bach import Composing, UserError
 from families.base import LoadedModel
 from families.satb import inpainting
 from families.satb.constraints import Constraints
-from families.satb.encoding import (
-    HOLD,
-    ORDER,
-    SILENCE,
-    SYMBOLS,
-    Chorale,
-    pitches,
-    plan_of,
-    symbol,
-)
+from families.satb.encoding import HOLD, ORDER, SILENCE, SYMBOLS, Chorale, pitches, plan_of, symbol
 from families.satb.inpainting import (
     LOOKAHEAD,
     PARTICLES,

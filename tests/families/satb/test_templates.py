@@ -9,13 +9,7 @@ import pytest
 from chorales import chorale
 
 from families.satb.encoding import Chorale, plan_of
-from families.satb.templates import (
-    TEMPLATES,
-    packed,
-    template_of,
-    templates_of,
-    unpacked,
-)
+from families.satb.templates import TEMPLATES, packed, template_of, templates_of, unpacked
 from music.events import to_json
 
 
