@@ -213,8 +213,7 @@ class Page(AuthenticatedApp):
 
     def _links(self, station: Station) -> dict[str, str]:
         """Ready before they are asked for: iPhones play only at the very touch of a button."""
-        program = station.settings.program
-        name = station.name
+        name, program = station.name, station.settings.program
         return {
             "listen": station_link(self.context, "listen", station=name, name=self._listener),
             "share": station_link(self.context, "share", station=name),
@@ -302,13 +301,11 @@ def _voices(manifest: dict[str, Any]) -> dict[str, str]:
 
 def _families() -> list[remi.Container]:
     """The 128 instruments, by family."""
-    groups = []
-    for family, names in FAMILIES.items():
-        options = [
-            tag("option", "", name, value=str(NAMES.index(name) + 1)) for name in names.split(", ")
-        ]
-        groups.append(tag("optgroup", "", *options, label=family))
-    return groups
+    options = {n: tag("option", "", n, value=str(i)) for i, n in enumerate(NAMES, 1)}
+    return [
+        tag("optgroup", "", *(options[name] for name in names.split(", ")), label=family)
+        for family, names in FAMILIES.items()
+    ]
 
 
 def _header() -> remi.Container:
@@ -372,11 +369,10 @@ FORMATS = {"mp3": "MP3, for every phone", "wav": "WAV, uncompressed"}
 
 
 def _figures() -> remi.Container:
-    rows = []
-    for name, label in FIGURES.items():
-        rows.append(
-            tag("div", "figure", tag("dd", "", "-", id=f"figure-{name}"), tag("dt", "", label))
-        )
+    rows = (
+        tag("div", "figure", tag("dd", "", "-", id=f"figure-{name}"), tag("dt", "", label))
+        for name, label in FIGURES.items()
+    )
     return card("The engine room", tag("dl", "figures", *rows))
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -113,21 +114,17 @@ ENDLESS = 0xFFFFFFFF
 
 def wav_header(size: int = ENDLESS) -> bytes:
     """The 44 bytes before `size` bytes of sound; as many as a header can say, for an endless stream."""
-    parts = [
-        b"RIFF",
-        min(size + 36, ENDLESS).to_bytes(4, "little"),
-        b"WAVEfmt ",
-        (16).to_bytes(4, "little"),
-        (1).to_bytes(2, "little"),  # PCM
-        (2).to_bytes(2, "little"),  # channels
-        RATE.to_bytes(4, "little"),
-        (RATE * 4).to_bytes(4, "little"),
-        (4).to_bytes(2, "little"),  # bytes a frame
-        (16).to_bytes(2, "little"),  # bits a sample
-        b"data",
-        size.to_bytes(4, "little"),
-    ]
-    return b"".join(parts)
+    form = (
+        16,
+        1,
+        2,
+        RATE,
+        RATE * 4,
+        4,
+        16,
+    )  # its bytes, PCM, channels, bytes a second, a frame, bits
+    riff = min(size + 36, ENDLESS)
+    return struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", riff, b"WAVEfmt ", *form, b"data", size)
 
 
 if __name__ == "__main__":
