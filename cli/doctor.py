@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,7 +55,7 @@ def examine(paths: Paths) -> list[Finding]:
         _packages("to train", TO_TRAIN),
         _packages("to stream", TO_STREAM),
         _packages("to draw", TO_DRAW),
-        _namesake(),
+        _binding(),
         _library(),
         _soundfont(),
         *(_writable(p) for p in (paths.training, paths.models, paths.checkpoint)),
@@ -70,9 +70,8 @@ def _python() -> Finding:
 
 def _packages(what: str, packages: dict[str, str]) -> Finding:
     missing = [name for name, module in packages.items() if not _installed(module)]
-    seen = (
-        f"not installed: {', '.join(missing)}" if missing else ", ".join(map(_versioned, packages))
-    )
+    versions = (f"{name} {_version(name)}" for name in packages)
+    seen = f"not installed: {', '.join(missing)}" if missing else ", ".join(versions)
     if packages.keys() <= NOT_TO_COMPOSE.keys() and not any(map(_installed, NOT_TO_COMPOSE)):
         return Finding(what, True, f"{seen}; composing needs none of it")
     return Finding(what, not missing, seen, f"{sys.executable} -m pip install -r requirements.txt")
@@ -82,49 +81,41 @@ def _installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _versioned(package: str) -> str:
+def _version(package: str) -> str:
+    """The version of a package; empty if pip did not install it."""
     try:
-        return f"{package} {version(package)}"
+        return version(package)
     except PackageNotFoundError:
-        return package
+        return ""
 
 
-def _namesake() -> Finding:
+def _binding() -> Finding:
     """The package `fluidsynth` on PyPI is not the binding, and hides it when both are installed."""
-    try:
-        seen = f"the unrelated package fluidsynth {version('fluidsynth')} is installed"
-    except PackageNotFoundError:
-        return Finding("pyfluidsynth", *_try(_binding, "pip install pyfluidsynth"))
-    mend = (
-        f"{sys.executable} -m pip uninstall -y fluidsynth && "
-        f"{sys.executable} -m pip install --force-reinstall --no-deps pyfluidsynth"
+    pip = f"{sys.executable} -m pip"
+    if namesake := _version("fluidsynth"):
+        seen = f"the unrelated package fluidsynth {namesake} is installed"
+        again = f"{pip} install --force-reinstall --no-deps pyfluidsynth"
+        return Finding("pyfluidsynth", False, seen, f"{pip} uninstall -y fluidsynth && {again}")
+    found = _version("pyfluidsynth")
+    return Finding(
+        "pyfluidsynth", bool(found), found or "not installed", f"{pip} install pyfluidsynth"
     )
-    return Finding("pyfluidsynth", False, seen, mend)
-
-
-def _binding() -> str:
-    return f"pyfluidsynth {version('pyfluidsynth')}"
-
-
-def _try(look: Callable[[], str], mend: str) -> tuple[bool, str, str]:
-    try:
-        return True, look(), ""
-    except (UserError, PackageNotFoundError) as error:
-        return False, str(error), mend
 
 
 def _library() -> Finding:
     try:
-        module = fluidsynth_module()
+        return Finding("libfluidsynth", True, str(getattr(fluidsynth_module(), "lib", "found")))
     except UserError:
         command = library_advice().removeprefix("install it with: ")
         return Finding("libfluidsynth", False, "the library is not on this system", command)
-    return Finding("libfluidsynth", True, str(getattr(module, "lib", "found")))
 
 
 def _soundfont() -> Finding:
-    well, seen, _ = _try(lambda: str(find_soundfont()), "")
-    return Finding("SoundFont", well, seen, f"{sys.executable} -m pip install pretty_midi")
+    try:
+        return Finding("SoundFont", True, str(find_soundfont()))
+    except UserError as error:
+        command = f"{sys.executable} -m pip install pretty_midi"
+        return Finding("SoundFont", False, str(error), command)
 
 
 def _writable(folder: Path) -> Finding:
@@ -142,11 +133,8 @@ def install_library() -> None:
     if _library().well:
         return
     advice = library_advice()
-    command = advice.removeprefix("install it with: ")
-    if command == advice:
-        raise UserError(
-            f"libfluidsynth is missing and there is no package manager I know: {advice}."
-        )
+    if advice == (command := advice.removeprefix("install it with: ")):
+        raise UserError(f"libfluidsynth is missing, no package manager is known here: {advice}.")
     _install("libfluidsynth", command)
 
 

@@ -303,7 +303,7 @@ def _families() -> list[remi.Container]:
     """The 128 instruments, by family."""
     options = {n: tag("option", "", n, value=str(i)) for i, n in enumerate(NAMES, 1)}
     return [
-        tag("optgroup", "", *(options[name] for name in names.split(", ")), label=family)
+        tag("optgroup", "", *(options[name] for name in names), label=family)
         for family, names in FAMILIES.items()
     ]
 

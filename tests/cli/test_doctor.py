@@ -94,7 +94,7 @@ def test_a_fresh_system_is_asked_for_its_packages_first_and_root_needs_no_sudo(
 
 
 def test_no_package_manager_is_said(no_library: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match="no package manager"):
+    with pytest.raises(UserError, match="no package manager is known"):
         doctor.install_library()
     assert doctor.main(["--install-library"]) == 2
     assert capsys.readouterr().err.startswith("play_bach: libfluidsynth is missing")

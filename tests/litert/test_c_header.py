@@ -45,5 +45,7 @@ def test_it_says_how_many_voices_are_told_apart(
     all_variants: Bundle, all_voices: tuple[Bundle, object]
 ) -> None:
     for bundle, voices in ((all_variants, 0), (all_voices[0], 4)):
-        defines = [line for line in c_header.header(bundle) if line.startswith("#define")]
+        defines = [
+            line for line in c_header.header(bundle).splitlines() if line.startswith("#define")
+        ]
         assert any(line.startswith(f"#define PLAY_BACH_VOICES {voices} ") for line in defines)
