@@ -110,7 +110,6 @@ def _on_grid(midi: Any, seconds: float) -> Fraction:
 
 
 def _read_music21(path: Path) -> list[Score]:
-    """Any other score through music21."""
     require("music21", "reading scores other than MIDI")
     from music21 import converter, stream
 
@@ -248,7 +247,6 @@ Timed = tuple[int, int, Any]  # tick, order within the tick, MIDI message
 
 
 def _tempi(played: Sequence[Played]) -> Iterator[Timed]:
-    """The tempo at the beginning, and whenever it changes."""
     from mido import MetaMessage
 
     for tick, bpm in _changes(played, [p.bpm for p in played]):
@@ -256,7 +254,6 @@ def _tempi(played: Sequence[Played]) -> Iterator[Timed]:
 
 
 def _programs(played: Sequence[Played], voice: int) -> Iterator[Timed]:
-    """The instrument of a voice at the beginning, and whenever it changes."""
     from mido import Message
 
     for tick, program in _changes(played, [p.programs[voice] for p in played]):

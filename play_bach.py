@@ -29,7 +29,6 @@ def run(argv: Sequence[str] | None = None, paths: Paths | None = None) -> None:
 
 
 def _log_to_screen() -> None:
-    """Print what is logged as plain lines."""
     log = logging.getLogger("play_bach")
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -50,7 +50,6 @@ class Totals:
     """Adds up scores (see ModelFamily.score) to metrics."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """names: of the heads."""
         self._names = names
         self._nats = np.zeros(len(names))
         self._right = self._guesses = self._steps = 0

@@ -51,7 +51,6 @@ def divided(pieces: Sequence[Any], sides: Sequence[str], kind: str) -> Split:
 
 
 def _cut(piece: Work) -> tuple[Work, Work, Work]:
-    """The first 70, the next 20 and the last 10 % of a piece."""
     a, b = (round(len(piece) * share) for share in (0.7, 0.9))
     return (
         piece.part(0, a, f"{piece.name} (beginning)"),

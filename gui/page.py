@@ -300,7 +300,6 @@ def _voices(manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def _families() -> list[remi.Container]:
-    """The 128 instruments, by family."""
     options = {n: tag("option", "", n, value=str(i)) for i, n in enumerate(NAMES, 1)}
     return [
         tag("optgroup", "", *(options[name] for name in names), label=family)
@@ -325,7 +324,6 @@ def _stage() -> remi.Container:
 
 
 def _coming() -> remi.Container:
-    """The likeliest next notes."""
     bars = tag("ol", "bars", id="bars", aria_label="the likeliest next notes")
     copied = tag("p", "hint", "", id="copied")
     return card("What could come next", bars, copied)

@@ -76,7 +76,6 @@ class CopyIndex:
     """All training pieces as one row of moments, to be searched for copied passages."""
 
     def __init__(self, pieces: Iterable[tuple[str, Sequence[Event]]]) -> None:
-        """pieces: names and events."""
         self.names: list[str] = []
         rows: list[tuple[int, int, int]] = []
         self._piece: list[int] = []

@@ -50,7 +50,6 @@ def score_of(events: Sequence[Event], title: str, bpm: float, programs: Programs
 
 
 def _voice_staves(notes: Sequence[Note], programs: Programs) -> list[Staff]:
-    """A staff for each voice, soprano first."""
     rows = zip(VOICE_CLEFS, by_voice(programs), VOICE_NAMES, strict=True)
     return [Staff([n for n in notes if n.voice == voice], *row) for voice, row in enumerate(rows)]
 
@@ -70,7 +69,6 @@ def _staves(notes: Sequence[Note], program: int) -> list[Staff]:
 def _part(
     staff: Staff, bars: Sequence[Bar], key: Any, fermatas: set[Fraction], bpm: float | None
 ) -> Any:
-    """A staff as a music21 part."""
     from music21 import clef, instrument, stream, tempo
 
     part = stream.Part(id=staff.name or None)

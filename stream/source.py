@@ -81,7 +81,6 @@ class Source:
         return self
 
     def __next__(self) -> StreamEvent:
-        """The next event."""
         if self._composer is None and time.monotonic() >= self._retry:
             self._try()
         composer, begun = self._composer, time.thread_time()

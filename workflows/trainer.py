@@ -178,7 +178,6 @@ class TrainingTask:
 
 
 def _fit(model: keras.Model, task: TrainingTask, callbacks: list[keras.callbacks.Callback]) -> None:
-    """The epochs that are still to come."""
     bundle = task.bundle
     done, epochs = len(bundle.metadata["history"]), bundle.metadata["epochs"]
     batches = task.family.batches(task.dataset, bundle, done)

@@ -77,7 +77,6 @@ def baselines_of(known: Sequence[Known], fields: Sequence[Field]) -> dict[str, A
 
 
 def _row(sequence: StepSequence, field: int) -> Row:
-    """All the ids of one field of a whole piece."""
     return np.append(sequence.rows[:1, field], sequence.targets[:, field])
 
 

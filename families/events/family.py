@@ -63,7 +63,6 @@ class EventFamily(ModelFamily, abstract=True):
     # -- corpus
 
     def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Corpus:
-        """The pieces of a source, of all kinds of scores."""
         pieces: list[Piece] = []
         rows = []
         for entry in corpora.read_entries(source, paths, show):
@@ -106,7 +105,6 @@ class EventFamily(ModelFamily, abstract=True):
     # -- network
 
     def sequences(self, pieces: Sequence[Piece], bundle: Bundle) -> list[StepSequence]:
-        """A sequence for each piece of two events or more."""
         return sequences(pieces, bundle.vocabulary, self.lookback)
 
     def dataset(self, split: Split, bundle: Bundle) -> Dataset:
@@ -188,7 +186,6 @@ class EventFamily(ModelFamily, abstract=True):
         )
 
     def stream(self, model: LoadedModel, settings: Composing) -> EventComposer:
-        """Events without end, after the beginning of a held-out piece."""
         _, prime = model.prime(settings.seed)
         return EventComposer(model, model.limited(settings), prime, self.lookback)
 

@@ -32,5 +32,4 @@ class EventPredictor(Predictor):
     def head(
         self, head: int, context: list[Probabilities], rows: Rows, chosen: Any
     ) -> Probabilities:
-        """The probabilities of one field [1, symbols]."""
         return context[head]

@@ -41,11 +41,9 @@ class EventFeatures:
         self.recent = [*self.recent[1 - LONGEST_LOOP :], tokens[0]]
 
     def row(self) -> list[int]:
-        """The columns of the last event."""
         return self._row
 
     def copy(self) -> Self:
-        """Another that goes on by itself."""
         twin = type(self)(False)
         twin._lookback = self._lookback.copy() if self._lookback else None
         twin._row, twin.recent = list(self._row), list(self.recent)
@@ -144,7 +142,6 @@ class EventComposer:
         return self
 
     def __next__(self) -> Prediction:
-        """The next event, with the probabilities of its pitch."""
         event = self._sampler.next()
         chosen = self._sampler.features[0].recent[-1]
         return Prediction(event, self._sampler.probabilities[0], chosen)

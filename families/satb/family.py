@@ -81,7 +81,6 @@ class FourVoices(ModelFamily):
     # -- corpus
 
     def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Corpus:
-        """Scores of four parts, or a JSON file in the JSB form."""
         return read(source, paths, show)
 
     def vocabulary(self, train: Sequence[Chorale], encoding: Encoding) -> Vocabulary:
@@ -143,7 +142,6 @@ class FourVoices(ModelFamily):
         return [w.astype(np.float16) for w in model.get_weights()]
 
     def diagram(self, model: keras.Model) -> tuple[dict[str, str], list[tuple[str, str]]]:
-        """The LSTMs and the four heads."""
         boxes: tuple[dict[str, str], list[tuple[str, str]]] = model.graph()
         return boxes
 
@@ -187,7 +185,6 @@ class FourVoices(ModelFamily):
         return -np.log(np.maximum(chance, 1e-12)), p.argmax(-1) == targets
 
     def unknown_nats(self, dataset: Dataset, fields: Sequence[Field]) -> float:
-        """Nothing is unknown: every pitch has its symbol."""
         return 0.0
 
     def measure(self, model: LoadedModel, pieces: Sequence[Chorale]) -> dict[str, dict[str, Any]]:

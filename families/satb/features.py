@@ -68,7 +68,6 @@ class SatbFeatures:
         return [*told, *self._profile.row()]
 
     def copy(self) -> SatbFeatures:
-        """Another that goes on by itself."""
         twin = copy.copy(self)
         twin.sounding, twin._held = list(self.sounding), list(self._held)
         twin._steps, twin._chords = list(self._steps), dict(self._chords)

@@ -57,7 +57,6 @@ class SatbSampler(StepSampler[SatbFeatures]):
         return self.constraints.allowed(head, int(row[head]), known)
 
     def event(self, tokens: Sequence[int], row: Sequence[int]) -> Event:
-        """One sixteenth."""
         sounds = [row[v] if s == HOLD else s for v, s in enumerate(tokens)]
         return event_of(tokens, sounds, NO_PLAN, 1)
 
