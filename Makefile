@@ -3,6 +3,7 @@
 # make quick: the fast tests, for work at hand.
 PYTHON ?= python3
 PY = .venv/bin/python
+PYTEST = $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: play live quick test setup clean
 
@@ -13,14 +14,14 @@ live: setup
 	$(PY) play_bach.py -st
 
 quick: setup .venv/dev-ready
-	$(PY) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test: setup .venv/dev-ready
 	@$(PY) -m cli.doctor --install-browser
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest
+	$(PYTEST)
 
 setup: .venv/ready
 	@$(PY) -m cli.doctor --install-library
