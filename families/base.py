@@ -362,7 +362,7 @@ class ModelFamily(ABC):
             for p, t, f in zip(probabilities, targets.T, fields, strict=True)
         ]
         first = targets[:, 0]
-        right = (probabilities[0][counted][:, 1:].argmax(-1) + 1 == first) & (first > 0)
+        right = probabilities[0][counted][:, 1:].argmax(-1) + 1 == first  # '?' is never a guess
         return np.stack(nats, 1).astype(np.float64), right[:, None]
 
     def unknown_nats(self, dataset: Dataset, fields: Sequence[Field]) -> float:
