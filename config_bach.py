@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events are cut
 DEFAULT_BPM = 90.0  # where neither the user nor the corpus says
@@ -56,18 +56,31 @@ def setting(default: Any, low: float, high: float, text: str) -> Any:
     return field(default=default, metadata={"low": low, "high": high, "help": text})
 
 
+LONGEST_TEXT = 1000  # characters of a setting
+KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
 @dataclass(frozen=True)
 class Settings:
-    """A group of settings that refuses values out of range."""
+    """A group of settings that refuses values of another type or out of range.
+
+    Whatever comes from outside (command line, play_bach.json, requests, bundles) becomes one of these
+    before it touches anything.
+    """
 
     def __post_init__(self) -> None:
         for item in fields(self):
             low, value = item.metadata.get("low"), getattr(self, item.name)
+            if not _is_a(item.type, value):
+                kinds = " or ".join(KINDS.get(kind, "none") for kind in _kinds(item.type))
+                raise UserError(f"{item.name} is {_cut(repr(value))}, but it must be {kinds}.")
+            if isinstance(value, str) and len(value) > LONGEST_TEXT:
+                raise UserError(f"{item.name} is too long; {LONGEST_TEXT} characters are allowed.")
             if low is None or value is None:
                 continue
             if not low <= value <= item.metadata["high"]:  # also refuses NaN
                 raise UserError(
-                    f"{item.name} is {value}, but it must lie between {low} and "
+                    f"{item.name} is {_cut(repr(value))}, but it must lie between {low} and "
                     f"{item.metadata['high']} ({item.metadata['help']})."
                 )
 
@@ -80,10 +93,27 @@ class Settings:
         """The inverse of `to_json`. Raises UserError for an unknown or a badly typed setting."""
         try:
             return cls(**data)
-        except TypeError as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise UserError(
                 f"the settings of {cls.__name__} are not understood: {error}."
             ) from error
+
+
+def _kinds(declared: Any) -> tuple[type, ...]:
+    """The types that a field may have: 'int | None' -> (int, NoneType)."""
+    return get_args(declared) or (declared,)
+
+
+def _is_a(declared: Any, value: Any) -> bool:
+    """Whether a value has a declared type; a whole number is a number, but true is not one."""
+    kinds = _kinds(declared)
+    if isinstance(value, bool):
+        return bool in kinds
+    return isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Any
 
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
+LONGEST_LENGTH = 24  # characters
 TICKS = 10080  # of a quarter length: 32nds, triplets, fifths and sevenths of it are whole
 
 
@@ -241,6 +243,13 @@ def fermatas_of(events: Iterable[Event]) -> list[tuple[Fraction, Fraction]]:
     return found
 
 
+def _length(text: str) -> Fraction:
+    """Quarter lengths as `to_json` writes them; nothing that would take long to compute."""
+    if len(text) > LONGEST_LENGTH or not re.fullmatch(r"\d+(/\d+)?", text):
+        raise ValueError(f"{text[:LONGEST_LENGTH]} is no length")
+    return Fraction(text)
+
+
 def to_json(events: Iterable[Event]) -> list[list[Any]]:
     """Events as JSON types: [pitches, duration, velocity] and, with voices, [..., voices, struck].
 
@@ -260,10 +269,12 @@ def to_json(events: Iterable[Event]) -> list[list[Any]]:
 
 def from_json(rows: Iterable[Sequence[Any]]) -> list[Event]:
     """The inverse of `to_json`. Raises ValueError or TypeError for anything else."""
-    length = lru_cache(Fraction)  # they are few, and take long to read
+    length = lru_cache(_length)  # they are few, and take long to read
     events = []
     for pitches, duration, velocity, *rest in rows:
         event = Event(tuple(pitches), length(duration), int(velocity))
+        if not (all(0 <= p <= 127 for p in pitches) and event.duration and 0 <= velocity <= 127):
+            raise ValueError(f"no event: {pitches}, {duration}, {velocity}")
         if rest:
             event = replace(event, voices=tuple(rest[0]), struck=tuple(rest[1]))
         if len(rest) > 2:

@@ -14,26 +14,45 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import struct
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from config_bach import Network, Training, UserError
+from storage import manifest as manifests
 from storage.files import replacing
 from storage.vocabulary import Vocabulary
 
-FORMAT = "play-bach-bundle"
-FORMAT_VERSION = 2
 SUFFIX = ".zip"
 STEP_SUFFIX = ".tflite"
-LARGEST = 2**30  # bytes of one member; a crafted zip must not fill the memory
+LARGEST = 2**30  # bytes of all members; a crafted zip must not fill the memory
+NOT_WEIGHTS = ("bundle.json", "music.json", "held_out.json", STEP_SUFFIX)
+UNREADABLE = (  # what zipfile, json, numpy and the settings raise on damaged files
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    UserError,
+)
 PACKAGES = ("tensorflow", "keras", "music21", "numpy", "ai-edge-litert")
 
 Arrays = list[npt.NDArray[Any]]
@@ -74,8 +93,8 @@ class Bundle:
 
     def _manifest(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
+            "format": manifests.FORMAT,
+            "version": manifests.FORMAT_VERSION,
             "name": self.name,
             "saved": datetime.now(UTC).isoformat(timespec="seconds"),
             "made_with": _versions(),
@@ -90,17 +109,22 @@ class Bundle:
         return replace(self, metadata={**self.metadata, **metadata})
 
 
-def load(path: Path) -> Bundle:
-    """Read a bundle. Raises UserError, naming the file, if it is missing, damaged or foreign."""
-    manifest, members = _members(path)
-    try:
+def load(path: Path, weights: bool = True) -> Bundle:
+    """Read a bundle, in memory that is bounded whatever the file holds.
+
+    weights: False leaves out what only training and Keras need. Raises UserError, naming the file and
+    the reason, if it is missing, damaged or foreign.
+    """
+    with _reading(path):
+        members = _members(path, () if weights else NOT_WEIGHTS)
+        manifest = manifests.read(members["bundle.json"])
         return Bundle(
             name=str(manifest["name"]),
             vocabulary=Vocabulary.from_json(manifest["vocabulary"]),
             network=Network.from_json(manifest["network"]),
             training=Training.from_json(manifest["training"]),
             metadata=dict(manifest["metadata"]),
-            weights=_unpacked(members["weights.npz"]),
+            weights=_unpacked(members["weights.npz"]) if weights else [],
             optimizer=_unpacked(members["optimizer.npz"]) if "optimizer.npz" in members else [],
             steps={
                 name.removesuffix(STEP_SUFFIX): content
@@ -110,76 +134,52 @@ def load(path: Path) -> Bundle:
             music=members.get("music.json", b""),
             held_out=members.get("held_out.json", b""),
         )
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        EOFError,
-        UserError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise UserError(
-            f"{path} is not a complete Play Bach model ({error}); train it anew."
-        ) from error
 
 
 def manifest_of(path: Path) -> dict[str, Any]:
     """Only the bundle.json of a bundle, for lists. Raises UserError as `load` does."""
-    return _members(path, only=("bundle.json",))[0]
+    with _reading(path):
+        manifest = manifests.read(_members(path, ("bundle.json",))["bundle.json"])
+        Network.from_json(manifest["network"])
+        return manifest
 
 
-def _members(path: Path, only: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The manifest and the members of a bundle file; zip checks every byte of what is read."""
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise UserError for whatever can be wrong with a file."""
+    if not path.exists():
+        raise UserError(f"there is no model {path}; train one with -l 0 -f.")
+    if not path.is_file():  # to open a pipe would wait for ever
+        raise UserError(f"{path} is not a file; remove it from {path.parent}.")
     try:
-        with zipfile.ZipFile(path) as file:
-            sizes = {info.filename: info.file_size for info in file.infolist()}
-            if "bundle.json" not in sizes or max(sizes.values()) > LARGEST:
-                raise UserError(f"{path} is not a Play Bach model; choose another or train one.")
-            members = {name: file.read(name) for name in only or sizes}
-        manifest = json.loads(members["bundle.json"])
-    except FileNotFoundError as error:
-        raise UserError(f"there is no model {path}; train one with -l 0 -f.") from error
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        yield
+    except manifests.OtherFormat as error:
+        raise UserError(f"{path} {error}; update Play Bach or train the model anew.") from error
+    except KeyError as error:
         raise UserError(
-            f"{path} is damaged or not a Play Bach model ({error}); restore it or train it anew."
+            f"{path} is not a complete Play Bach model: it has no {error}; train it anew."
         ) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"{path} is not a Play Bach model; choose another or train one.")
-    if manifest.get("version") == 1:
-        manifest, members = upgraded(manifest), _upgraded_names(members)
-    if manifest.get("version") != FORMAT_VERSION:
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
-            f"{path} has format version {manifest.get('version')}, this Play Bach reads 1 to "
-            f"{FORMAT_VERSION}; update Play Bach or train the model anew."
-        )
-    return manifest, members
+            f"{path} is damaged or not a Play Bach model ({reason}); restore it or train it anew."
+        ) from error
 
 
-# What version 1 called otherwise.
-RENAMED_NETWORK = {"mishear": "token_dropout", "forget": "lookback_dropout"}
-RENAMED_METADATA = {"forms": "templates"}
+def _members(path: Path, only: Sequence[str] = ()) -> dict[str, bytes]:
+    """The members of a bundle file, or some of them; zip checks every byte of what is read.
 
-
-def upgraded(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of a bundle of format version 1 as version 2 has it."""
-    network, metadata = manifest.get("network"), manifest.get("facts")
-    return {
-        **manifest,
-        "version": FORMAT_VERSION,
-        "network": _renamed(network, RENAMED_NETWORK) if isinstance(network, dict) else network,
-        "metadata": (
-            _renamed(metadata, RENAMED_METADATA) if isinstance(metadata, dict) else metadata
-        ),
-    }
-
-
-def _renamed(data: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    return {names.get(key, key): value for key, value in data.items()}
-
-
-def _upgraded_names(members: dict[str, bytes]) -> dict[str, bytes]:
-    """Members by their present names: at first the only LiteRT model was called step.tflite."""
+    Raises ValueError for what would not fit in memory, and what zipfile raises.
+    """
+    with zipfile.ZipFile(path) as file:
+        sizes = {info.filename: info.file_size for info in file.infolist()}
+        if "bundle.json" not in sizes:
+            raise ValueError("it has no bundle.json")
+        if sum(sizes.values()) > LARGEST or sizes["bundle.json"] > manifests.LARGEST:
+            raise ValueError("it is larger than any model")
+        wanted = [n for n in sizes if not only or n.endswith(only)]
+        members = {name: file.read(name) for name in wanted}
+    # at first the only LiteRT model was called step.tflite
     return {("float32.tflite" if k == "step.tflite" else k): v for k, v in members.items()}
 
 
@@ -190,8 +190,26 @@ def _packed(arrays: Arrays) -> bytes:
 
 
 def _unpacked(data: bytes) -> Arrays:
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return [file[f"arr_{i}"] for i in range(len(file.files))]
+    """The arrays of an .npz. Raises ValueError for one that is larger than its bytes."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        if sum(info.file_size for info in file.infolist()) > LARGEST:
+            raise ValueError("its weights are larger than any model")
+        for info in file.infolist():
+            with file.open(info) as array:
+                _check_shape(array, info.file_size)
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+
+
+def _check_shape(array: IO[bytes], size: int) -> None:
+    """Raise ValueError if the header of an .npy promises more than its bytes can hold."""
+    old = np.lib.format.read_magic(array)[0] == 1
+    read_header = (
+        np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(array)
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"an array of shape {shape} in {size} bytes")
 
 
 def _versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Which models there are in models/ and checkpoint/, and which of them --app means."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,37 @@ def path_of(name: str, paths: Paths) -> Path:
 
 def available(paths: Paths) -> dict[str, dict[str, Any]]:
     """The manifests of all readable bundles in models/, by name, the latest last."""
-    found = {}
-    for path in paths.models.glob(f"*{SUFFIX}"):
+    return examined(paths)[0]
+
+
+def examined(paths: Paths) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """All bundles in models/ by name: the manifests of those that can be read, the latest last; and of
+    the others what is wrong with them, in a sentence."""
+    found, wrong = {}, {}
+    for path in sorted(paths.models.glob(f"*{SUFFIX}")):
         try:
-            found[path.stem] = manifest_of(path)
-        except UserError:
-            continue
-    return dict(sorted(found.items(), key=lambda item: str(item[1].get("saved"))))
+            found[path.stem] = _manifest_of(path, *stamp(path))
+        except UserError as error:
+            wrong[path.stem] = str(error)
+    return dict(sorted(found.items(), key=lambda item: str(item[1].get("saved")))), wrong
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is replaced: the time of its last change and its size.
+
+    Raises UserError if it is gone.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"there is no model {path}; train one with -l 0 -f.") from error
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=256)
+def _manifest_of(path: Path, changed: int, size: int) -> dict[str, Any]:
+    """The manifest of a file that last changed then. It is only read, so all who ask may share it."""
+    return manifest_of(path)
 
 
 def choose(app: str, model_type: int | None, paths: Paths) -> Path:

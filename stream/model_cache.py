@@ -9,6 +9,7 @@ from config_bach import Paths, Runtime, UserError
 from families.base import LoadedModel
 from families.registry import families
 from litert.loading import playing
+from music.events import from_json
 from music.synth import Synths
 from storage import catalog
 from storage.bundle import SUFFIX, load
@@ -26,9 +27,16 @@ class ModelCache:
 
     def models(self) -> dict[str, dict[str, Any]]:
         """The manifests of all models that can be played, by name, the latest last."""
+        return self.examined()[0]
+
+    def examined(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """The same, and of those that cannot be played why, in a sentence."""
+        known, wrong = catalog.examined(self._paths)
         numbers = {family.number for family in families()}
-        known = catalog.available(self._paths)
-        return {n: m for n, m in known.items() if m["network"].get("model_type") in numbers}
+        for name, manifest in known.items():
+            if (number := manifest["network"].get("model_type")) not in numbers:
+                wrong[name] = f"{name} has model type {number}, unknown here; update Play Bach."
+        return {n: m for n, m in known.items() if n not in wrong}, wrong
 
     def model(self, choice: str) -> LoadedModel:
         """A model of models/, by a name that `models` gives; 'NAME:int8' is one of its variants.
@@ -40,26 +48,24 @@ class ModelCache:
             raise UserError("there is no such model; choose one of the list.")
         path = catalog.path_of(name, self._paths)
         with self._lock:
-            stamp = _stamp(path)
+            stamp = catalog.stamp(path)
             if choice not in self._models or self._models[choice][0] != stamp:
                 self._models[choice] = (stamp, self._load(path, variant))
             return self._models[choice][1]
 
     def _load(self, path: Path, variant: str) -> LoadedModel:
         """Read a model. Memory is dear on small machines: of what it has only what plays is kept."""
-        bundle = replace(load(path), weights=[], optimizer=[])
+        bundle = load(path, weights=False)
         usual = self._variant if self._variant in bundle.steps else ""
         if not bundle.metadata.get("primes"):
             raise UserError(f"{path} holds nothing to compose with; train it anew.")
         model = playing(bundle, self._paths, variant or usual, self._runtime)
         kept = {model.variant: bundle.steps[model.variant]}
-        return replace(model, bundle=replace(bundle, steps=kept, held_out=b""))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file is replaced: the time of its last change and its size."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UserError(f"there is no model {path.name}; train it with -l 0 -f.") from error
-    return status.st_mtime_ns, status.st_size
+        model = replace(model, bundle=replace(bundle, steps=kept, held_out=b""))
+        try:
+            for prime in bundle.metadata["primes"]:
+                from_json(prime["events"])
+            _ = model.copy_index  # now, and not while somebody waits for a sound
+        except Exception as error:  # the pieces of a damaged bundle can fail in any way
+            raise UserError(f"the pieces in {path} cannot be read; train it anew.") from error
+        return model

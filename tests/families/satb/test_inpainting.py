@@ -168,28 +168,14 @@ def test_what_is_changed_is_noticed() -> None:
 
 
 @pytest.mark.slow
-def test_a_real_network_harmonises_a_melody_and_knowing_the_future_helps(
-    satb_model: LoadedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_real_network_harmonises_a_melody_and_leaves_it_as_it_is(satb_model: LoadedModel) -> None:
     given = chorale(33, bars=3)
     free = free_voices(given, [0])
     silent = given.symbols.copy()
     silent[free] = HOLD
     silent[0, 1:] = SILENCE
     melody = replace(given, symbols=silent)
-    likely = {}
-    for particles in (1, 32):
-        monkeypatch.setattr(inpainting, "PARTICLES", particles)
-        found = [inpaint(satb_model.predictor, melody, free, Composing(seed=s)) for s in range(3)]
-        assert all((pitches(piece.symbols) >= 0).any(0).all() for piece in found)
-        likely[particles] = sum(log_likelihood(satb_model, piece) for piece in found)
-    assert likely[32] > likely[1]
-
-
-def log_likelihood(model: LoadedModel, piece: Chorale) -> float:
-    from families.satb.sampler import SatbSampler
-
-    sampler = SatbSampler(model.predictor, SEEDED, np.random.default_rng(0))
-    for plan, symbols in zip(piece.plan.tolist(), piece.symbols.tolist(), strict=True):
-        sampler.step(dict(enumerate(symbols)), plan)
-    return float(sampler.log_weights[0])
+    for seed in range(2):
+        found = inpaint(satb_model.predictor, melody, free, Composing(seed=seed))
+        assert (pitches(found.symbols) >= 0).any(0).all()
+        assert unchanged(melody, found, free)
