@@ -133,15 +133,17 @@ class Page(AuthenticatedApp):
         head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
 
     def _controls(self) -> remi.Container:
+        known, wrong = self.context.models.examined()
         models = [
             tag("option", "", label, value=choice, data_score=_score(manifest), **_voices(manifest))
-            for name, manifest in reversed(self.context.models.models().items())
+            for name, manifest in reversed(known.items())
             for choice, label in _variants(name, manifest)
         ]
         return card(
             "Your station",
             chooser("model", "Model", *models),
             tag("p", "hint score", "", id="score"),
+            *(tag("p", "hint bad", f"Left out: {sentence}") for sentence in wrong.values()),
             chooser("program", "Instrument", *_families()),
             tag(
                 "div",

@@ -177,7 +177,7 @@ def _members(path: Path, only: Sequence[str] = ()) -> dict[str, bytes]:
             raise ValueError("it has no bundle.json")
         if sum(sizes.values()) > LARGEST or sizes["bundle.json"] > manifests.LARGEST:
             raise ValueError("it is larger than any model")
-        wanted = [n for n in sizes if not only or n.endswith(only)]
+        wanted = [n for n in sizes if not only or n.endswith(tuple(only))]
         members = {name: file.read(name) for name in wanted}
     # at first the only LiteRT model was called step.tflite
     return {("float32.tflite" if k == "step.tflite" else k): v for k, v in members.items()}

@@ -12,6 +12,7 @@ import functools
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from stream.auth import REALM
 from stream.context import ServerContext
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
+from stream.player_settings import PlayerSettings
 from stream.station import Station
 
 TYPES = {
@@ -141,15 +143,23 @@ def _station(context: ServerContext, name: str) -> Response:
 
 
 def _update(context: ServerContext, name: str) -> Response:
-    """Change the settings of a station: POST {"bpm": 120}. JSON only, which no foreign page can post."""
+    """Change the settings of a station: POST {"bpm": 120}."""
     station = context.stations.get(name)
-    changes = request.get_json()
-    if station is None or not isinstance(changes, dict):
+    if station is None:
         return _text(404, "there is no such station.")
+    changes = _body()
+    known = [item.name for item in fields(PlayerSettings)]
+    if not isinstance(changes, dict) or not set(changes) <= set(known):
+        return _text(400, f"there are {', '.join(known)} to change, as JSON.")
+    return jsonify(heard_in=round(station.update(**changes), 2))
+
+
+def _body() -> Any:
+    """The JSON of a request; None for what cannot be read. A foreign page cannot post JSON."""
     try:
-        return jsonify(heard_in=round(station.update(**changes), 2))
-    except TypeError:
-        return _text(400, "there are model, program, bpm, temperature and volume to change.")
+        return request.get_json()
+    except RecursionError:
+        return None
 
 
 def _play(context: ServerContext, kind: str) -> Response:

@@ -232,8 +232,9 @@ JSON = st.recursive(
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where something stands in JSON: the way to every value, long lists by their first entry."""
-    items = value.items() if isinstance(value, dict) else ()
-    items = list(enumerate(value))[:1] if isinstance(value, list) else items
+    items: list[tuple[Any, Any]] = list(value.items()) if isinstance(value, dict) else []
+    if isinstance(value, list):
+        items = list(enumerate(value))[:1]
     return [path, *(p for key, inner in items for p in places(inner, (*path, key)))]
 
 
