@@ -14,10 +14,12 @@ import select
 import struct
 import threading
 import warnings
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlparse
 
-from stream.auth import REALM
+from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
+from stream.connections import client_of
 from stream.context import ServerContext
 
 with warnings.catch_warnings():
@@ -27,6 +29,7 @@ with warnings.catch_warnings():
 log = logging.getLogger("play_bach")
 
 COOKIE = "remi_session"
+WAITING = 64  # pages whose WebSocket has not opened yet
 REQUEST_TIMEOUT = 15.0  # seconds that a client may take to say what it wants
 IDLE_TIMEOUT = 75.0  # seconds without a message, after which a page is taken for gone
 SEND_TIMEOUT = 2.0  # seconds that a page may not take what it is sent
@@ -38,6 +41,7 @@ class AuthenticatedApp(remi.App):
     """A REMI app for those who log in; everybody gets a session of their own."""
 
     session: int
+    connected = False  # whether its WebSocket was ever opened
     timeout = REQUEST_TIMEOUT
     server_version = "PlayBach"
     sys_version = ""
@@ -53,9 +57,14 @@ class AuthenticatedApp(remi.App):
         return bool(super().parse_request()) and self._authenticated()
 
     def _authenticated(self) -> bool:
+        self.server.connections.read(self.request)  # all of the request has come
+        forwarded = ",".join(self.headers.get_all("X-Forwarded-For") or ())
         verdict = self.context.authenticator.check(
-            self.headers.get("Authorization"), self.client_address[0]
+            self.headers.get("Authorization"),
+            client_of(self.client_address[0], forwarded, self.context.server.proxies),
+            self._cookie(DEVICE_COOKIE),
         )
+        self._device = verdict.device
         upgrade = self.headers.get("Upgrade", "").lower() == "websocket"
         if upgrade and not self._same_origin():
             return self._refuse(403, "this page is not ours.")
@@ -70,10 +79,12 @@ class AuthenticatedApp(remi.App):
 
     def _refuse(self, status: int, text: str, header: str = "", value: str = "") -> bool:
         self.close_connection = True
-        self._answer(status, text + "\n", "text/plain", {header: value} if header else {})
+        self._answer(status, text + "\n", "text/plain", [(header, value)] if header else [])
         return False
 
-    def _answer(self, status: int, text: str, kind: str, headers: dict[str, str]) -> None:
+    def _answer(
+        self, status: int, text: str, kind: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
@@ -82,7 +93,7 @@ class AuthenticatedApp(remi.App):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("X-Frame-Options", "DENY")
         self.send_header("Referrer-Policy", "no-referrer")
-        for name, value in headers.items():
+        for name, value in headers:
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -94,51 +105,78 @@ class AuthenticatedApp(remi.App):
         return origin is None or urlparse(origin).netloc == self.headers.get("Host", "")
 
     def _has_session(self) -> bool:
-        return self._session_of_cookie() in remi.clients
+        """Whether the cookie is of a page that is open, or was before the server was restarted."""
+        session = self._session_of_cookie()
+        if session is None:
+            return False
+        return session in remi.clients or self.context.store.session(session) is not None
 
     def _session_of_cookie(self) -> int | None:
+        cookie = self._cookie(COOKIE)
+        return int(cookie) if cookie.isdecimal() and len(cookie) < 50 else None
+
+    def _cookie(self, name: str) -> str:
         try:
-            cookie = http.cookies.SimpleCookie(self.headers.get("Cookie", ""))[COOKIE].value
+            return http.cookies.SimpleCookie(self.headers.get("Cookie", ""))[name].value
         except (KeyError, http.cookies.CookieError):
-            return None
-        return int(cookie) if cookie.isdigit() and len(cookie) < 50 else None
+            return ""
 
     def do_GET(self) -> None:  # noqa: N802
         """The page, or the upgrade to a WebSocket. There is nothing else here."""
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self.close_connection = True
+            if self._has_session():
+                self._open_page()
             WebSocketHandler(self.headers, self.request, self.client_address, self.server)
         elif urlparse(self.path).path == "/":
             self._page()
         else:
-            self._answer(404, "there is only one page: /\n", "text/plain", {})
+            self._answer(404, "there is only one page: /\n", "text/plain")
 
     do_HEAD = do_GET  # noqa: N815
 
     def do_POST(self) -> None:  # noqa: N802
         """REMI takes uploads; this page has none."""
-        self._answer(405, "there is nothing to post.\n", "text/plain", {})
+        self._answer(405, "there is nothing to post.\n", "text/plain")
 
     def _page(self) -> None:
-        if not self._has_session() and len(remi.clients) >= self.server.most_sessions:
-            self._answer(503, "too many pages are open; try again later.\n", "text/plain", {})
+        if not self._has_session() and not self._make_room():
+            self._answer(503, "too many pages are open; try again later.\n", "text/plain")
             return
+        self._open_page()
+        with self.update_lock:
+            html = "<!DOCTYPE html>\n" + self.page.repr()
+        rules = "SameSite=Strict; HttpOnly; Path=/"
+        cookies = [("Set-Cookie", f"{COOKIE}={self.session}; {rules}")]
+        if self._device:
+            age = f"Max-Age={DEVICE_SECONDS}"
+            cookies.append(("Set-Cookie", f"{DEVICE_COOKIE}={self._device}; {age}; {rules}"))
+        self._answer(200, html, "text/html", cookies)
+
+    def _make_room(self) -> bool:
+        """Room for one more page: of those that never opened their WebSocket the oldest must go."""
+        waiting = [page for page in list(remi.clients.values()) if not page.connected]
+        for page in waiting[: max(0, len(waiting) + 1 - WAITING)]:
+            page.end_session()
+        connected = sum(page.connected for page in list(remi.clients.values()))
+        return connected < self.server.most_sessions
+
+    def _open_page(self) -> None:
+        """Find the page of the cookie, make it anew after a restart, or make a new one."""
         self._instance()
         with self.update_lock:
             if "root" not in self.page.children["body"].children:
                 self.set_root_widget(self.main())
-            html = "<!DOCTYPE html>\n" + self.page.repr()
-        cookie = f"{COOKIE}={self.session}; SameSite=Strict; HttpOnly; Path=/"
-        self._answer(200, html, "text/html", {"Set-Cookie": cookie})
 
     def _instance(self) -> None:
         """Find the session, or begin one whose number nobody can guess."""
         with AuthenticatedApp._session_lock:
-            known = self._has_session()
+            session = self._session_of_cookie() if self._has_session() else None
+            is_open = session in remi.clients
             super()._instance()
-            if not known:
+            if not is_open:
                 remi.clients.pop(self.session, None)
-                self.session = secrets.randbits(128)
+                self.session = secrets.randbits(128) if session is None else session
                 remi.clients[self.session] = self
 
     def _net_interface_ip(self) -> str:
@@ -156,7 +194,7 @@ class AuthenticatedApp(remi.App):
         """The page asks for something."""
 
     def end_session(self) -> None:
-        """End this session."""
+        """End this session. It may be restored, unless it is also forgotten by the store."""
         self.on_close()
         remi.clients.pop(self.session, None)
 
@@ -177,6 +215,7 @@ class WebSocketHandler(remi.WebSocketsHandler):
         try:
             if app is not None:
                 app.websockets.add(self)
+                app.connected = True
             while app is not None and self.read_next_message():
                 pass
         finally:

@@ -28,6 +28,7 @@ from stream.station import Station
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
+UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
 OTHERS = ("alto", "tenor", "bass")  # the voices below the first
 SETTING_TYPES = {
@@ -113,7 +114,8 @@ class Page(AuthenticatedApp):
         self._quiet_since = time.monotonic()
         self._dress()
         try:
-            self._open(self.context.default_settings())
+            if not self._restore():
+                self._open(self.context.default_settings())
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
         main = tag(
@@ -158,6 +160,12 @@ class Page(AuthenticatedApp):
             tag("p", "hint", "What you change is heard about a second later.", id="hint"),
         )
 
+    def _restore(self) -> bool:
+        """The station that this page had before the server was restarted, if it had one."""
+        name = self.context.store.session(self.session)
+        self._station = self.context.stations.get(name) if name else None
+        return self._station is not None
+
     def _open(self, settings: PlayerSettings) -> None:
         """A station of one's own. It costs nothing until Play is pressed."""
         self._station = self.context.stations.open(settings)
@@ -166,32 +174,42 @@ class Page(AuthenticatedApp):
     # ---- to the page
 
     def on_connect(self, handler: WebSocketHandler) -> None:
-        """Send everything to a page that has connected."""
+        """Send everything to a page that has connected; from now on it is remembered."""
         self._sent = self._news_sent = 0
+        if self._station is not None:
+            self.context.store.save_session(self.session, self._station.name)
 
     def idle(self) -> None:
         """Send the news; REMI calls it four times a second."""
-        station = getattr(self, "_station", None)
+        station: Station | None = getattr(self, "_station", None)
         if station is None:
             return
         if not self.websockets:
             self._close_when_idle(station)
             return
         self._quiet_since = time.monotonic()
-        if self.context.stations.get(station.name) is None:
-            try:
-                self._open(station.settings)  # it was idle; Play must work
+        if self.context.stations.get(station.name) is not station:
+            try:  # it was idle; Play must work
+                if not self._restore():
+                    self._open(station.settings)
             except UserError as error:
                 self._send("say", {"text": str(error), "bad": True})
                 return
-        self._send("news", self._news(self._station or station))
+        if self._station is not None:
+            self._send("news", self._news(self._station))
 
     def _close_when_idle(self, station: Station) -> None:
         """End the session of a page that has gone, once nobody listens to its station."""
-        timeout = self.context.server.idle_minutes * 60
+        timeout = self.context.server.idle_minutes * 60 if self.connected else UNCONNECTED
         if not station.listeners and time.monotonic() - self._quiet_since > timeout:
-            self.context.stations.end(station)
             self.end_session()
+
+    def on_close(self) -> None:
+        """The session ends, and with it a station that nobody listens to."""
+        station = getattr(self, "_station", None)
+        if station is not None and not station.listeners:
+            self.context.stations.end(station)
+        super().on_close()
 
     def _news(self, station: Station) -> dict[str, Any]:
         new = station.news(self._news_sent)

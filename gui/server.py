@@ -8,6 +8,7 @@ from typing import Any
 from remi import server as remi
 
 from gui.page import Page
+from stream.connections import Connections
 from stream.context import ServerContext
 
 log = logging.getLogger("play_bach")
@@ -26,8 +27,9 @@ class PageServer(remi.ThreadedHTTPServer):
 
     def __init__(self, context: ServerContext) -> None:
         self.context = context
+        self.connections = Connections(context.server.max_per_address, context.server.proxies)
         self.most_sessions = 4 * context.server.max_stations
-        self._connections = threading.BoundedSemaphore(self.most_sessions + 64)
+        self._places = threading.BoundedSemaphore(self.most_sessions + 64)
         address = (context.server.host, context.server.remi_port)
         super().__init__(
             address, Page, None, True, False, UPDATE, 1000, 100, TITLE, self, None, None, None
@@ -35,9 +37,13 @@ class PageServer(remi.ThreadedHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection, but not for any number of them."""
-        if self._connections.acquire(blocking=False):
+        if not self.connections.opened(client_address[0]):
+            self.shutdown_request(request)
+        elif self._places.acquire(blocking=False):
+            self.connections.reading(request)
             super().process_request(request, client_address)
         else:
+            self.connections.closed(client_address[0])
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -45,7 +51,9 @@ class PageServer(remi.ThreadedHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._connections.release()
+            self.connections.read(request)
+            self.connections.closed(client_address[0])
+            self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that vanish are no news."""
@@ -53,6 +61,7 @@ class PageServer(remi.ThreadedHTTPServer):
 
     def end(self) -> None:
         """Stop, and close all pages."""
+        self.connections.close()
         self.shutdown()
         self.server_close()
         for page in list(remi.clients.values()):

@@ -11,9 +11,10 @@ from config_bach import UserError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` only if all went well.
 
+    mode: permissions of the file; by default those of any other.
     Raises UserError when the folder cannot be written or the disk is full; what stood at `path`
     before is then untouched.
     """
@@ -25,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
         aside = Path(name)
         yield aside
         _to_disk(aside)
-        os.chmod(aside, 0o666 & ~_umask())
+        os.chmod(aside, 0o666 & ~_umask() if mode is None else mode)
         os.replace(aside, path)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -4,6 +4,8 @@ settings.py         play_bach.json, made at the first start
 server.py           starts and ends both servers
 app.py              the Flask app: sound, links, downloads
 auth.py             logins, and links that expire
+connections.py      limits on connections and on the time a request may take
+store.py            what survives a restart, in SQLite
 context.py          what the requests of both servers share
 stations.py         who has which station; limits, watchdog
 station.py          one station: its listeners, its clock, its predict thread

@@ -23,7 +23,8 @@ from werkzeug.exceptions import HTTPException
 from config_bach import UserError
 from music.synth import RATE
 from stream import recording
-from stream.auth import REALM
+from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
+from stream.connections import client_of
 from stream.context import ServerContext
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
@@ -85,10 +86,15 @@ def _authenticate(context: ServerContext) -> Response | None:
         token = (request.view_args or {}).get("token", "")
         g.claims = context.links.read(request.endpoint or "", token)
         return _text(403, "this link is too old, or not ours.") if g.claims is None else None
+    server, peer = context.server, request.remote_addr or ""
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
     verdict = context.authenticator.check(
-        request.headers.get("Authorization"), request.remote_addr or ""
+        request.headers.get("Authorization"),
+        client_of(peer, forwarded, server.proxies),
+        request.cookies.get(DEVICE_COOKIE, ""),
     )
     if verdict.accepted:
+        g.device = verdict.device
         return None
     if verdict.wait:
         refusal = _text(429, f"too many wrong passwords; wait {verdict.wait:.0f} s.")
@@ -104,6 +110,10 @@ def _add_headers(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
+    if g.get("device"):
+        response.set_cookie(
+            DEVICE_COOKIE, g.device, DEVICE_SECONDS, httponly=True, samesite="Strict"
+        )
     if request.endpoint in (*SIGNED, *OPEN):
         response.headers["Access-Control-Allow-Origin"] = "*"
     return response

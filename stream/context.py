@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from config_bach import DEFAULT_BPM, DEFAULT_PROGRAM, Paths, UserError
-from stream.auth import Authenticator, SignedLinks
+from stream.auth import Authenticator, Clock, SignedLinks
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
-from stream.settings import Server
+from stream.settings import Server, store_of
 from stream.station import Station
 from stream.stations import Stations
+from stream.store import Store
 
-RECORDINGS = 64  # that wait for their download at once, the oldest goes first
+RECORDINGS = 64  # that are at hand; older ones are read from the disk
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,14 @@ class ServerContext:
 
     def __init__(self, server: Server, paths: Paths) -> None:
         self.server = server
+        self.store = Store(store_of(paths), server.recordings_mb * 2**20)
+        self.store.tidy()
         self.models = ModelCache(paths, server.variant, server.runtime)
-        self.stations = Stations(server, self.models)
-        self.authenticator = Authenticator(server.user, server.password)
-        self.links = SignedLinks(server.link_hours)
+        self.stations = Stations(server, self.models, self.store)
+        self.links = SignedLinks(
+            server.link_hours, self.store.key(), Clock(self.store.latest_time())
+        )
+        self.authenticator = Authenticator(server.user, server.password, self.links)
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -63,16 +68,21 @@ class ServerContext:
             self._recordings[name] = Recording(f"Play Bach {when}", played)
             while len(self._recordings) > RECORDINGS:
                 self._recordings.popitem(last=False)
+        self.store.save_recording(name, f"Play Bach {when}", played)
         return name
 
     def recording(self, name: str) -> Recording | None:
         """The recording of that name, unless it had to make room."""
         with self._lock:
-            return self._recordings.get(name)
+            if name in self._recordings:
+                return self._recordings[name]
+        kept = self.store.recording(name)
+        return Recording(kept[0], tuple(kept[1])) if kept else None
 
     def close(self) -> None:
-        """End all stations."""
+        """End all stations. What is to survive is written already."""
         self.stations.close()
+        self.store.close()
 
 
 def minutes(played: tuple[PlayedEvent, ...] | list[PlayedEvent]) -> str:

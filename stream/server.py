@@ -1,6 +1,7 @@
 """Both servers, from start to end."""
 
 import errno
+import io
 import logging
 import socket
 import threading
@@ -10,11 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.makefile import MakeFile
+from cheroot.server import HTTPConnection
 
 from config_bach import Paths, UserError
 from music.synth import find_soundfont, fluidsynth_module
 from stream import settings
 from stream.app import create_app
+from stream.connections import Connections
 from stream.context import ServerContext
 from stream.settings import Server
 from stream.source import composer_of
@@ -25,6 +29,8 @@ SPARE_THREADS = 24  # beyond one for each listener: pings, pages, downloads, pol
 SEND_BUFFER = (
     1 << 16
 )  # bytes in the system's hands; more would hide that a listener stopped reading
+LARGEST_HEADER = 16 * 1024  # bytes of all header lines of a request
+LARGEST_BODY = 4096  # bytes
 CLIENT_TIMEOUT = 5  # seconds in which a client must take or send something
 GRACE = 1  # seconds for the last responses to end
 
@@ -32,11 +38,53 @@ GRACE = 1  # seconds for the last responses to end
 PageServer = Callable[[ServerContext], Any]
 
 
+class AudioConnection(HTTPConnection):
+    """A connection whose requests must come in time, and whose address may not have too many."""
+
+    def __init__(self, server: Any, sock: Any, makefile: Any = MakeFile) -> None:
+        super().__init__(server, sock, makefile)
+        self._address = sock.getpeername()[0]
+        self._counted = server.connections.opened(self._address)
+        if not self._counted:
+            sock.shutdown(socket.SHUT_RDWR)
+
+    def communicate(self) -> Any:
+        """Read a request and answer it."""
+        self.server.connections.reading(self.socket)
+        try:
+            return super().communicate()  # type: ignore[no-untyped-call]
+        finally:
+            self.server.connections.read(self.socket)
+
+    def close(self) -> None:
+        """Close, and let the address have another one."""
+        super().close()
+        if self._counted:
+            self._counted = False
+            self.server.connections.closed(self._address)
+
+
+class AudioGateway(wsgi.Gateway_10):
+    """Reads what a client posts before Flask does, while the clock is still running."""
+
+    def get_environ(self) -> Any:
+        """The WSGI environment, with all of the body."""
+        environ = super().get_environ()  # type: ignore[no-untyped-call]
+        environ["wsgi.input"] = io.BytesIO(self.req.rfile.read(LARGEST_BODY + 1))
+        self.req.server.connections.read(self.req.conn.socket)
+        return environ
+
+
 class AudioServer(wsgi.Server):
     """A thread for each listener, all of them waiting; measured in docs/decisions.md."""
 
+    ConnectionClass = AudioConnection
+    max_request_header_size = LARGEST_HEADER
+    max_request_body_size = LARGEST_BODY
+
     def __init__(self, context: ServerContext) -> None:
         limits = context.server
+        self.connections = Connections(limits.max_per_address, limits.proxies)
         super().__init__(
             (limits.host, limits.flask_port),
             create_app(context),
@@ -46,11 +94,17 @@ class AudioServer(wsgi.Server):
             timeout=CLIENT_TIMEOUT,
             shutdown_timeout=GRACE,
         )
+        self.gateway = AudioGateway
 
     def prepare(self) -> None:
         """Bind the port. Accepted connections inherit the size of the buffer."""
         super().prepare()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+    def stop(self) -> None:
+        """Stop, and watch no connection any longer."""
+        self.connections.close()
+        super().stop()
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Clients that vanish are no news."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from config_bach import Paths, Runtime, Settings, UserError, setting
 from litert.variants import VARIANTS
+from storage.files import replacing
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD_BYTES = 12
@@ -34,6 +35,9 @@ class Server(Settings):
     max_stations: int = setting(50, 1, 1000, "stations that play at once")
     max_listeners: int = setting(300, 1, 2000, "listeners of one station")
     max_connections: int = setting(330, 2, 4000, "listeners of all stations")
+    max_per_address: int = setting(100, 1, 100_000, "connections of one address to each server")
+    trusted_proxies: str = ""  # addresses, separated by commas, whose X-Forwarded-For is believed
+    recordings_mb: int = setting(64, 1, 10_000, "megabytes of what 'Keep that' has kept")
     mp3_kbps: int = setting(320, 32, 320, "kilobits a second of MP3")
     variant: str = ""  # of the exported ones that models play with; empty: the fastest here
     threads: int = Runtime.threads
@@ -62,6 +66,11 @@ class Server(Settings):
         return Runtime(self.threads, self.delegate)
 
     @property
+    def proxies(self) -> list[str]:
+        """The addresses of `trusted_proxies`."""
+        return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+
+    @property
     def on_network(self) -> bool:
         """Whether others than this machine can call."""
         return self.host not in LOOPBACK
@@ -70,6 +79,11 @@ class Server(Settings):
 def path_of(paths: Paths) -> Path:
     """Where the settings of the server lie."""
     return paths.root / "play_bach.json"
+
+
+def store_of(paths: Paths) -> Path:
+    """Where the server keeps what is to survive a restart."""
+    return paths.root / "play_bach.db"
 
 
 def load_or_create(paths: Paths) -> tuple[Server, bool]:
@@ -81,15 +95,8 @@ def load_or_create(paths: Paths) -> tuple[Server, bool]:
     if path.exists():
         return _read(path), False
     server = Server(password=secrets.token_urlsafe(PASSWORD_BYTES))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(server.to_json(), indent=2) + "\n")
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror}; mend the permissions of {path.parent}."
-        ) from error
+    with replacing(path, stat.S_IRUSR | stat.S_IWUSR) as aside:
+        aside.write_text(json.dumps(server.to_json(), indent=2) + "\n", encoding="utf-8")
     return server, True
 
 

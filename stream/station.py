@@ -43,7 +43,8 @@ class Station:
         self.underruns = self.dropped = self.restarts = 0
         self.cpu = 0.0  # seconds of the predict threads
         self.quiet_since = time.monotonic()
-        self._models, self._server, self._seed = models, server, seed
+        self._models, self._server, self.seed = models, server, seed
+        self._drawn = seed  # a predict thread that follows another composes something else
         self.synths = models.synths
         self._model = models.model(settings.model)
         self._ahead = int(server.ahead * RATE)
@@ -214,7 +215,7 @@ class Station:
         if settings.model != self.settings.model:
             model = self._models.model(settings.model)
             if player:
-                composer = composer_of(model, settings.temperature, self._seed)
+                composer = composer_of(model, settings.temperature, self._drawn)
                 player.source.swap(model, composer)
                 player.cut = True
             self._model = model
@@ -294,8 +295,8 @@ class Station:
 
     def _begin(self, trouble: str = "") -> None:
         """Start a predict thread. Raises UserError if there is no sound to be had."""
-        self._seed += 1
-        source = Source(self._model, self.settings.temperature, self._seed, trouble)
+        self._drawn += 1
+        source = Source(self._model, self.settings.temperature, self._drawn, trouble)
         self._player = Player(self, source, self._frames)
         self._player.start()
 

@@ -1,26 +1,34 @@
 """All stations of a server: the limits, the watch over them, and the figures."""
 
+import logging
 import secrets
 import threading
 import time
 from typing import Any
 
+from config_bach import UserError
 from stream.listener import Full, Listener
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayerSettings
 from stream.settings import Server
 from stream.station import Station
+from stream.store import Store
+
+log = logging.getLogger("play_bach")
 
 WATCH = 0.2  # seconds between two looks at all stations
 BRIEF = 15.0  # seconds that a station without a page outlives its last listener
+REMIND = 60.0  # seconds between two notes of the time
 MANY = 4  # stations that were opened but do not play, for each that may
 
 
 class Stations:
     """The registry. Stations share nothing but the models, which are only read."""
 
-    def __init__(self, server: Server, models: ModelCache) -> None:
-        self.models, self._server = models, server
+    def __init__(self, server: Server, models: ModelCache, store: Store) -> None:
+        """store: where stations are kept that were listened to, and found again after a restart."""
+        self.models, self._server, self._store = models, server, store
+        self._saved: dict[str, PlayerSettings] = {}
         self.born = time.monotonic()
         self._stations: dict[str, Station] = {}
         self._lock = threading.Lock()
@@ -39,15 +47,26 @@ class Stations:
             secrets.token_urlsafe(9), self.models, settings, self._server, secrets.randbelow(2**31)
         )
         station.brief = brief
+        return self._add(station)
+
+    def _add(self, station: Station) -> Station:
         with self._lock:
             if len(self._stations) >= MANY * self._server.max_stations:
                 raise Full("too many stations are open; try again later.")
-            self._stations[station.name] = station
-        return station
+            return self._stations.setdefault(station.name, station)
 
     def get(self, name: str) -> Station | None:
-        """The station of that name, unless it has ended."""
-        return self._stations.get(name)
+        """The station of that name; one that rested or was there before a restart begins anew."""
+        if name in self._stations:
+            return self._stations[name]
+        if self._over.is_set() or (kept := self._store.station(name)) is None:
+            return None
+        settings, seed = kept
+        try:
+            return self._add(Station(name, self.models, settings, self._server, seed))
+        except UserError as error:  # its model is gone, or there is no room
+            log.info("station %s cannot go on: %s", name, error)
+            return None
 
     def join(self, station: Station, kind: str, name: str = "") -> Listener:
         """A new listener of a station. Raises Full when a limit of the settings is reached."""
@@ -76,6 +95,7 @@ class Stations:
         with self._lock:
             if self._stations.pop(station.name, None) is None:
                 return
+            self._saved.pop(station.name, None)
             for figure in self._past:
                 self._past[figure] += getattr(station, figure)
         station.end()
@@ -107,9 +127,26 @@ class Stations:
             "uptime": round(time.monotonic() - self.born),
         }
 
+    def _remember(self) -> None:
+        """Keep the settings of stations that are listened to, where they have changed."""
+        for station in list(self._stations.values()):
+            settings = station.settings
+            if (
+                station.listeners
+                and not station.brief
+                and self._saved.get(station.name) != settings
+            ):
+                self._store.save_station(station.name, settings, station.seed)
+                self._saved[station.name] = settings
+
     def _watch(self) -> None:
+        reminded = 0.0
         while not self._over.wait(WATCH):
             now = time.monotonic()
+            self._remember()
+            if now - reminded > REMIND:
+                reminded = now
+                self._store.remember_time(time.time())
             for station in list(self._stations.values()):
                 station.check()
                 alive = BRIEF if station.brief else self._server.idle_minutes * 60
