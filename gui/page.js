@@ -4,11 +4,12 @@
 const $ = (id) => document.getElementById(id);
 const GONE = 7, COMING = 1.6; // seconds of music left and right of the line where it is heard
 const BARS = 5;
+const RETRY = 1000, STUCK = 4000, SILENT = 3000; // milliseconds
 const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
   notes: [], start: null, links: {}, wanted: false, shown: 0, kind: "mp3", lowest: 48, highest: 76,
-  settings: {}, held: null, testing: null,
+  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, place: 0, moved: 0,
 
   // ---- sound
 
@@ -35,7 +36,9 @@ const bach = {
 
   stop() {
     const audio = $("audio");
-    bach.wanted = false;
+    bach.wanted = bach.lost = false;
+    clearTimeout(bach.retry);
+    bach.retry = null;
     audio.pause();
     audio.removeAttribute("src");
     audio.load(); // lets the connection go
@@ -43,16 +46,28 @@ const bach = {
     bach.look();
   },
 
-  async failed() {
-    if (!bach.wanted) return;
-    const audio = $("audio");
-    let why = "";
+  async failed() { // the server may be restarting, or the network gone: try again until Stop
+    if (!bach.wanted || bach.retry) return;
+    bach.retry = setTimeout(() => { bach.retry = null; if (bach.wanted) bach.tune(); }, RETRY);
+    bach.lost = true;
+    bach.look();
     try {
-      const answer = await fetch(audio.src, { headers: { Range: "bytes=0-1" } });
-      if (!answer.ok) why = (await answer.text()).trim();
-    } catch { why = "The sound cannot be reached."; }
-    if (why) { bach.stop(); bach.say({ text: why, bad: true }); }
-    else setTimeout(() => bach.wanted && bach.tune(), 1500);
+      const answer = await fetch($("audio").src, { headers: { Range: "bytes=0-1" } });
+      if (answer.ok || answer.status >= 500) return;
+      bach.stop();
+      bach.say({ text: (await answer.text()).trim(), bad: true });
+    } catch { /* nobody answers: the next try is on its way */ }
+  },
+
+  alive() { // once a second: sound that stands still is fetched anew
+    const audio = $("audio"), now = performance.now();
+    if (!bach.wanted || bach.retry || audio.currentTime !== bach.place) { bach.place = audio.currentTime; bach.moved = now; }
+    else if (now - bach.moved > STUCK) { bach.moved = now; bach.failed(); }
+    if (bach.lost && bach.wanted && audio.currentTime > 0.5 && !audio.paused) {
+      bach.lost = false;
+      bach.say({ text: "The connection was lost for a moment; the music goes on." });
+    }
+    bach.look();
   },
 
   heard() { // the second of the station that is heard now
@@ -138,6 +153,7 @@ const bach = {
   // ---- news
 
   news(news) {
+    bach.told = performance.now();
     bach.start = news.start;
     for (const [number, onset, seconds, pitches, likely, chosen, corpus] of news.notes) {
       if (!bach.notes.some((n) => n.number === number)) bach.notes.push({ number, onset, seconds, pitches, likely, chosen, corpus });
@@ -181,6 +197,12 @@ const bach = {
     $("play").classList.toggle("waiting", bach.wanted && !sounding);
     $("play").setAttribute("aria-label", bach.wanted ? "Stop" : "Play");
     const state = $("state");
+    const gone = bach.told && performance.now() - bach.told > SILENT;
+    if (gone || bach.lost) {
+      state.textContent = "connection lost, trying again …";
+      state.className = "pill bad";
+      return;
+    }
     state.textContent = bach.trouble ? bach.trouble : sounding ? "composing for you" : bach.wanted ? "tuning in …" : "ready";
     state.className = `pill ${bach.trouble ? "bad" : sounding ? "on" : ""}`;
   },
@@ -307,6 +329,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   bach.tell(null);
   bach.draw();
+  setInterval(bach.alive, 1000);
   setInterval(() => bach.request({ what: "here" }), 20000); // the server forgets pages that are silent
   const again = remi._renewConnection.bind(remi);
   remi._renewConnection = () => setTimeout(again, 1000); // REMI would try without a pause

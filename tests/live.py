@@ -2,8 +2,11 @@
 
 import base64
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -125,3 +128,21 @@ def raw(port: int, path: str, *lines: str, login: str | None = LOGIN) -> socket.
     head += [f"Authorization: {login}"] if login else []
     s.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
     return s
+
+
+def start(home: Path) -> subprocess.Popen[str]:
+    """The server as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(SHIPPED.parent.parent / "play_bach.py"), "-st"],
+        env={**os.environ, "PLAY_BACH_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def answers(port: int) -> bool:
+    try:
+        return get(port, "/ping", None)[0] == 200
+    except OSError:
+        return False

@@ -1,31 +1,28 @@
 """The control page: its login in raw bytes, and all of it in a real browser the size of a phone."""
 
 import io
-import os
 import re
 import shutil
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import mido
 import pytest
-from live import LOGIN, MODEL, OTHER, PASSWORD, USER, get, raw, until
+from live import LOGIN, MODEL, OTHER, get, raw, until
 
 from config_bach import Paths
 from storage.bundle import Bundle, load
 from storage.catalog import path_of
 from stream.server import Servers
 
+from .conftest import choose, port, touch, visit
+
 pytestmark = pytest.mark.slow
 
 NewServers = Callable[..., Servers]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==")
-
-
-def port(servers: Servers) -> int:
-    return servers.context.server.remi_port
 
 
 def answer(servers: Servers, *lines: str, login: str | None = None) -> bytes:
@@ -121,14 +118,6 @@ def test_names_of_models_are_written_into_the_page_as_text(
     assert "&lt;img" in page
 
 
-CHROMIUM = next(
-    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), ""
-)
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--autoplay-policy=no-user-gesture-required --hide-scrollbars --window-size=375,812"
-)
 LISTEN = """
 const audio = document.getElementById("audio");
 if (!window.analyser) {
@@ -143,63 +132,6 @@ const bins = new Float32Array(analyser.frequencyBinCount);
 analyser.getFloatFrequencyData(bins);
 return Array.from(bins.slice(0, 2048));
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real Chromium, as small as a phone held upright."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    driver = shutil.which("chromedriver")
-    if not CHROMIUM or not driver:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("needs chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    metrics = {"width": 375, "height": 812, "pixelRatio": 2.0}
-    options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture
-def phone(browser: Any) -> Iterator[Any]:
-    """The browser, as if it had just been opened."""
-    browser.delete_all_cookies()
-    browser.get_log("browser")
-    yield browser
-    browser.get("about:blank")  # lets go of the sound
-
-
-def visit(phone: Any, servers: Servers) -> Callable[[str], Any]:
-    """Log in, and wait until the page is connected; returns a way to ask the page something."""
-    login = f"{USER}:{PASSWORD.replace(' ', '%20')}"
-    phone.get(f"http://{login}@127.0.0.1:{port(servers)}/")
-
-    def ask(script: str) -> Any:
-        return phone.execute_script(f"return {script}")
-
-    until(lambda: ask("!!bach.links.listen"), 10)
-    return ask
-
-
-def choose(phone: Any, name: str, value: str) -> None:
-    """Do what a finger does to a list or a slider."""
-    phone.execute_script(
-        "const c = document.getElementById(arguments[0]); c.value = arguments[1];"
-        "c.dispatchEvent(new Event('input')); c.dispatchEvent(new Event('change'));",
-        name,
-        value,
-    )
-
-
-def touch(phone: Any, name: str) -> None:
-    from selenium.webdriver.common.by import By
-
-    phone.find_element(By.ID, name).click()
 
 
 def sound(phone: Any) -> list[float]:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 from conftest import ROOT, play_bach, refused
-from live import SHIPPED, free_port, get, raw, until
+from live import SHIPPED, answers, free_port, get, raw, start, until
 
 from config_bach import Paths, UserError
 from stream.server import _announce
@@ -54,23 +54,6 @@ def started(empty: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]
     process.wait()
     if process.stdout:
         process.stdout.close()
-
-
-def start(home: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "play_bach.py"), "-st"],
-        env={**os.environ, "PLAY_BACH_HOME": str(home), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def answers(port: int) -> bool:
-    try:
-        return get(port, "/ping", None)[0] == 200
-    except OSError:
-        return False
 
 
 LOGIN = "Basic YmFjaDp4IHk="  # bach:x y
