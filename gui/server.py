@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import threading
 from typing import Any
 
@@ -31,9 +32,16 @@ class PageServer(remi.ThreadedHTTPServer):
         self.most_sessions = 4 * context.server.max_stations
         self._places = threading.BoundedSemaphore(self.most_sessions + 64)
         address = (context.server.host, context.server.remi_port)
+        self.address_family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
         super().__init__(
             address, Page, None, True, False, UPDATE, 1000, 100, TITLE, self, None, None, None
         )
+
+    def server_bind(self) -> None:
+        """Bind the port; '::' is for IPv4 as well."""
+        if self.address_family == socket.AF_INET6 and self.server_address[0] == "::":
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection, but not for any number of them."""

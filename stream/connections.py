@@ -23,10 +23,15 @@ def client_of(peer: str, forwarded: str, trusted: Sequence[str]) -> str:
     peer: who connected. forwarded: the X-Forwarded-For of the request, which is believed only of a
     trusted proxy; each proxy has added, at the end, the address that it saw.
     """
-    chain = [*(part.strip() for part in forwarded.split(",") if part.strip()), peer]
+    chain = [*(part.strip() for part in forwarded.split(",") if part.strip()), plain(peer)]
     while len(chain) > 1 and chain[-1] in trusted:
         chain.pop()
     return chain[-1]
+
+
+def plain(address: str) -> str:
+    """An IPv4 address that came in on a socket for both kinds, as it is usually written."""
+    return address.removeprefix("::ffff:") if "." in address else address
 
 
 class Connections:
@@ -45,7 +50,7 @@ class Connections:
         """Count a connection; False if this address has its share already: then it is to be closed."""
         client = network_of(address)
         with self._lock:
-            if self._open[client] >= self._most and address not in self._trusted:
+            if self._open[client] >= self._most and plain(address) not in self._trusted:
                 return False
             self._open[client] += 1
             return True

@@ -213,7 +213,8 @@ def stream(paths: Paths, page_server: PageServer, **overrides: Any) -> None:
 
 def _announce(server: Server, new: bool, paths: Paths) -> None:
     """Print where to call, and how to come in."""
-    address = f"http://{server.dns or _own_address(server)}:{server.remi_port}/"
+    name = server.dns or _own_address(server)
+    address = f"http://{f'[{name}]' if ':' in name else name}:{server.remi_port}/"
     print(f"Play Bach is on the air: {address}")
     if new:
         print(f"  user {server.user}, password {server.password}   (shown this once)")

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from conftest import ROOT, play_bach, refused
 from live import SHIPPED, answers, free_port, get, raw, start, until
 
 from config_bach import Paths, UserError
-from stream.server import _announce
+from gui.server import PageServer
+from stream.server import Servers, _announce
 from stream.settings import Server, load_or_create, path_of
 
 pytestmark = pytest.mark.slow
@@ -190,3 +192,36 @@ def test_on_the_network_it_shows_a_code_to_scan(
     shown = capsys.readouterr().out
     assert "http://my-house.example:8800/" in shown
     assert len([x for x in shown.splitlines() if "\u2580" in x or "\u2588" in x]) > 8
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("host", "callers"),
+    [("::1", ["[::1]"]), ("::", ["[::1]", "127.0.0.1"]), ("localhost", ["localhost"])],
+)
+def test_it_is_heard_over_ipv6_and_over_both(
+    empty: Path, host: str, callers: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write(empty, host=host, max_per_address=2)
+    servers = Servers(load_or_create(Paths(empty))[0], Paths(empty), PageServer)
+    try:
+        for caller in callers:
+            for number, path in ((data["flask_port"], "/ping"), (data["remi_port"], "/")):
+                request = urllib.request.Request(f"http://{caller}:{number}{path}")
+                request.add_header("Authorization", LOGIN)
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    assert answer.status == 200
+    finally:
+        servers.close()
+    if host == "::1":
+        _announce(load_or_create(Paths(empty))[0], False, Paths(empty))
+        assert f"on the air: http://[::1]:{data['remi_port']}/" in capsys.readouterr().out
