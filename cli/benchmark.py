@@ -1,6 +1,7 @@
 """-bf, -bl: how fast, how large and how good a model is here; as a table, as JSON, as a picture."""
 
 import argparse
+import json
 
 from cli.common import runtime_of
 from config_bach import Paths, require
@@ -9,7 +10,7 @@ from litert import benchmark as benchmarks
 from litert.variants import benchmark_path
 from storage.bundle import Bundle
 from storage.catalog import choose
-from storage.files import shown
+from storage.files import shown, write_text
 
 
 def benchmark(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -> None:
@@ -20,7 +21,7 @@ def benchmark(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = No
     told = benchmarks.benchmark(path, args.benchmark_lite, args.benchmark_full, runtime_of(args))
     print("\n".join(benchmarks.table(told)))
     figures = benchmark_path(path.stem, paths)
-    benchmarks.save(told, figures)
+    write_text(figures, json.dumps(told, indent=1))
     print(f"  {'figures':<8} {shown(figures)}")
     if plots.available():
         picture = figures.with_suffix(".png")

@@ -18,12 +18,8 @@ LARGEST_SEED = 2**31  # seeds that are drawn stay short enough to type
 
 def composing_of(args: argparse.Namespace) -> Composing:
     """The settings of composing, checked; a seed is drawn when none was given."""
-    settings = Composing(**settings_given(args, Composing))
-    return (
-        settings
-        if args.seed is not None
-        else replace(settings, seed=secrets.randbelow(LARGEST_SEED))
-    )
+    drawn = {"seed": secrets.randbelow(LARGEST_SEED)}
+    return Composing(**{**drawn, **settings_given(args, Composing)})
 
 
 def runtime_of(args: argparse.Namespace) -> Runtime:

@@ -97,9 +97,8 @@ def _binding() -> Finding:
         again = f"{pip} install --force-reinstall --no-deps pyfluidsynth"
         return Finding("pyfluidsynth", False, seen, f"{pip} uninstall -y fluidsynth && {again}")
     found = _version("pyfluidsynth")
-    return Finding(
-        "pyfluidsynth", bool(found), found or "not installed", f"{pip} install pyfluidsynth"
-    )
+    seen = found or "not installed"
+    return Finding("pyfluidsynth", bool(found), seen, f"{pip} install pyfluidsynth")
 
 
 def _library() -> Finding:
@@ -143,9 +142,8 @@ def install_browser() -> None:
 
     Elsewhere those tests are skipped if there is none.
     """
-    if shutil.which("chromedriver") or not shutil.which("apt-get"):
-        return
-    _install("chromium", "sudo apt-get install -y chromium chromium-driver")
+    if shutil.which("apt-get") and not shutil.which("chromedriver"):
+        _install("chromium", "sudo apt-get install -y chromium chromium-driver")
 
 
 def _install(what: str, command: str) -> None:

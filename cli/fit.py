@@ -4,9 +4,8 @@ import argparse
 import logging
 
 from cli.common import new_model_of
-from config_bach import Encoding, Paths, UserError, quiet, require
+from config_bach import Paths, UserError, quiet, require
 from families import corpus as corpora
-from families.base import Corpus
 from families.registry import family_of
 from storage import bundle as bundles
 from storage.bundle import Bundle
@@ -20,14 +19,18 @@ def fit(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) ->
     """Read the corpus, train, and write the model; returns its bundle."""
     require("tensorflow", "training (-f)")
     _log_to_file(paths)
-    known = _to_go_on_with(args, paths) if args.load else None
+    known = None
     encoding, network, training = new_model_of(args)
-    if known:
+    if args.load:  # an unfinished training or, where there is none, the finished model
+        checkpoint = unfinished(args.app, args.model_type, paths)
+        known = bundles.load(checkpoint or choose(args.app, args.model_type, paths))
         encoding, network = known.vocabulary.encoding, known.network
     source = args.corpus or (
         known.metadata["corpus"]["source"] if known else corpora.default_source(paths)
     )
-    corpus = _read(source, paths, encoding, network.model_type)
+    corpus = family_of(network.model_type).read(source, paths, encoding)
+    for line in (f"corpus {source}", *corpora.table(corpus.rows, len(corpus.pieces))):
+        log.info(line)
     with quiet():
         from workflows import trainer
 
@@ -39,21 +42,6 @@ def fit(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) ->
         new, parts = trainer.new_bundle(args.app, corpus, encoding, network, training)
         set_aside(paths.checkpoint / new.name)
     return trainer.train(new, parts, paths, args.tensorboard)
-
-
-def _read(source: str, paths: Paths, encoding: Encoding, model_type: int) -> Corpus:
-    """The corpus, with a table of what was read and refused."""
-    corpus = family_of(model_type).read(source, paths, encoding)
-    log.info("corpus %s", source)
-    for line in corpora.table(corpus.rows, len(corpus.pieces)):
-        log.info(line)
-    return corpus
-
-
-def _to_go_on_with(args: argparse.Namespace, paths: Paths) -> Bundle:
-    """The checkpoint of an unfinished training or, where there is none, the finished model."""
-    checkpoint = unfinished(args.app, args.model_type, paths)
-    return bundles.load(checkpoint or choose(args.app, args.model_type, paths))
 
 
 def _log_to_file(paths: Paths) -> None:

@@ -7,6 +7,7 @@ understand is marked so here; which of them do, their families say (ModelFamily.
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -241,12 +242,10 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES + types,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    groups: dict[str, Any] = {}
-    for option in OPTIONS:
-        title = option.group.title
-        if title not in groups:
-            groups[title] = made.add_argument_group(title)
-        groups[title].add_argument(*option.flags, **option.arguments())
+    for group, options in groupby(OPTIONS, key=lambda option: option.group):
+        heading = made.add_argument_group(group.title)
+        for option in options:
+            heading.add_argument(*option.flags, **option.arguments())
     return made
 
 
@@ -274,7 +273,12 @@ def validate(args: argparse.Namespace) -> None:
         raise UserError(
             f"{', '.join(shaping)} cannot change a saved model: train a new one with -l 0 -f."
         )
-    _refuse_combinations(given)
+    flags = {option.flag for option in given}
+    for option in given:
+        if option.needs and option.needs not in flags:
+            raise UserError(f"{option.flag} needs a score: add {option.needs} FILE.")
+        if others := ", ".join(flag for flag in option.excludes if flag in flags):
+            raise UserError(f"{others} cannot be combined with {option.flag}: leave it out.")
     if args.model_type is not None or args.load == 0:
         validate_for(args, family_of(1 if args.model_type is None else args.model_type))
 
@@ -288,17 +292,6 @@ def _refuse_without_verb(options: Sequence[Option]) -> NoReturn:
     raise UserError(
         f"{', '.join(flags)} {'is' if len(flags) == 1 else 'are'} for {purposes}: add {add}."
     )
-
-
-def _refuse_combinations(given: Sequence[Option]) -> None:
-    flags = {option.flag for option in given}
-    for option in given:
-        if option.needs and option.needs not in flags:
-            raise UserError(f"{option.flag} needs a score: add {option.needs} FILE.")
-        if others := [flag for flag in option.excludes if flag in flags]:
-            raise UserError(
-                f"{', '.join(others)} cannot be combined with {option.flag}: leave it out."
-            )
 
 
 def validate_for(args: argparse.Namespace, family: ModelFamily) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -26,14 +27,15 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
-    """A matplotlib figure that needs no screen, with an array of axes [rows, columns]."""
+def _figure(title: str, size: tuple[float, float], *shape: int, **how: Any) -> tuple[Any, Any]:
+    """A matplotlib figure that needs no screen, with an array of axes. how: of the title."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
+    figure.suptitle(title, color=INK, **{"fontsize": 12, **how})
+    axes = figure.subplots(*shape, squeeze=False)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(colors=INK, labelsize=8)
@@ -52,15 +54,12 @@ def piano_roll(path: Path, events: Sequence[Event], title: str) -> None:
     rows = max(1, -(-int(length) // QUARTERS_A_ROW))
     low = min((n.pitch for n in notes), default=60) - 1
     high = max((n.pitch for n in notes), default=60) + 1
-    figure, axes = _figure(14, 0.7 + rows * 2.4, rows)
-    figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
+    figure, axes = _figure(title, (14, 0.7 + rows * 2.4), rows, x=0.01, ha="left")
     octaves = range(-(-low // 12) * 12, high + 1, 12)
     for row, ax in enumerate(axes[:, 0]):
-        ax.set(
-            xlim=(row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW), ylim=(low - 0.5, high + 0.5)
-        )
-        ax.set_yticks(list(octaves), [pitch_name(p) for p in octaves])
-        ax.set_xticks(range(row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW + 1, 4))
+        start, stop = row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW
+        ax.set(xlim=(start, stop), ylim=(low - 0.5, high + 0.5), xticks=range(start, stop + 1, 4))
+        ax.set_yticks(octaves, [pitch_name(p) for p in octaves])
         ax.grid(color=PALE, linewidth=0.6)
         ax.set_axisbelow(True)
         ax.barh(
@@ -78,14 +77,13 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
     """Draw training and validation figures by epoch, with the baselines as lines to beat."""
     history = bundle.metadata["history"]
     epochs = [e["epoch"] for e in history]
-    figure, axes = _figure(11, 4.2, 1, 2)
-    figure.suptitle(f"{bundle.name} ({bundle.metadata['label']})", color=INK, fontsize=11)
+    title = f"{bundle.name} ({bundle.metadata['label']})"
+    figure, axes = _figure(title, (11, 4.2), 1, 2, fontsize=11)
     wanted = (("nll", "nats"), ("accuracy", "accuracy"))
     for ax, (what, label) in zip(axes[0], wanted, strict=True):
         for side, name, color in (("train", "training", SECOND), ("val", "validation", ACCENT)):
-            ax.plot(
-                epochs, [e[f"{side}_{what}"] for e in history], color=color, label=name, marker="."
-            )
+            values = [e[f"{side}_{what}"] for e in history]
+            ax.plot(epochs, values, color=color, label=name, marker=".")
         baselines = bundle.metadata["metrics"]["baselines"].items()
         for style, (name, figures) in zip(cycle(("--", ":", "-.")), baselines, strict=False):
             ax.axhline(figures[what], color=INK, linestyle=style, linewidth=1, label=name)
@@ -97,19 +95,20 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
 
 def report_card(path: Path, card: dict[str, Any]) -> None:
     """Draw a report card: prediction, copying, style and voice leading or degeneration."""
-    figure, axes = _figure(12, 7.4, 2, 2)
-    figure.suptitle(f"{card['model']} on {card['source']}\n{card['label']}", color=INK, fontsize=11)
+    title = f"{card['model']} on {card['source']}\n{card['label']}"
+    figure, axes = _figure(title, (12, 7.4), 2, 2, fontsize=11)
     nats = {name: f["nll"] for name, f in card["prediction"].items()}
     _bars(axes[0, 0], "nats, lower is better", {"": nats})
     ax = axes[0, 1]
     ax.set_title("notes copied in a row from the training pieces", fontsize=10, color=INK)
-    sides = [s for s in ("composed", "real") if card["originality"]]
-    if sides:
-        ax.boxplot([card["originality"][s] for s in sides], tick_labels=sides, vert=False)
+    if copied := card["originality"]:
+        sides = ("composed", "real")
+        ax.boxplot([copied[s] for s in sides], tick_labels=sides, vert=False)
     _bars(axes[1, 0], "distance from real pieces", card["style"])
-    last = "faults" if "faults" in card else "degeneration"
-    title = {"faults": "voice-leading faults per 100 notes", "degeneration": "share of the time"}
-    _bars(axes[1, 1], title[last], card[last])
+    if "faults" in card:
+        _bars(axes[1, 1], "voice-leading faults per 100 notes", card["faults"])
+    else:
+        _bars(axes[1, 1], "share of the time", card["degeneration"])
     _save(figure, path)
 
 
@@ -134,21 +133,28 @@ def model_diagram(path: Path, model: keras.Model, name: str, diagram: Diagram | 
     """
     labels, arrows = diagram or _graph(model)
     column: dict[str, int] = {}
-    for layer_name in labels:
-        column[layer_name] = 1 + max((column[a] for a, b in arrows if b == layer_name), default=-1)
-    in_column: dict[int, list[str]] = {}
-    for layer_name, x in column.items():
-        in_column.setdefault(x, []).append(layer_name)
-    positions = {
-        n: (x, (len(names) - 1) / 2 - y)
-        for x, names in in_column.items()
-        for y, n in enumerate(names)
+    columns: dict[int, list[str]] = defaultdict(list)
+    for box in labels:
+        column[box] = 1 + max((column[a] for a, b in arrows if b == box), default=-1)
+        columns[column[box]].append(box)
+    tallest = max(map(len, columns.values()))
+    size = (1 + 1.75 * len(columns), 1.2 + 0.75 * tallest)
+    figure, axes = _figure(f"{name}: {model.count_params():,} weights", size)
+    ax = axes[0, 0]
+    ax.axis("off")
+    ax.set(xlim=(-0.6, len(columns) - 0.4), ylim=(-tallest / 2 - 0.1, tallest / 2 + 0.1))
+    place = {
+        box: (x, (len(boxes) - 1) / 2 - y)
+        for x, boxes in columns.items()
+        for y, box in enumerate(boxes)
     }
-    tallest = max(len(names) for names in in_column.values())
-    figure, axes = _figure(1 + 1.75 * len(in_column), 1.2 + 0.75 * tallest)
-    figure.suptitle(f"{name}: {model.count_params():,} weights", color=INK, fontsize=12)
-    _boxes(axes[0, 0], labels, positions, arrows)
-    axes[0, 0].set(xlim=(-0.6, len(in_column) - 0.4), ylim=(-tallest / 2 - 0.1, tallest / 2 + 0.1))
+    for start, stop in arrows:
+        bend = f"arc3,rad={0.3 if column[stop] - column[start] > 1 else 0}"
+        how = {"arrowstyle": "-|>", "color": PALE, "shrinkA": 30, "shrinkB": 34}
+        ax.annotate("", place[stop], place[start], arrowprops={**how, "connectionstyle": bend})
+    for box, text in labels.items():
+        frame = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": SECOND}
+        ax.text(*place[box], text, ha="center", va="center", fontsize=7, color=INK, bbox=frame)
     _save(figure, path)
 
 
@@ -165,34 +171,6 @@ def _graph(model: keras.Model) -> Diagram:
     return labels, arrows
 
 
-def _boxes(
-    ax: Any,
-    labels: dict[str, str],
-    positions: dict[str, tuple[int, float]],
-    arrows: Sequence[tuple[str, str]],
-) -> None:
-    """Draw a box for each layer and an arrow for each tensor that goes from one to another."""
-    ax.axis("off")
-    for start, stop in arrows:
-        far = positions[stop][0] - positions[start][0] > 1
-        bend = f"arc3,rad={0.3 if far else 0}"
-        ax.annotate(
-            "",
-            positions[stop],
-            positions[start],
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": PALE,
-                "shrinkA": 30,
-                "shrinkB": 34,
-                "connectionstyle": bend,
-            },
-        )
-    for name, text in labels.items():
-        box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": SECOND}
-        ax.text(*positions[name], text, ha="center", va="center", fontsize=7, color=INK, bbox=box)
-
-
 def benchmark(path: Path, told: dict[str, Any]) -> None:
     """Draw the benchmark of a model: milliseconds a note, size, memory and nats, a bar for each row."""
     rows = told["rows"][::-1]
@@ -203,14 +181,11 @@ def benchmark(path: Path, told: dict[str, Any]) -> None:
         "megabytes": ("peak MB", ".0f"),
         "nll": ("nats", ".3f"),
     }
-    figure, axes = _figure(14, 1.2 + 0.4 * len(rows), 1, len(measures))
-    figure.suptitle(
-        f"{told['model']} on {told['machine']}", color=INK, fontsize=12, x=0.01, ha="left"
-    )
+    title, size = f"{told['model']} on {told['machine']}", (14, 1.2 + 0.4 * len(rows))
+    figure, axes = _figure(title, size, 1, len(measures), x=0.01, ha="left")
     for ax, (key, (label, how)) in zip(axes[0], measures.items(), strict=True):
         values = [r[key] or 0 for r in rows]
-        colours = [SECOND if r["crc32"] else PALE for r in rows]
-        bars = ax.barh(names, values, color=colours)
+        bars = ax.barh(names, values, color=[SECOND if r["crc32"] else PALE for r in rows])
         ax.bar_label(bars, [format(v, how) for v in values], fontsize=7, color=INK, padding=2)
         ax.set_xlabel(label, color=INK, fontsize=9)
         ax.margins(x=0.25)

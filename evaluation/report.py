@@ -46,8 +46,10 @@ def report(model: LoadedModel, source: str, paths: Paths, pieces: int = PIECES) 
     Raises UserError if nothing in the source can be used.
     """
     real = real_pieces(model, source, paths)
-    seeds = tqdm(range(pieces), "composing", disable=None)
-    composed = [composed_piece(model, seed, paths) for seed in seeds]
+    composed: list[Music] = []
+    for seed in tqdm(range(pieces), "composing", disable=None):
+        request = CompositionRequest(Composing(seed=seed))
+        composed.append(model.family.compose(model, request, paths).events)
     card: dict[str, Any] = {
         "model": model.bundle.name,
         "source": source,
@@ -79,27 +81,18 @@ def real_pieces(model: LoadedModel, source: str, paths: Paths) -> Real:
     return Real(label, tuple(unseen or works))
 
 
-def composed_piece(model: LoadedModel, seed: int, paths: Paths) -> Music:
-    """A new piece by the model, with its defaults."""
-    request = CompositionRequest(Composing(seed=seed))
-    return model.family.compose(model, request, paths).events
-
-
 def originality(model: LoadedModel, composed: Sequence[Music], real: Real) -> dict[str, Any]:
     """The longest passages that stand in the training pieces, of composed and of real music."""
     index = model.copy_index
     if index is None:
         return {}
     copies = [index.longest(music) for music in composed]
-    others = [
-        index.longest(work.events, but=work.name if real.label == LEAKS else "")
-        for work in real.works
-    ]
-    worst = max(copies, key=lambda c: c.notes, default=Copy())
+    leaks = real.label == LEAKS  # no piece is compared with itself
+    others = [index.longest(work.events, but=work.name if leaks else "") for work in real.works]
     return {
         "composed": sorted(c.notes for c in copies),
         "real": sorted(c.notes for c in others),
-        "longest": str(worst),
+        "longest": str(max(copies, key=lambda c: c.notes, default=Copy())),
     }
 
 

@@ -8,7 +8,7 @@ et al. 2020) counts: parallel fifths and octaves, crossings, ranges, leaps.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 from music.events import Event, notes_from_events
@@ -26,25 +26,17 @@ FAULTS = ("parallel fifths", "parallel octaves", "crossings", "out of range", "l
 
 def pitch_classes(music: Music) -> Counts:
     """Pitch classes from the commonest one, weighted by duration: keys do not matter."""
-    sounding: dict[int, float] = defaultdict(float)
-    for event in music:
-        for pitch in event.pitches:
-            sounding[pitch % 12] += float(event.duration)
+    sounding = _sum({p % 12: float(e.duration)} for e in music for p in e.pitches)
     home = max(range(12), key=lambda k: sum(sounding[(k + s) % 12] for s in (0, 4, 7, 2, 5, 9, 11)))
     return {(k - home) % 12: n for k, n in sounding.items()}
 
 
 def intervals(music: Music) -> Counts:
     """Melodic steps in semitones: of each voice or, where they are not told apart, of the top."""
-    found: Counter[int] = Counter()
-    voices = max((len(e.voices) for e in music), default=0)
-    for voice in range(voices):
-        sung = [n.pitch for n in notes_from_events(music) if n.voice == voice]
-        found.update(max(-13, min(b - a, 13)) for a, b in pairwise(sung))
-    if not voices:
-        top = [e.pitches[-1] for e in music if e.pitches]
-        found.update(max(-13, min(b - a, 13)) for a, b in pairwise(top))
-    return found
+    notes, voices = notes_from_events(music), max((len(e.voices) for e in music), default=0)
+    sung = [[n.pitch for n in notes if n.voice == voice] for voice in range(voices)]
+    lines = sung or [[e.pitches[-1] for e in music if e.pitches]]
+    return Counter(max(-13, min(b - a, 13)) for line in lines for a, b in pairwise(line))
 
 
 def rhythm(music: Music) -> Counts:
@@ -54,12 +46,11 @@ def rhythm(music: Music) -> Counts:
 
 def harmony(music: Music) -> Counts:
     """What sounds together, as pitch classes above the lowest; weighted by duration."""
-    found: dict[Any, float] = defaultdict(float)
-    for event in music:
-        if event.pitches:
-            base = event.pitches[0]
-            found[frozenset((p - base) % 12 for p in event.pitches)] += float(event.duration)
-    return found
+    return _sum(
+        {frozenset((p - e.pitches[0]) % 12 for p in e.pitches): float(e.duration)}
+        for e in music
+        if e.pitches
+    )
 
 
 FEATURES: dict[str, Callable[[Music], Counts]] = {
@@ -78,8 +69,8 @@ def distances(some: Sequence[Music], others: Sequence[Music]) -> dict[str, float
     }
 
 
-def _sum(counts: Iterable[Counts]) -> Counts:
-    total: dict[Any, float] = defaultdict(float)
+def _sum(counts: Iterable[Counts]) -> defaultdict[Any, float]:
+    total: defaultdict[Any, float] = defaultdict(float)
     for one in counts:
         for key, amount in one.items():
             total[key] += amount
@@ -101,30 +92,23 @@ def faults(music: Music) -> Counter[str]:
                 leap = abs(now - was)
                 found["leaps"] += leap > LARGEST_LEAP or leap in BAD_LEAPS
     for event in music:
-        for voice, pitch in enumerate(event.voices):
-            low, high = VOICE_RANGES[voice]
-            outside = pitch >= 0 and not low <= pitch <= high
-            found["out of range"] += outside and event.struck[voice]
         sung = [(v, p) for v, p in enumerate(event.voices) if p >= 0]
-        found["crossings"] += sum(
-            low > high and (event.struck[v] or event.struck[w])
-            for (v, high), (w, low) in pairwise(sung)
-        )
+        for voice, pitch in sung:
+            low, high = VOICE_RANGES[voice]
+            found["out of range"] += event.struck[voice] and not low <= pitch <= high
+        for (v, high), (w, low) in pairwise(sung):
+            found["crossings"] += low > high and (event.struck[v] or event.struck[w])
     return found
 
 
 def _parallels(before: Event, event: Event) -> Iterator[str]:
     """Fifths and octaves that two voices reach from a fifth or an octave by moving the same way."""
-    for v in range(len(event.voices)):
-        for w in range(v + 1, len(event.voices)):
-            pitches = (before.voices[v], before.voices[w], event.voices[v], event.voices[w])
-            moved = pitches[0] != pitches[2] and pitches[1] != pitches[3]
-            if min(pitches) < 0 or not moved:
-                continue
-            was, now = (abs(pitches[i] - pitches[i + 1]) % 12 for i in (0, 2))
-            same_way = (pitches[2] > pitches[0]) == (pitches[3] > pitches[1])
-            if was == now and now in PARALLELS and same_way:
-                yield PARALLELS[now]
+    voices = zip(before.voices, event.voices, strict=True)
+    for (a, b), (c, d) in combinations(voices, 2):  # one goes from a to b, the other from c to d
+        moved_the_same_way = a != b and c != d and (b > a) == (d > c)
+        was, now = abs(a - c) % 12, abs(b - d) % 12
+        if min(a, b, c, d) >= 0 and moved_the_same_way and was == now and now in PARALLELS:
+            yield PARALLELS[now]
 
 
 def faults_per_100(pieces: Sequence[Music]) -> dict[str, float]:

@@ -3,13 +3,12 @@
 Each row is measured in a process of its own, so that its peak memory is its own.
 """
 
-import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import cycle
+from dataclasses import replace
+from itertools import accumulate, cycle
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from families.steps import Predictor, StepSequence
 from litert.loading import loaded
 from litert.variants import REAL_TIME, is_lossy, machine
 from storage import bundle as bundles
-from storage.files import write_text
 
 KERAS = "model.predict on the window"  # what the others are compared with
 COMPILED = "the window, compiled"
@@ -36,24 +34,8 @@ WARM, TIMED, SLOW_TIMED = 50, 2000, 40  # events; the last for what takes long
 Step = Callable[[], Any]
 
 
-@dataclass(frozen=True)
-class Row:
-    """What was measured of one way to run a model. A note in four voices is one voice's step."""
-
-    variant: str  # of VARIANTS, or how Keras was run
-    kilobytes: float
-    ms: float  # a note, median
-    ms_95: float  # a note, 95th percentile
-    notes_per_second: float
-    megabytes: float | None  # peak memory of a process that does nothing else
-    accuracy: float
-    nll: float  # nats per event, or per note of four voices
-    crc32: int = 0
-    ratio: float | None = None  # how many times faster than KERAS in this run
-
-
 def benchmark(path: Path, lite: bool, keras: bool, runtime: Runtime) -> dict[str, Any]:
-    """Measure a bundle: the variants that it has, or Keras, or both. Returns what `save` writes.
+    """Measure a bundle: the variants that it has, or Keras, or both. Returns the figures, as JSON types.
 
     Raises UserError if it carries nothing to be tried on, or cannot be run.
     """
@@ -62,46 +44,43 @@ def benchmark(path: Path, lite: bool, keras: bool, runtime: Runtime) -> dict[str
         raise UserError(f"{bundle.name} carries no held-out pieces to be tried on; train it anew.")
     variants = list(bundle.steps) if lite else []
     family = family_of(bundle.network.model_type)
-    jobs = [(lite_row, family, path, variant, runtime) for variant in variants]
-    rows: list[Row] = []
-    if keras:
-        rows += alone(keras_rows, family, path)
-    for job in tqdm(jobs, "measuring", leave=False, disable=None):
-        rows += alone(*job)
-    slow = next((row.ms for row in rows if row.variant == KERAS), None)
-    rows = [replace(row, ratio=slow / row.ms if slow else None) for row in rows]
+    rows = alone(keras_rows, family, path) if keras else []
+    for variant in tqdm(variants, "measuring", leave=False, disable=None):
+        rows.append(alone(lite_row, family, path, variant, runtime))
+    slow = next((row["ms"] for row in rows if row["variant"] == KERAS), None)
+    known = bundle.metadata.get("variants", {})
+    for row in rows:
+        row["crc32"] = known.get(row["variant"], {}).get("crc32", 0)
+        row["ratio"] = slow / row["ms"] if slow else None  # how many times faster than KERAS
     return {
         "model": bundle.name,
         "machine": machine(),
         "threads": runtime.threads,
         "delegate": runtime.delegate,
         "label": bundle.metadata["label"],
-        "rows": [vars(row) for row in rows],
+        "rows": rows,
         "lossy": [v for v in variants if is_lossy(v, bundle.metadata)],
     }
 
 
-def alone(work: Callable[..., list[Row]], *given: Any) -> list[Row]:
+def alone(work: Callable[..., Any], *given: Any) -> Any:
     """Do it in a new process that shares nothing that this one has loaded."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
         return pool.submit(work, *given).result()
 
 
-def lite_row(family: ModelFamily, path: Path, variant: str, runtime: Runtime) -> list[Row]:
+def lite_row(family: ModelFamily, path: Path, variant: str, runtime: Runtime) -> dict[str, Any]:
     """A variant, timed with what it is told in held-out pieces."""
     register(family)  # in a process of its own only the built-in ones are known
     bundle = replace(bundles.load(path), weights=[])
-    model = loaded(bundle, variant, runtime)
-    sequences = held_out_sequences(bundle)
+    predictor = loaded(bundle, variant, runtime).predictor
+    sequences, fields = held_out_sequences(bundle), bundle.vocabulary.fields
     notes = len(family.voices) or 1
-    seconds = timed(steps_of(model.predictor, sequences), TIMED // notes) / notes
+    seconds = timed(steps_of(predictor, sequences), TIMED // notes) / notes
     peak = peak_megabytes()
-    scored = metrics.stepwise(model.predictor, sequences)
-    figures = metrics.measure(family, scored, bundle.vocabulary.fields)
-    crc32 = bundle.metadata.get("variants", {}).get(variant, {}).get("crc32", 0)
-    size = len(bundle.steps[variant])
-    return [row_of(variant, size, seconds, peak=peak, figures=figures, crc32=crc32)]
+    figures = metrics.measure(family, metrics.stepwise(predictor, sequences), fields)
+    return row_of(variant, len(bundle.steps[variant]), seconds, peak, figures)
 
 
 def steps_of(predictor: Predictor, sequences: Sequence[StepSequence]) -> Step:
@@ -118,11 +97,10 @@ def steps_of(predictor: Predictor, sequences: Sequence[StepSequence]) -> Step:
                     predictor.head(head, context, row, chosen)
                 yield
 
-    steps = run()
-    return lambda: next(steps)
+    return run().__next__
 
 
-def keras_rows(family: ModelFamily, path: Path) -> list[Row]:
+def keras_rows(family: ModelFamily, path: Path) -> list[dict[str, Any]]:
     """`model.predict` on the window for every note, as in the articles; the same compiled; a step.
 
     Where heads are told what others chose, a window gives one note at a time, too; a step gives one for
@@ -142,17 +120,14 @@ def keras_rows(family: ModelFamily, path: Path) -> list[Row]:
     window = max(sequences, key=len).part(bundle.network.seqlen)
     inputs = list(family.inputs(window.rows[None], np.maximum(window.targets[None], 0)))
     compiled = tf.function(model)
-    voices = len(family.voices) or 1
     ways: dict[str, tuple[Step, int]] = {
         KERAS: (lambda: model.predict(inputs, verbose=0), 1),
         COMPILED: (lambda: compiled([tf.constant(x) for x in inputs]), 1),
-        STEP: (steps_of(on_keras(bundle, model).predictor, sequences), voices),
+        STEP: (steps_of(on_keras(bundle, model).predictor, sequences), len(family.voices) or 1),
     }
     size = sum(w.nbytes for w in bundle.weights)
     return [
-        row_of(
-            name, size, timed(step, SLOW_TIMED, 3) / notes, peak=peak_megabytes(), figures=figures
-        )
+        row_of(name, size, timed(step, SLOW_TIMED, 3) / notes, peak_megabytes(), figures)
         for name, (step, notes) in ways.items()
     ]
 
@@ -160,41 +135,37 @@ def keras_rows(family: ModelFamily, path: Path) -> list[Row]:
 def held_out_sequences(bundle: bundles.Bundle) -> list[StepSequence]:
     """The held-out pieces that a bundle carries, EVENTS steps or a little more."""
     family = family_of(bundle.network.model_type)
-    found: list[StepSequence] = []
-    for sequence in family.sequences(family.unpack(bundle.held_out), bundle):
-        if sum(map(len, found)) < EVENTS:
-            found.append(sequence)
-    return found
+    found = family.sequences(family.unpack(bundle.held_out), bundle)
+    before = accumulate(map(len, found), initial=0)
+    return [s for s, steps in zip(found, before, strict=False) if steps < EVENTS]
 
 
 def timed(step: Step, count: int, warm: int = WARM) -> Any:
     """Seconds that each of `count` calls takes, after some that are not counted."""
-    for _ in range(warm):
-        step()
-    seconds = np.zeros(count)
-    for i in range(count):
+    seconds = np.zeros(warm + count)
+    for i in range(warm + count):
         begun = time.perf_counter()
         step()
         seconds[i] = time.perf_counter() - begun
-    return seconds
+    return seconds[warm:]
 
 
 def row_of(
-    variant: str, size: int, seconds: Any, *, peak: float | None, figures: Metrics, crc32: int = 0
-) -> Row:
-    """A row, from the size in bytes and the seconds that each note took."""
+    variant: str, size: int, seconds: Any, peak: float | None, figures: Metrics
+) -> dict[str, Any]:
+    """What was measured of one way to run a model: its size in bytes, the seconds that each note took,
+    the peak memory of a process that does nothing else. A note in four voices is one voice's step."""
     middle = float(np.median(seconds))
-    return Row(
-        variant,
-        round(size / 1024, 1),
-        round(1000 * middle, 4),
-        round(1000 * float(np.percentile(seconds, 95)), 4),
-        round(1 / middle, 1),
-        peak,
-        round(figures.accuracy, 5),
-        round(figures.nll, 5),
-        crc32,
-    )
+    return {
+        "variant": variant,  # of VARIANTS, or how Keras was run
+        "kilobytes": round(size / 1024, 1),
+        "ms": round(1000 * middle, 4),  # a note, median
+        "ms_95": round(1000 * float(np.percentile(seconds, 95)), 4),
+        "notes_per_second": round(1 / middle, 1),
+        "megabytes": peak,
+        "accuracy": round(figures.accuracy, 5),
+        "nll": round(figures.nll, 5),  # nats per event, or per note of four voices
+    }
 
 
 def peak_megabytes() -> float | None:
@@ -209,32 +180,21 @@ def peak_megabytes() -> float | None:
 
 def table(told: dict[str, Any]) -> list[str]:
     """The rows for people to read."""
-    head = (
+    lines = [
         f"{'':<28} {'KB':>7} {'ms a note':>10} {'95 %':>8} {'notes/s':>9} {'ratio':>7} {'peak MB':>8} "
         f"{'accuracy':>9} {'nats':>7}"
-    )
-    lines = [
-        _line(row) + ("  lossy" if row["variant"] in told["lossy"] else "") for row in told["rows"]
     ]
-    slow = [row["variant"] for row in told["rows"] if row["notes_per_second"] < REAL_TIME]
-    note = f"{told['model']} on {told['machine']}, {told['threads']} thread(s); {told['label']}"
-    late = [f"too slow for music in real time here: {', '.join(slow)}"] if slow else []
-    return [head, *lines, note, *late]
-
-
-def _line(row: dict[str, Any]) -> str:
-    ratio, peak = _number(row["ratio"], ",.0f"), _number(row["megabytes"], ".0f")
-    return (
-        f"{row['variant']:<28} {row['kilobytes']:>7,.0f} {row['ms']:>10.3f} {row['ms_95']:>8.3f} "
-        f"{row['notes_per_second']:>9,.0f} {ratio:>7} {peak:>8} {row['accuracy']:>9.1%} "
-        f"{row['nll']:>7.3f}"
+    for row in told["rows"]:
+        ratio = "-" if row["ratio"] is None else f"{row['ratio']:,.0f}"
+        peak = "-" if row["megabytes"] is None else f"{row['megabytes']:.0f}"
+        lines.append(
+            f"{row['variant']:<28} {row['kilobytes']:>7,.0f} {row['ms']:>10.3f} {row['ms_95']:>8.3f} "
+            f"{row['notes_per_second']:>9,.0f} {ratio:>7} {peak:>8} {row['accuracy']:>9.1%} "
+            f"{row['nll']:>7.3f}{'  lossy' if row['variant'] in told['lossy'] else ''}"
+        )
+    lines.append(
+        f"{told['model']} on {told['machine']}, {told['threads']} thread(s); {told['label']}"
     )
-
-
-def _number(value: float | None, how: str) -> str:
-    return "-" if value is None else format(value, how)
-
-
-def save(told: dict[str, Any], path: Path) -> None:
-    """Write the figures as JSON."""
-    write_text(path, json.dumps(told, indent=1))
+    if slow := [r["variant"] for r in told["rows"] if r["notes_per_second"] < REAL_TIME]:
+        lines.append(f"too slow for music in real time here: {', '.join(slow)}")
+    return lines

@@ -36,11 +36,12 @@ def header(bundle: Bundle) -> str:
     """The text of the header."""
     model, fields = bundle.steps["int8"], bundle.vocabulary.fields
     symbols = [symbol for field in fields for symbol in field.symbols]
+    operators = interpreter(model)._get_ops_details()  # LiteRT has no public way to list them
     lines = (model[i : i + BYTES_A_LINE] for i in range(0, len(model), BYTES_A_LINE))
     return Template(TEMPLATE.read_text(encoding="ascii")).substitute(
         name=bundle.name,
         guard=f"PLAY_BACH_{bundle.name.upper().replace('-', '_')}_H",
-        operators=", ".join(operators(model)),
+        operators=", ".join(sorted({str(op["op_name"]) for op in operators} - {"DELEGATE"})),
         model_type=bundle.network.model_type,
         voices=len(family_of(bundle.network.model_type).voices),
         size=len(model),
@@ -56,9 +57,3 @@ def header(bundle: Bundle) -> str:
 
 def _joined(numbers: Iterable[int]) -> str:
     return ",".join(map(str, numbers))
-
-
-def operators(model: bytes) -> list[str]:
-    """The names of the operators that a LiteRT model needs, in order of the alphabet."""
-    details = interpreter(model)._get_ops_details()  # LiteRT has no public way to list them
-    return sorted({str(op["op_name"]) for op in details} - {"DELEGATE"})

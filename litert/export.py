@@ -45,16 +45,14 @@ def with_variants(bundle: Bundle, variants: Sequence[str]) -> Bundle:
             with saved(family, model, logits) as (folder, keys):
                 made |= {v: _export(bundle, model, v, folder, keys) for v in group}
     steps = bundle.steps | made
-    told = bundle.metadata.get("variants", {}) | {v: size_and_sum(made[v]) for v in made}
+    told = bundle.metadata.get("variants", {}) | {
+        v: {"kilobytes": round(len(content) / 1024), "crc32": zlib.crc32(content)}
+        for v, content in made.items()
+    }
     order = [v for v in VARIANTS if v in steps]
     return replace(bundle, steps={v: steps[v] for v in order}).with_metadata(
         variants={v: told.get(v, {}) for v in order}
     )
-
-
-def size_and_sum(content: bytes) -> dict[str, Any]:
-    """What tells one LiteRT model from another: its size and its checksum."""
-    return {"kilobytes": round(len(content) / 1024), "crc32": zlib.crc32(content)}
 
 
 @contextmanager
@@ -105,7 +103,7 @@ class RecordingRunner:
     """Passes calls on to another runner, and keeps what flows into each signature."""
 
     def __init__(self, runner: StepRunner) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[Example] = []
         self._runner = runner
         self.shapes, self.outputs = runner.shapes, runner.outputs
 
@@ -115,7 +113,7 @@ class RecordingRunner:
         return self._runner.run(signature, inputs)
 
 
-def calibration(bundle: Bundle, model: keras.Model) -> list[tuple[str, dict[str, Any]]]:
+def calibration(bundle: Bundle, model: keras.Model) -> list[Example]:
     """What flows into the signatures in EXAMPLES steps through training pieces, far apart.
 
     Raises UserError if the bundle does not carry them.
@@ -139,9 +137,9 @@ def calibration(bundle: Bundle, model: keras.Model) -> list[tuple[str, dict[str,
 
 def write_files(bundle: Bundle, variants: Sequence[str], folder: Path) -> list[Path]:
     """Write variants as .tflite files beside the bundle, for other programs."""
-    paths = [folder / f"{bundle.name}.{variant}.tflite" for variant in variants]
-    for path, variant in zip(paths, variants, strict=True):
+    paths = {variant: folder / f"{bundle.name}.{variant}.tflite" for variant in variants}
+    for variant, path in paths.items():
         keep_previous(path)
         with replacing(path) as aside:
             aside.write_bytes(bundle.steps[variant])
-    return paths
+    return list(paths.values())

@@ -41,11 +41,10 @@ def variant_here(bundle: Bundle, paths: Paths) -> str:
     """
     best = fastest_here(bundle.name, bundle.metadata, paths)
     usual = family_of(bundle.network.model_type).default_variant
-    wanted = [best["variant"] if best else usual, usual, *bundle.steps]
-    found = next((v for v in wanted if v in bundle.steps), None)
-    if found is None:
-        raise UserError(
-            f"{bundle.name} holds nothing to compose with; export its network with -sl "
-            f"--app {bundle.name}, or train it anew."
-        )
-    return found
+    for variant in (best["variant"] if best else usual, usual, *bundle.steps):
+        if variant in bundle.steps:
+            return variant
+    raise UserError(
+        f"{bundle.name} holds nothing to compose with; export its network with -sl "
+        f"--app {bundle.name}, or train it anew."
+    )

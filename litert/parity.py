@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from config_bach import Composing, UserError
 from families import metrics
 from families.base import LoadedModel
 from families.registry import family_of
-from families.steps import Probabilities, StepSequence
+from families.steps import StepSequence
 from litert.benchmark import held_out_sequences
 from litert.keras_runner import network_of, on_keras
 from litert.loading import loaded
@@ -74,11 +74,8 @@ def parity(bundle: Bundle, variants: Sequence[str]) -> Iterator[Row]:
     """
     if not bundle.held_out:
         raise UserError(f"{bundle.name} carries no held-out pieces to be tried on; train it anew.")
-    family, model, fields = (
-        family_of(bundle.network.model_type),
-        network_of(bundle),
-        bundle.vocabulary.fields,
-    )
+    family, model = family_of(bundle.network.model_type), network_of(bundle)
+    fields = bundle.vocabulary.fields
     symbols = max(len(f.symbols) for f in fields)
     sequences = held_out_sequences(bundle)
     some = first_windows(sequences)
@@ -92,8 +89,9 @@ def parity(bundle: Bundle, variants: Sequence[str]) -> Iterator[Row]:
             variant,
             sum(map(len, some)),
             max(
-                largest_difference(exact[id(s)], found)
+                float(np.abs(x - y).max())
                 for s, found in metrics.stepwise(tried.predictor, some)
+                for x, y in zip(exact[id(s)], found, strict=True)
             ),
             figures.nll,
             figures.nll - truth.nll,
@@ -104,17 +102,9 @@ def parity(bundle: Bundle, variants: Sequence[str]) -> Iterator[Row]:
 
 def first_windows(sequences: Sequence[StepSequence]) -> list[StepSequence]:
     """The first WINDOWS steps of held-out pieces."""
-    found: list[StepSequence] = []
-    for sequence in sequences:
-        left = WINDOWS - sum(map(len, found))
-        if left > 0:
-            found.append(sequence.part(left))
-    return found
-
-
-def largest_difference(a: Sequence[Probabilities], b: Sequence[Probabilities]) -> float:
-    """The largest difference of a probability, over all heads."""
-    return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
+    before = accumulate(map(len, sequences), initial=0)
+    numbered = zip(sequences, before, strict=False)
+    return [s.part(WINDOWS - steps) for s, steps in numbered if steps < WINDOWS]
 
 
 def composed(model: LoadedModel) -> list[Event]:
@@ -123,12 +113,11 @@ def composed(model: LoadedModel) -> list[Event]:
     Copies are not limited: watching for them takes longer than composing.
     """
     free = replace(model, bundle=replace(model.bundle, music=b""))
-    composer = model.family.stream(free, Composing(seed=1))
+    events: list[Event] = []
     struck = 0
-
-    def counted(event: Event) -> bool:
-        nonlocal struck
-        struck += sum(event.struck) or 1
-        return struck <= NOTES
-
-    return list(takewhile(counted, (prediction.event for prediction in composer)))
+    for prediction in model.family.stream(free, Composing(seed=1)):
+        struck += sum(prediction.event.struck) or 1
+        if struck > NOTES:
+            break
+        events.append(prediction.event)
+    return events

@@ -48,9 +48,8 @@ def fastest_here(name: str, metadata: Mapping[str, Any], paths: Paths) -> dict[s
         told = json.loads(benchmark_path(name, paths).read_text(encoding="utf-8"))
         rows = [row for row in told["rows"] if _still_true(row, metadata)]
         fit = [row for row in rows if row["notes_per_second"] >= REAL_TIME]
-        if told["machine"] != machine() or not fit:
-            return None
-        return dict(min(fit, key=lambda row: row["ms"]))
+        here = told["machine"] == machine()
+        return dict(min(fit, key=lambda row: row["ms"])) if fit and here else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -58,8 +57,5 @@ def fastest_here(name: str, metadata: Mapping[str, Any], paths: Paths) -> dict[s
 def _still_true(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
     """Whether a row is of a variant as it is in the bundle now, and not a lossy one."""
     known = metadata.get("variants", {}).get(row["variant"])
-    return (
-        known is not None
-        and known["crc32"] == row["crc32"]
-        and not is_lossy(row["variant"], metadata)
-    )
+    same = known is not None and known["crc32"] == row["crc32"]
+    return same and not is_lossy(row["variant"], metadata)

@@ -33,22 +33,16 @@ class CheckpointCallback(keras.callbacks.Callback):
         """validate: figures of a network on the validation side. unknown: nats the loss leaves out."""
         super().__init__()
         self.bundle, self._validate, self._folder = bundle, validate, folder
+        self._unknown, self._started = unknown, len(bundle.metadata["history"])
         self._bar = tqdm(disable=True)
-        self._started = len(bundle.metadata["history"])
-        self._unknown = unknown
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set this epoch's learning rate, a cosine from full to a twentieth, and start a bar."""
         done = epoch / max(self.bundle.metadata["epochs"], epoch + 1)
         rate = self.bundle.training.learning_rate * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
         self.model.optimizer.learning_rate.assign(rate)
-        self._bar = tqdm(
-            total=self.params["steps"],
-            desc=f"epoch {epoch + 1}",
-            unit="batch",
-            leave=False,
-            disable=None,
-        )
+        steps, what = self.params["steps"], f"epoch {epoch + 1}"
+        self._bar = tqdm(desc=what, total=steps, unit="batch", leave=False, disable=None)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar."""

@@ -31,16 +31,12 @@ def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tup
     """
     if midi.suffix.lower() not in midi_io.MIDI_SUFFIXES:
         midi = midi.with_name(midi.name + ".mid")
-    how = (piece.events, piece.bpm, piece.programs)
+    how, drawn = (piece.events, piece.bpm, piece.programs), plots.available()
     writers: dict[str, tuple[str, bool, Callable[[Path], None]]] = {
         "music": (midi.suffix, True, lambda p: midi_io.write_midi(p, *how)),
         "score": (".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how)),
         "sound": (".wav", wav, lambda p: synth.write_wav(p, *how)),
-        "picture": (
-            ".png",
-            plots.available(),
-            lambda p: plots.piano_roll(p, piece.events, piece.title),
-        ),
+        "picture": (".png", drawn, lambda p: plots.piano_roll(p, piece.events, piece.title)),
     }
     keep_previous(*(midi.with_suffix(suffix) for suffix, _, _ in writers.values()))
     written = []

@@ -6,8 +6,6 @@ import importlib.util
 import logging
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -49,28 +47,29 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
     if bundle.metadata["history"] and not (folder / "best.zip").is_file():
         # what came before may be the best there is
         replace(bundle, optimizer=[]).save(folder / "best.zip")
-    checkpoint = CheckpointCallback(
-        bundle, lambda m: task.measure(m, "valid"), task.unknown_nats(), folder
-    )
+    unknown = task.family.unknown_nats(task.dataset, bundle.vocabulary.fields)
+    checkpoint = CheckpointCallback(bundle, lambda m: task.measure(m, "valid"), unknown, folder)
     callbacks: list[keras.callbacks.Callback] = [checkpoint]
     if tensorboard:
-        callbacks.append(_tensorboard(folder))
+        if importlib.util.find_spec("tensorboard") is None:
+            raise UserError("--tensorboard needs one more package: pip install tensorboard.")
+        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    done, epochs = len(bundle.metadata["history"]), bundle.metadata["epochs"]
     start = time.monotonic()
     try:
-        _fit(model, task, callbacks)
+        batches = task.family.batches(task.dataset, bundle, done)
+        span = len(batches) * (epochs - done) / MEANS
+        model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - 1 / span))
+        how = {"epochs": epochs, "initial_epoch": done, "shuffle": False, "verbose": 0}
+        model.fit(batches, callbacks=callbacks, **how)
     except KeyboardInterrupt:
         if not checkpoint.bundle.metadata["history"]:
             raise UserError("stopped before the first epoch ended: nothing was learned.") from None
-        log.info(
-            "stopped by you; what was learned is kept, go on with -l 1 -f --app %s",
-            bundle.metadata["app"],
-        )
-    log.info(
-        "model fitted in %.0f sec for %d configured epochs, and %d actual epochs",
-        time.monotonic() - start,
-        bundle.metadata["epochs"],
-        len(checkpoint.bundle.metadata["history"]),
-    )
+        kept = "stopped by you; what was learned is kept, go on with -l 1 -f --app %s"
+        log.info(kept, bundle.metadata["app"])
+    spent, actual = time.monotonic() - start, len(checkpoint.bundle.metadata["history"])
+    fitted = "model fitted in %.0f sec for %d configured epochs, and %d actual epochs"
+    log.info(fitted, spent, epochs, actual)
     return _finish(checkpoint.bundle, model, task, paths)
 
 
@@ -172,40 +171,13 @@ class TrainingTask:
         scored = metrics.forward(self.family, model, getattr(self.dataset, side), symbols)
         return metrics.measure(self.family, scored, fields)
 
-    def unknown_nats(self) -> float:
-        """Nats that the loss leaves out and `measure` charges."""
-        return self.family.unknown_nats(self.dataset, self.bundle.vocabulary.fields)
-
-
-def _fit(model: keras.Model, task: TrainingTask, callbacks: list[keras.callbacks.Callback]) -> None:
-    bundle = task.bundle
-    done, epochs = len(bundle.metadata["history"]), bundle.metadata["epochs"]
-    batches = task.family.batches(task.dataset, bundle, done)
-    span = len(batches) * (epochs - done) / MEANS
-    model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - 1 / span))
-    model.fit(
-        batches, epochs=epochs, initial_epoch=done, shuffle=False, verbose=0, callbacks=callbacks
-    )
-
-
-def _tensorboard(folder: Path) -> keras.callbacks.Callback:
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("--tensorboard needs one more package: pip install tensorboard.")
-    return keras.callbacks.TensorBoard(folder / "tensorboard")
-
 
 def _announce(task: TrainingTask, model: keras.Model) -> None:
     """What is about to be learned, and what must be beaten."""
-    counts, fields = task.counts(), task.bundle.vocabulary.fields
-    log.info(
-        "%s: %d symbols, %d weights, %d training and %d validation %ss",
-        task.bundle.name,
-        len(fields[0].symbols),
-        model.count_params(),
-        counts["train"],
-        counts["valid"],
-        task.family.unit,
-    )
+    name, counts, fields = task.bundle.name, task.counts(), task.bundle.vocabulary.fields
+    sizes = len(fields[0].symbols), model.count_params(), counts["train"], counts["valid"]
+    told = "%s: %d symbols, %d weights, %d training and %d validation %ss"
+    log.info(told, name, *sizes, task.family.unit)
     log.info("learned: %s", ", ".join(metrics.head_names(task.family, fields)))
     log.info(task.bundle.metadata["label"])
     for name, figures in task.dataset.baselines.items():
@@ -217,10 +189,10 @@ def _finish(bundle: Bundle, model: keras.Model, task: TrainingTask, paths: Paths
     family, best = task.family, bundles.load(paths.checkpoint / bundle.name / "best.zip")
     model.set_weights(best.weights)
     sides = [side for side in ("valid", "test") if task.counts()[side]]
-    figures: dict[str, Any] = {side: task.measure(model, side).to_json() for side in sides}
-    figures["baselines"] = task.dataset.baselines
+    figures = {side: task.measure(model, side).to_json() for side in sides}
+    beside = {**figures, "baselines": task.dataset.baselines}
     best = replace(
-        best.with_metadata(history=bundle.metadata["history"], metrics=figures),
+        best.with_metadata(history=bundle.metadata["history"], metrics=beside),
         weights=family.stored_weights(model),
         music=family.pack(task.parts.train),
         held_out=family.pack(task.parts.valid),
@@ -233,7 +205,6 @@ def _finish(bundle: Bundle, model: keras.Model, task: TrainingTask, paths: Paths
     plots.learning_curves(curves, best)
     plots.model_diagram(network, model, best.name, family.diagram(model))
     log.info("model saved to %s", shown(path))
-    told = [(side, figures[side]["nll"], figures[side]["accuracy"]) for side in sides]
-    text = ", ".join(f"{side} {nll:.3f} nats {right:.1%}" for side, nll, right in told)
-    log.info("held out (%s): %s", best.metadata["label"], text.replace("valid ", "validation "))
+    told = ", ".join(f"{s} {f['nll']:.3f} nats {f['accuracy']:.1%}" for s, f in figures.items())
+    log.info("held out (%s): %s", best.metadata["label"], told.replace("valid ", "validation "))
     return best
