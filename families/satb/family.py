@@ -74,7 +74,7 @@ class FourVoices(ModelFamily):
     transpose = 6
     voices = VOICES
     flags = frozenset({"prime", "harmonise", "keep", "regenerate", "scale", "range", "no_crossing"})
-    default_variant = "float16"  # half the size for less than 0.0001 nats
+    default_variant = "dynamic"  # three times as fast as float16, for less than 0.0001 nats
     default_program = ORGAN
     max_copy = 20  # half of Bach's chorales share 15 notes or more in a row with others of his
 

@@ -36,7 +36,7 @@ def test_until_it_is_measured_what_training_exported_plays(
 ) -> None:
     assert fastest_here(all_variants.name, all_variants.metadata, home) is None
     assert playing(all_variants, home).variant == "float32"
-    assert family_of(5).default_variant == "float16"
+    assert family_of(5).default_variant == "dynamic"
 
 
 def test_the_fastest_that_was_measured_here_plays(home: Paths, all_variants: Bundle) -> None:
