@@ -36,10 +36,9 @@ def free_port() -> int:
 class Server:
     """play_bach.py -st in a process and a home of its own."""
 
-    def __init__(self, home: Path, **settings: Any) -> None:
+    def __init__(self, home: Path, model: str = "bach5_nc_mo", **settings: Any) -> None:
         (home / "models").mkdir(parents=True, exist_ok=True)
-        for model in (ROOT / "models").glob("*.zip"):
-            shutil.copy(model, home / "models")
+        shutil.copy(ROOT / "models" / f"{model}.zip", home / "models")
         self.port, self.page = free_port(), free_port()
         login = {"user": USER, "password": PASSWORD}
         ports = {"flask_port": self.port, "remi_port": self.page}

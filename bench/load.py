@@ -23,12 +23,18 @@ from listeners import ROOT, Listener, Server, listen
 KINDS = ("mp3", "wav")
 REPEATS = 11
 ARRIVAL = 0.06  # seconds between two who come
-LIMITS = {"max_stations": 200, "max_listeners": 500, "max_connections": 520, "idle_minutes": 5}
+LIMITS = {
+    "max_stations": 1000,
+    "max_listeners": 1200,
+    "max_connections": 1300,
+    "max_per_address": 10_000,
+    "idle_minutes": 5,
+}
 
 
-def crowd(home: Path, what: str, kind: str, count: int, seconds: float) -> str:
+def crowd(home: Path, model: str, what: str, kind: str, count: int, seconds: float) -> str:
     """So many stations, or listeners of one station, at once; a row of the table."""
-    with Server(home, **LIMITS) as server:
+    with Server(home, model, **LIMITS) as server:
         listeners: list[Listener] = []
         path = f"/play.{kind}"
         if what != "stations":
@@ -120,6 +126,7 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stations", type=int, nargs="*", default=[50])
+    parser.add_argument("--model", default="bach5_nc_mo")
     parser.add_argument("--listeners", type=int, nargs="*", default=[300])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--kinds", nargs="*", default=KINDS)
@@ -134,7 +141,7 @@ def main() -> None:
     for what, counts in (("stations", args.stations), ("listeners", args.listeners)):
         for count in counts:
             for kind in args.kinds:
-                print(in_home(crowd, what, kind, count, args.seconds), flush=True)
+                print(in_home(crowd, args.model, what, kind, count, args.seconds), flush=True)
     for name, work in (
         ("Play to first sound", first_sound),
         ("setting to sound", setting_to_sound),

@@ -7,7 +7,7 @@ passage is found in any transposition. The length of a copy is the number of not
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import repeat
@@ -93,6 +93,8 @@ class CopyIndex:
             self.names.append(name)
         table = np.array(rows, np.int64).reshape(-1, 3)
         self.shapes, self.leaps = table[:, 0], table[:, 1]
+        self._order = np.argsort(self.shapes, kind="stable")
+        self._sorted = self.shapes[self._order]
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -111,6 +113,11 @@ class CopyIndex:
         """The piece that a moment belongs to, and its quarter in that piece."""
         return self.names[self._piece[row]], Fraction(self._time[row], TICKS)
 
+    def places(self, shape: int) -> npt.NDArray[np.intp]:
+        """The moments that have a shape, in order."""
+        first = np.searchsorted(self._sorted, shape, "left")
+        return self._order[first : np.searchsorted(self._sorted, shape, "right")]
+
     def rows_of(self, name: str) -> npt.NDArray[np.bool_]:
         """Which moments belong to the piece of that name [moments]."""
         wanted = {i for i, known in enumerate(self.names) if known == name}
@@ -124,40 +131,63 @@ class CopyTracker:
         """but: the name of a piece that does not count."""
         self._index = index
         self._excluded = index.rows_of(but) if but else None
-        self._notes = np.zeros(len(index), np.int32)  # copied notes that end at each place
-        self._moments = np.zeros(len(index), np.int32)
+        self._ends = _Ends()
+        self._next: tuple[Event, _Ends] | None = None  # an event that was asked for, and its ends
         self._before: Event | None = None
         self._times = deque([Fraction(0)], maxlen=LONGEST)
 
     def feed(self, event: Event) -> int:
         """Take one event; returns the notes of the longest copied passage that ends with it."""
-        self._notes, self._moments = self._after(event)
-        self._before = event
+        self._ends = self._after(event)
+        self._before, self._next = event, None
         self._times.append(self._times[-1] + event.duration)
-        return int(self._notes.max(initial=0))
+        return self._ends.longest
 
     def would_be(self, event: Event) -> int:
         """What `feed` would return, without taking the event."""
-        return int(self._after(event)[0].max(initial=0))
+        return self._after(event).longest
 
     def copy(self) -> Copy:
         """The longest passage that ends with the last event."""
-        row = int(self._notes.argmax())
-        length = int(self._moments[row])
-        name, quarter = self._index.locate(row - length + 1)
+        if not self._ends.longest:
+            return Copy()
+        end = int(self._ends.notes.argmax())
+        length = int(self._ends.moments[end])
+        name, quarter = self._index.locate(int(self._ends.rows[end]) - length + 1)
         begins = self._times[max(len(self._times) - 1 - length, 0)]
-        return Copy(int(self._notes[row]), name, quarter, begins)
+        return Copy(self._ends.longest, name, quarter, begins)
 
-    def _after(self, event: Event) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def _after(self, event: Event) -> "_Ends":
+        if self._next is None or self._next[0] is not event:
+            self._next = (event, self._extended(event))
+        return self._next[1]
+
+    def _extended(self, event: Event) -> "_Ends":
+        """Where passages end after one more event: those that go on, and those that begin with it."""
         shape, leap, notes = moment(self._before, event)
-        index = self._index
-        goes_on = np.zeros(len(index), bool)
-        goes_on[1:] = (index.leaps[1:] == leap) & (self._moments[:-1] > 0)
-        begins = index.shapes == shape
+        rows, before = self._index.places(shape), self._ends
         if self._excluded is not None:
-            goes_on &= ~self._excluded
-            begins &= ~self._excluded
-        before_notes, before_moments = (np.roll(x, 1) for x in (self._notes, self._moments))
-        copied = np.where(goes_on, before_notes + notes, np.where(begins, notes, 0))
-        length = np.where(goes_on, before_moments + 1, np.where(begins, 1, 0))
-        return copied.astype(np.int32), length.astype(np.int32)
+            rows = rows[~self._excluded[rows]]
+        if not len(before.rows):
+            return _Ends(rows, np.full(len(rows), notes), np.ones(len(rows), int))
+        place = np.minimum(np.searchsorted(before.rows, rows - 1), len(before.rows) - 1)
+        goes_on = (before.rows[place] == rows - 1) & (self._index.leaps[rows] == leap)
+        copied = notes + np.where(goes_on, before.notes[place], 0)
+        return _Ends(rows, copied, 1 + np.where(goes_on, before.moments[place], 0))
+
+
+NONE = np.zeros(0, np.intp)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """The moments at which copied passages end, in order; their notes and their lengths in moments."""
+
+    rows: npt.NDArray[np.intp] = field(default_factory=lambda: NONE)
+    notes: npt.NDArray[np.intp] = field(default_factory=lambda: NONE)
+    moments: npt.NDArray[np.intp] = field(default_factory=lambda: NONE)
+
+    @property
+    def longest(self) -> int:
+        """The notes of the longest."""
+        return int(self.notes.max(initial=0))
