@@ -32,8 +32,9 @@ LIMITS = {
 }
 
 
-def crowd(home: Path, model: str, what: str, kind: str, count: int, seconds: float) -> str:
+def crowd(home: Path, model: str, size: tuple[str, int], kind: str, seconds: float) -> str:
     """So many stations, or listeners of one station, at once; a row of the table."""
+    what, count = size
     with Server(home, model, **LIMITS) as server:
         listeners: list[Listener] = []
         path = f"/play.{kind}"
@@ -141,7 +142,7 @@ def main() -> None:
     for what, counts in (("stations", args.stations), ("listeners", args.listeners)):
         for count in counts:
             for kind in args.kinds:
-                print(in_home(crowd, args.model, what, kind, count, args.seconds), flush=True)
+                print(in_home(crowd, args.model, (what, count), kind, args.seconds), flush=True)
     for name, work in (
         ("Play to first sound", first_sound),
         ("setting to sound", setting_to_sound),
