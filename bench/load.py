@@ -23,7 +23,7 @@ from listeners import ROOT, Listener, Server, listen
 KINDS = ("mp3", "wav")
 REPEATS = 11
 ARRIVAL = 0.06  # seconds between two who come
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "max_stations": 1000,
     "max_listeners": 1200,
     "max_connections": 1300,
