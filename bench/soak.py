@@ -23,7 +23,12 @@ from listeners import LOGIN, Listener, Server, listen
 
 GOOD = 10
 CROWD = 40  # bad ones at a time
-LIMITS: dict[str, Any] = {"max_stations": 60, "max_listeners": 80, "max_connections": 100, "idle_minutes": 0.5}
+LIMITS: dict[str, Any] = {
+    "max_stations": 60,
+    "max_listeners": 80,
+    "max_connections": 100,
+    "idle_minutes": 0.5,
+}
 LIES = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
     b"GET /play.wav HTTP/1.1\r\nHost: x\r\nRange: bytes=9-1,99999999999999999999-\r\n\r\n",
