@@ -45,6 +45,8 @@ def crowd(home: Path, model: str, size: tuple[str, int], kind: str, seconds: flo
             listeners.append(Listener(server, path))
             listen(listeners, ARRIVAL)
         listen(listeners, 5)
+        refused = [x for x in listeners if x.status == 503]
+        listeners = [x for x in listeners if x.status != 503]
         for x in listeners:  # they came while others were still coming
             x.underruns, x.gap = 0, 0.0
         cpu, begun = server.cpu, time.monotonic()
@@ -52,12 +54,12 @@ def crowd(home: Path, model: str, size: tuple[str, int], kind: str, seconds: flo
         wall, cpu = time.monotonic() - begun, server.cpu - cpu
         gaps = sum(x.underruns for x in listeners)
         figures = server.ask("/status")
-        composed = count if what == "stations" else 1
+        composed = len(listeners) if what == "stations" else 1
         row = (
-            f"| {count} {what}, {kind} | {good} | {gaps} | {figures['underruns']} | {cpu / wall:.2f} "
-            f"| {composed * wall / cpu:.0f} | {server.memory:.0f} | {server.threads} |"
+            f"| {count} {what}, {kind} | {len(refused)} | {good} | {gaps} | {figures['underruns']} "
+            f"| {cpu / wall:.2f} | {composed * wall / cpu:.0f} | {server.memory:.0f} | {server.threads} |"
         )
-        for x in listeners:
+        for x in (*listeners, *refused):
             x.close()
     return row
 
@@ -136,7 +138,7 @@ def main() -> None:
     print(
         f"{os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}, {args.seconds:g} s"
     )
-    columns = ["at once", "without a gap", "gaps", "server's underruns", "cores"]
+    columns = ["at once", "refused (503)", "without a gap", "gaps", "server's underruns", "cores"]
     columns += ["s of sound a CPU s", "MB", "threads"]
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     for what, counts in (("stations", args.stations), ("listeners", args.listeners)):

@@ -29,7 +29,7 @@ class PageServer(remi.ThreadedHTTPServer):
     def __init__(self, context: ServerContext) -> None:
         self.context = context
         self.connections = Connections(context.server.max_per_address, context.server.proxies)
-        self.most_sessions = 4 * context.server.max_stations
+        self.most_sessions = context.server.max_pages
         self._places = threading.BoundedSemaphore(self.most_sessions + 64)
         address = (context.server.host, context.server.remi_port)
         self.address_family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]

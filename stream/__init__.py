@@ -8,8 +8,9 @@ connections.py      limits on connections and on the time a request may take
 store.py            what survives a restart, in SQLite
 context.py          what the requests of both servers share
 stations.py         who has which station; limits, watchdog
-station.py          one station: its listeners, its clock, its predict thread
-player.py           the predict thread
+station.py          one station: its listeners, its clock
+pool.py             the predict threads, and how busy they are
+player.py           what they do for a station
 player_settings.py  what a listener can change; the events that were played
 source.py           events from the model or, when it fails, from the corpus
 model_cache.py      the models that stations play, read once

@@ -1,4 +1,4 @@
-"""The predict thread of a station: it composes, and renders blocks of sound."""
+"""What composes for a station, and renders blocks of sound; done by the threads of stream/pool.py."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Protocol
 import numpy as np
 
 from music.events import Event
-from music.synth import Pcm, Performer, Synth, Synths
+from music.synth import RATE, Pcm, Performer, Synth, Synths
 from stream.player_settings import PlayerSettings
+from stream.pool import Pool
 from stream.source import Source, StreamEvent
 
 log = logging.getLogger("play_bach")
 
 BLOCK = 8192  # frames that are sent at a time: 0.19 s; half as long costs 15 % more
+THRIFTY = 0.9  # of the load of the pool; beyond it what is only shown is not computed
 
 
 class PlayerHost(Protocol):
@@ -26,10 +28,11 @@ class PlayerHost(Protocol):
     name: str
     settings: PlayerSettings
     synths: Synths
+    pool: Pool
     cpu: float
 
-    def wants(self, player: Player) -> bool:
-        """Wait until more sound is due; False if the player is to end."""
+    def due(self, player: Player) -> float | None:
+        """When the next block is to be made (time.monotonic); None: not now."""
 
     def send(self, player: Player, pcm: Pcm) -> None:
         """Take a block of sound [frames, 2]."""
@@ -40,34 +43,59 @@ class PlayerHost(Protocol):
         """Remember an event that begins `frame` frames after the player did."""
 
 
-class Player(threading.Thread):
-    """The predict thread: model -> next event -> sound -> station."""
+class Player:
+    """What a predict thread does for a station: model -> next event -> sound -> station."""
 
     def __init__(self, station: PlayerHost, source: Source, first: int) -> None:
         """first: the frame of the station that it begins with."""
-        super().__init__(daemon=True, name=f"predict {station.name}")
         self.source, self.first = source, first
         self.born = time.monotonic()
         self.since: float | None = None  # when it began to compose the next event
+        self.thread: threading.Thread | None = None  # that is at it
+        self.died = False
         self.composing = 0.0  # seconds that composing took in this block
         self.cut = False  # end the present event, a new model is waiting
         self._station, self._settings = station, station.settings
         self._gain = self._settings.volume
+        self._synth: Synth | None = None
+        self._performer: Performer | None = None
 
-    def run(self) -> None:
-        """Play until the station needs no more."""
-        synth = self._station.synths.take(self._settings.programs)
+    @property
+    def model(self) -> str:
+        """The model that composes."""
+        return self._settings.model
+
+    def due(self) -> float | None:
+        """When the next block is to be made (time.monotonic); None: not now."""
+        return None if self.died else self._station.due(self)
+
+    def play(self) -> float:
+        """Make the next block; returns its seconds."""
+        begun, self.composing = time.thread_time(), 0.0
+        self.thread = threading.current_thread()
         try:
-            self._performer = Performer(self._events(), synth, self._settings.bpm)
-            while self._station.wants(self):
-                begun, self.composing = time.thread_time(), 0.0
-                self._apply(synth)
-                self._station.send(self, self._with_volume(self._performer.block(BLOCK)))
-                self._station.cpu += time.thread_time() - begun
-        except Exception:
-            log.exception("the predict thread of station %s died", self._station.name)
+            performer, synth = self._instrument()
+            self._apply(performer, synth)
+            self._station.send(self, self._with_volume(performer.block(BLOCK)))
+        except BaseException:
+            self.died = True
+            raise
         finally:
-            self._station.synths.give_back(synth)
+            self.thread = None
+            self._station.cpu += time.thread_time() - begun
+        return BLOCK / RATE
+
+    def close(self) -> None:
+        """Let others have the synth."""
+        if self._synth is not None:
+            self._station.synths.give_back(self._synth)
+            self._synth = None
+
+    def _instrument(self) -> tuple[Performer, Synth]:
+        if self._synth is None or self._performer is None:
+            self._synth = self._station.synths.take(self._settings.programs)
+            self._performer = Performer(self._events(), self._synth, self._settings.bpm)
+        return self._performer, self._synth
 
     def _events(self) -> Iterator[Event]:
         while True:
@@ -75,21 +103,23 @@ class Player(threading.Thread):
             predicted = next(self.source)
             self.since = None
             self.composing += time.monotonic() - begun
-            self._station.record(self, predicted, self._performer.frames, self._settings)
+            frame = self._performer.frames if self._performer else 0
+            self._station.record(self, predicted, frame, self._settings)
             yield predicted.event
 
-    def _apply(self, synth: Synth) -> None:
+    def _apply(self, performer: Performer, synth: Synth) -> None:
         """Follow the settings, from the next frame on."""
         settings, before = self._station.settings, self._settings
         self._settings = settings
-        self._performer.bpm = settings.bpm
+        performer.bpm = settings.bpm
         self.source.set_temperature(settings.temperature)
+        self.source.thrifty = self._station.pool.load > THRIFTY
         if self.cut:
             self.cut = False
-            self._performer.cut_short()
+            performer.cut_short()
         if settings.programs != before.programs:
             synth.program(settings.programs)
-            self._performer.strike_again()
+            performer.strike_again()
 
     def _with_volume(self, pcm: Pcm) -> Pcm:
         """The sound at the present volume; a change is spread over the block, so that nothing clicks."""

@@ -32,9 +32,10 @@ class Server(Settings):
     keep_minutes: float = setting(5.0, 0.5, 60.0, "minutes of music held for 'Keep that'")
     idle_minutes: float = setting(10.0, 0.02, 1440.0, "minutes a silent station lives")
     link_hours: float = setting(24.0, 0.01, 8760.0, "hours a link to the sound is good for")
-    max_stations: int = setting(50, 1, 1000, "stations that play at once")
+    max_stations: int = setting(500, 1, 5000, "stations that play at once, if the machine can")
     max_listeners: int = setting(300, 1, 2000, "listeners of one station")
     max_connections: int = setting(330, 2, 4000, "listeners of all stations")
+    max_pages: int = setting(200, 1, 5000, "open control pages")
     max_per_address: int = setting(100, 1, 100_000, "connections of one address to each server")
     trusted_proxies: str = ""  # addresses, separated by commas, whose X-Forwarded-For is believed
     recordings_mb: int = setting(64, 1, 10_000, "megabytes of what 'Keep that' has kept")

@@ -62,6 +62,7 @@ class Source:
         self.trouble = trouble  # empty while the model composes
         self.notes = 0
         self.seconds = 0.0  # spent composing
+        self.thrifty = False  # do without what is only shown: the machine is busy
         self._temperature, self._seed = temperature, seed
         self._failures = 1 if trouble else 0
         self._retry = time.monotonic() + RETRY_AFTER[0] if trouble else 0.0
@@ -113,7 +114,7 @@ class Source:
 
     def _track(self, event: Event) -> None:
         """Remember the longest passage that was copied."""
-        if self._tracker is None:
+        if self._tracker is None or self.thrifty:
             return
         for part in sixteenths((event,)):
             if self._tracker.feed(part) > self.copy.notes:
@@ -140,6 +141,8 @@ class Source:
     def _predict(self, composer: Composer) -> StreamEvent:
         symbols = self._model.vocabulary.fields[0].symbols
         predicted = next(composer)
+        if self.thrifty:
+            return StreamEvent(predicted.event, chosen=symbols[predicted.chosen])
         p = with_temperature(predicted.probabilities, composer.settings.temperature)
         best = np.argpartition(-p, min(LIKELY, len(p) - 1))[:LIKELY]
         likely = sorted(((symbols[i], float(p[i])) for i in best), key=lambda x: -x[1])

@@ -20,13 +20,17 @@ from stream.model_cache import ModelCache
 from stream.mp3 import Mp3
 from stream.player import BLOCK, Player
 from stream.player_settings import PlayedEvent, PlayerSettings
+from stream.pool import Pool
 from stream.settings import Server
 from stream.source import Source, StreamEvent, composer_of
 
 log = logging.getLogger("play_bach")
 
 STUCK = 0.4  # of the time ahead; a composer that takes longer is given up
-LEAST_LIFE = 1.0  # seconds between two predict threads of a station
+LEAST_LIFE = 1.0  # seconds between two restarts, twice as many after each
+LONGEST_LIFE = 60.0
+BUSY = 0.7  # of the load of the pool; beyond it more is composed ahead
+MOST_AHEAD = 2.5  # times as much
 LATE_FOR = 10.0  # seconds for which an underrun is reported
 FORMATS = ("wav", "mp3")
 
@@ -35,7 +39,14 @@ class Station:
     """One predict thread and its listeners. All methods may be called from any thread."""
 
     def __init__(
-        self, name: str, models: ModelCache, settings: PlayerSettings, server: Server, seed: int
+        self,
+        name: str,
+        models: ModelCache,
+        settings: PlayerSettings,
+        server: Server,
+        *,
+        pool: Pool,
+        seed: int,
     ) -> None:
         """Costs next to nothing until somebody listens. Raises UserError if the model is unusable."""
         self.name, self.settings = name, settings
@@ -45,10 +56,10 @@ class Station:
         self.quiet_since = time.monotonic()
         self._models, self._server, self.seed = models, server, seed
         self._drawn = seed  # a predict thread that follows another composes something else
-        self.synths = models.synths
+        self.synths, self.pool = models.synths, pool
         self._model = models.model(settings.model)
         self._ahead = int(server.ahead * RATE)
-        self._lock = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
         self._player: Player | None = None
         self._ended = False
         self._frames = 0  # composed so far
@@ -59,6 +70,7 @@ class Station:
         self._log: deque[PlayedEvent] = deque()
         self._numbers = 0
         self._late_at = -LATE_FOR  # when the last underrun was
+        self._failures = 0  # restarts that followed each other
 
     # ---- listening
 
@@ -80,8 +92,8 @@ class Station:
             listener = Listener(kind, name, int(self._server.backlog * RATE / BLOCK))
             self._catch_up(listener)
             self._listeners.append(listener)
-            self._lock.notify_all()
-            return listener
+        self.pool.notify()
+        return listener
 
     def leave(self, listener: Listener) -> None:
         """Forget a listener. The last one lets the station rest."""
@@ -146,18 +158,21 @@ class Station:
 
     # ---- the predict thread's side
 
-    def wants(self, player: Player) -> bool:
-        """Wait until more sound is due. False if the thread is to end."""
-        with self._lock:
-            while not self._ended and self._player is player:
-                if not self._listeners:
-                    self._lock.wait()
-                    continue
-                missing = self._frames + BLOCK - self._clock() - self._ahead
-                if missing <= 0:
-                    return True
-                self._lock.wait(missing / RATE)
-            return False
+    @property
+    def ahead(self) -> int:
+        """Frames that are composed ahead of what is heard: the more, the busier the machine is."""
+        busy = max(0.0, self.pool.load - BUSY) / (1 - BUSY)
+        return int(self._ahead * (1 + (MOST_AHEAD - 1) * busy))
+
+    def due(self, player: Player) -> float | None:
+        """When the next block is to be made (time.monotonic); None: not now.
+
+        Without a lock, for the pool asks often and holds its own; a moment later is soon enough.
+        """
+        if self._ended or self._player is not player or not self._listeners:
+            return None
+        begun = self._clock_start
+        return 0.0 if begun is None else begun + (self._frames + BLOCK - self.ahead) / RATE
 
     def send(self, player: Player, pcm: Pcm) -> None:
         """Take a block from the predict thread and give it to all."""
@@ -283,22 +298,26 @@ class Station:
             if player is None or self._ended or not self._listeners:
                 return
             now = time.monotonic()
-            if now - player.born < LEAST_LIFE:
+            if now - player.born < min(LEAST_LIFE * 2.0**self._failures, LONGEST_LIFE):
                 return
             stuck = player.since is not None and now - player.since > STUCK * self._server.ahead
-            if player.is_alive() and not stuck:
+            if not player.died and not stuck:
+                self._failures = 0 if now - player.born > LONGEST_LIFE else self._failures
                 return
-            why = "the model is stuck" if player.is_alive() else "the composing thread died"
+            why = "the composing thread died" if player.died else "the model is stuck"
             log.warning("station %s: %s; the corpus plays on", self.name, why)
             self.restarts += 1
+            self._failures += 1
+            self.pool.remove(player)
+            self.pool.replace_thread(player.thread)
             self._begin(why)
 
     def _begin(self, trouble: str = "") -> None:
-        """Start a predict thread. Raises UserError if there is no sound to be had."""
+        """Start to compose. Raises UserError if there is no sound to be had."""
         self._drawn += 1
         source = Source(self._model, self.settings.temperature, self._drawn, trouble)
         self._player = Player(self, source, self._frames)
-        self._player.start()
+        self.pool.add(self._player)
 
     def end(self) -> None:
         """End for good: the thread, the synth, and all responses."""
@@ -306,4 +325,5 @@ class Station:
             self._ended = True
             for listener in list(self._listeners):
                 self.leave(listener)
-            self._lock.notify_all()
+            if self._player is not None:
+                self.pool.remove(self._player)

@@ -10,6 +10,7 @@ from config_bach import UserError
 from stream.listener import Full, Listener
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayerSettings
+from stream.pool import Pool
 from stream.settings import Server
 from stream.station import Station
 from stream.store import Store
@@ -28,6 +29,7 @@ class Stations:
     def __init__(self, server: Server, models: ModelCache, store: Store) -> None:
         """store: where stations are kept that were listened to, and found again after a restart."""
         self.models, self._server, self._store = models, server, store
+        self.pool = Pool()
         self._saved: dict[str, PlayerSettings] = {}
         self.born = time.monotonic()
         self._stations: dict[str, Station] = {}
@@ -44,7 +46,12 @@ class Stations:
         Full when too many were opened.
         """
         station = Station(
-            secrets.token_urlsafe(9), self.models, settings, self._server, secrets.randbelow(2**31)
+            secrets.token_urlsafe(9),
+            self.models,
+            settings,
+            self._server,
+            pool=self.pool,
+            seed=secrets.randbelow(2**31),
         )
         station.brief = brief
         return self._add(station)
@@ -63,7 +70,9 @@ class Stations:
             return None
         settings, seed = kept
         try:
-            return self._add(Station(name, self.models, settings, self._server, seed))
+            return self._add(
+                Station(name, self.models, settings, self._server, pool=self.pool, seed=seed)
+            )
         except UserError as error:  # its model is gone, or there is no room
             log.info("station %s cannot go on: %s", name, error)
             return None
@@ -72,12 +81,14 @@ class Stations:
         """A new listener of a station. Raises Full when a limit of the settings is reached."""
         limits = self._server
         with self._lock:
-            playing = [s for s in self._stations.values() if s.playing and s is not station]
+            playing = [s for s in self._stations.values() if s.listeners and s is not station]
             listening = sum(s.listeners for s in self._stations.values()) + self._joining
-            if not station.playing and len(playing) >= limits.max_stations:
+            if not station.listeners and len(playing) >= limits.max_stations:
                 raise Full(
                     f"all {limits.max_stations} stations (max_stations) are taken; try again later."
                 )
+            if not station.listeners and not self.pool.has_room(station.settings.model):
+                raise Full("this machine has no room for one more station; try again later.")
             if listening >= limits.max_connections:
                 raise Full(
                     f"all {limits.max_connections} places (max_connections) are taken; "
@@ -105,6 +116,7 @@ class Stations:
         self._over.set()
         for station in list(self._stations.values()):
             self.end(station)
+        self.pool.close()
 
     def figures(self) -> dict[str, Any]:
         """The statistics of the server since it started."""
@@ -124,6 +136,7 @@ class Stations:
             "restarts": int(total["restarts"]),
             "composed_per_cpu_second": round(total["seconds"] / max(total["cpu"], 1e-3), 1),
             "ms_per_note": round(1000 * spent / max(count, 1), 2),
+            "load": round(self.pool.load, 2),
             "uptime": round(time.monotonic() - self.born),
         }
 

@@ -17,7 +17,7 @@ from families.events.sampler import EventComposer
 from music.events import Event
 from music.synth import RATE, Performer
 from storage.catalog import path_of
-from stream import source
+from stream import pool, source
 from stream import station as stations
 from stream.listener import Full
 from stream.player import BLOCK
@@ -107,7 +107,12 @@ def test_equal_seeds_compose_equal_music(new_context: NewContext) -> None:
     music = []
     for _ in range(2):
         station = stations.Station(
-            "x", context.models, context.default_settings(), context.server, seed=7
+            "x",
+            context.models,
+            context.default_settings(),
+            context.server,
+            pool=context.stations.pool,
+            seed=7,
         )
         hear(station.join("wav"), 2)
         music.append([x.event for x in station.news(0)][:3])
@@ -207,16 +212,25 @@ def test_nobody_listening_stops_the_work_and_coming_back_starts_it(new_context: 
     assert time.monotonic() - begun < 0.4
 
 
-def test_a_station_nobody_listens_to_ends_and_frees_its_thread(new_context: NewContext) -> None:
+def test_a_station_nobody_listens_to_ends_and_frees_its_synth(new_context: NewContext) -> None:
     context = new_context(idle_minutes=0.02)
     station = opened(context)
-    threads = threading.active_count()
-    station.leave(station.join("wav"))
-    assert threading.active_count() == threads + 1
-    until(lambda: context.stations.get(station.name) is None)
-    until(lambda: threading.active_count() == threads)
+    listener = station.join("wav")
+    hear(listener, 1)
+    station.leave(listener)
+    assert len(context.models.synths._free) == 0
+    until(lambda: station.name not in context.stations._stations)
+    until(lambda: len(context.models.synths._free) == 1)
     with pytest.raises(Full, match="ended"):
         station.join("wav")
+
+
+def test_any_number_of_stations_share_a_few_threads(new_context: NewContext) -> None:
+    context = new_context()
+    before = threading.active_count()
+    listeners = [opened(context).join("mp3") for _ in range(8)]
+    until(lambda: all(next(iter(x)) for x in listeners))
+    assert threading.active_count() - before <= pool.THREADS
 
 
 def test_beyond_the_limits_there_is_no_room(new_context: NewContext) -> None:
