@@ -57,7 +57,8 @@ def crowd(home: Path, model: str, size: tuple[str, int], kind: str, seconds: flo
         composed = len(listeners) if what == "stations" else 1
         row = (
             f"| {count} {what}, {kind} | {len(refused)} | {good} | {gaps} | {figures['underruns']} "
-            f"| {cpu / wall:.2f} | {composed * wall / cpu:.0f} | {server.memory:.0f} | {server.threads} |"
+            f"| {cpu / wall:.2f} | {composed * wall / cpu:.0f} "
+            f"| {server.memory:.0f} | {server.threads} |"
         )
         for x in (*listeners, *refused):
             x.close()
