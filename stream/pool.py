@@ -16,10 +16,10 @@ log = logging.getLogger("play_bach")
 
 THREADS = min(2, os.cpu_count() or 1)
 SPARE = 6  # threads at the most that take the place of those a model holds up
-FULL = 0.85  # of the time of all threads; with more, a moment of other work would be heard
+FULL = 0.88  # of the time of all threads; with more, a moment of other work would be heard
 LOOK = 0.2  # seconds between two measurements of the load
 WINDOW = 4.0  # seconds over which the load is measured
-NEW_COST = 0.04  # seconds that a second of sound takes, of a model that was never heard here
+NEW_COST = 0.03  # seconds that a second of sound takes, of a model that was never heard here
 
 
 class Work(Protocol):
