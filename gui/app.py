@@ -145,7 +145,7 @@ class AuthenticatedApp(remi.App):
             return
         self._open_page()
         with self.update_lock:
-            html = "<!DOCTYPE html>\n" + self.page.repr()
+            html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", '<html lang="en">', 1)
         rules = "SameSite=Strict; HttpOnly; Path=/"
         cookies = [("Set-Cookie", f"{COOKIE}={self.session}; {rules}")]
         if self._device:

@@ -91,6 +91,7 @@ const bach = {
       control.style.setProperty("--fill", `${100 * (value - control.min) / (control.max - control.min)}%`);
       const unit = { bpm: `${Math.round(value)} BPM`, temperature: Number(value).toFixed(2), volume: `${Math.round(100 * value)} %` };
       $(`${name}-value`).textContent = unit[name];
+      control.setAttribute("aria-valuetext", unit[name]);
     }
   },
 
@@ -332,5 +333,8 @@ document.addEventListener("DOMContentLoaded", () => {
   setInterval(bach.alive, 1000);
   setInterval(() => bach.request({ what: "here" }), 20000); // the server forgets pages that are silent
   const again = remi._renewConnection.bind(remi);
-  remi._renewConnection = () => setTimeout(again, 1000); // REMI would try without a pause
+  remi._renewConnection = () => { // REMI would try without a pause, and load the page anew after three times
+    remi._failedConnections = 0;
+    setTimeout(again, 1000);
+  };
 });

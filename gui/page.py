@@ -44,6 +44,7 @@ FIGURES = {
     "ms_per_note": "ms to compose a note",
     "uptime": "on the air",
 }
+HINT = "What you change is heard about a second later."
 GUIDE = (
     "Press Play. A neural network starts to compose, for you alone, and goes on until you stop.",
     "Change anything while it plays. The page says when you will hear it: about a second later.",
@@ -67,9 +68,10 @@ def tag(kind: str, css: str, *content: remi.Widget | str, **attributes: str) -> 
     return widget
 
 
-def card(title: str, *content: remi.Widget) -> remi.Container:
-    """A part of the page with a heading."""
-    return tag("section", "card", tag("h2", "", title), *content)
+def card(title: str, *content: remi.Widget, name: str = "") -> remi.Container:
+    """A part of the page with a heading. name: its id, where its place depends on the screen."""
+    attributes = {"id": name} if name else {}
+    return tag("section", "card", tag("h2", "", title), *content, aria_label=title, **attributes)
 
 
 def button(text: str, action: str, css: str = "button", **attributes: str) -> remi.Container:
@@ -98,8 +100,9 @@ def slider(name: str, label: str, step: float) -> remi.Container:
         step=str(step),
         oninput=moved,
         onchange=let_go,
+        aria_label=label,
     )
-    value = tag("output", "value", id=f"{name}-value", for_=name)
+    value = tag("span", "value", id=f"{name}-value", aria_hidden="true")
     return tag("label", "knob", tag("span", "name", label), value, bar)
 
 
@@ -157,7 +160,8 @@ class Page(AuthenticatedApp):
             slider("bpm", "Tempo", 1),
             slider("temperature", "Temperature", 0.05),
             slider("volume", "Volume", 0.01),
-            tag("p", "hint", "What you change is heard about a second later.", id="hint"),
+            tag("p", "hint", HINT, id="hint", role="status"),
+            name="station",
         )
 
     def _restore(self) -> bool:
