@@ -116,7 +116,7 @@ const bach = {
   keep() { bach.request({ what: "keep" }); },
 
   kept({ link, length }) {
-    for (const kind of ["mid", "musicxml", "wav"]) $(`keep-${kind}`).href = bach.url(`${link}/bach.${kind}`);
+    for (const kind of ["mid", "musicxml", "mp3", "wav"]) $(`keep-${kind}`).href = bach.url(`${link}/bach.${kind}`);
     $("kept").textContent = `${length} minutes are yours:`;
     $("downloads").hidden = false;
   },
@@ -165,7 +165,7 @@ const bach = {
     if (news.figures) bach.figures(news.figures);
     if (news.settings) {
       bach.settle(news.settings);
-      $("copied").textContent = news.copied ? `Not new: at most ${news.copied}.` : "";
+      $("copied").textContent = news.copied;
     }
     bach.trouble = news.corpus ? `${news.trouble}; Bach himself plays on` : news.trouble;
     bach.look();

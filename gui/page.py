@@ -17,7 +17,7 @@ from remi import gui as remi
 from config_bach import UserError
 from families.registry import family_of
 from gui.app import AuthenticatedApp, WebSocketHandler
-from litert.variants import loss_note
+from gui.words import choices, quoted
 from music.instruments import FAMILIES, NAMES
 from music.synth import RATE
 from stream.app import station_link
@@ -86,6 +86,11 @@ def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
     return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
 
 
+def voice_chooser(voice: str) -> remi.Container:
+    """The instrument of a voice; page.js fills in the choices."""
+    return chooser(voice, voice.capitalize())
+
+
 def slider(name: str, label: str, step: float) -> remi.Container:
     """A labelled slider with the value of a player setting, over all its range."""
     low, high = range_of(name)
@@ -121,12 +126,8 @@ class Page(AuthenticatedApp):
                 self._open(self.context.default_settings())
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
-        main = tag(
-            "main", "", _header(), _stage(), _coming(), self._controls(), _keep(), _together()
-        )
-        for part in (_tests(), _figures(), _guide()):
-            main.append(part)
-        return main
+        station = (_header(), _stage(), _coming(), self._controls(), _keep(), _together())
+        return tag("main", "", *station, _tests(), _figures(), _guide())
 
     def _dress(self) -> None:
         """Put our style and script into the head, in the place of REMI's."""
@@ -141,8 +142,8 @@ class Page(AuthenticatedApp):
         known, wrong = self.context.models.examined()
         models = [
             tag("option", "", label, value=choice, data_score=_score(manifest), **_voices(manifest))
-            for name, manifest in reversed(known.items())
-            for choice, label in _variants(name, manifest)
+            for choice, label in choices(known)
+            for manifest in [known[choice.partition(":")[0]]]
         ]
         return card(
             "Your station",
@@ -150,13 +151,7 @@ class Page(AuthenticatedApp):
             tag("p", "hint score", "", id="score"),
             *(tag("p", "hint bad", f"Left out: {sentence}") for sentence in wrong.values()),
             chooser("program", "Instrument", *_families()),
-            tag(
-                "div",
-                "voices",
-                *(chooser(v, v.capitalize()) for v in OTHERS),
-                id="voices",
-                hidden="",
-            ),
+            tag("div", "voices", *map(voice_chooser, OTHERS), id="voices", hidden=""),
             slider("bpm", "Tempo", 1),
             slider("temperature", "Temperature", 0.05),
             slider("volume", "Volume", 0.01),
@@ -229,7 +224,7 @@ class Page(AuthenticatedApp):
         }
         if self._sent % FIGURES_EVERY == 0:
             news["settings"] = station.settings.to_json()
-            news["copied"] = station.copied
+            news["copied"] = quoted(station.copied.notes, station.copied.piece)
             news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
         self._sent += 1
@@ -310,15 +305,8 @@ def _score(manifest: dict[str, Any]) -> str:
     )
 
 
-def _variants(name: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """The choices of a model: as it plays here, then each of its variants if there are several."""
-    there = manifest["metadata"].get("variants", {})
-    others = [(f"{name}:{v}", f"{name}, {v}{loss_note(v, manifest['metadata'])}") for v in there]
-    return [(name, name), *(others if len(others) > 1 else [])]
-
-
 def _voices(manifest: dict[str, Any]) -> dict[str, str]:
-    """The mark of a model that has an instrument for each voice; page.js fills in the choices."""
+    """The mark of a model that has an instrument for each voice."""
     voices = family_of(manifest["network"]["model_type"]).voices
     return {"data_voices": str(len(voices))} if voices else {}
 
@@ -356,7 +344,7 @@ def _coming() -> remi.Container:
 def _keep() -> remi.Container:
     links = [
         tag("a", "chip", kind, id=f"keep-{kind}", download="")
-        for kind in ("mid", "musicxml", "wav")
+        for kind in ("mid", "musicxml", "mp3", "wav")
     ]
     return card(
         "Heard something lovely?",

@@ -38,7 +38,7 @@ TYPES = {
     "musicxml": "application/vnd.recordare.musicxml+xml",
 }
 SIGNED = ("listen", "share", "scale", "keep")  # whose links carry their own proof
-OPEN = ("ping",)
+OPEN = ("ping", "ready")
 TOTAL = recording.ENDLESS  # bytes that an endless sound pretends to have
 PROBE = 4096  # bytes; a shorter range is a question, not a listener
 RANGE = re.compile(r"bytes=(\d{1,10})-(\d{0,10})")
@@ -58,6 +58,8 @@ def create_app(context: ServerContext) -> Flask:
     app.register_error_handler(HTTPException, lambda error: _text(error.code, error.name))
     rules: tuple[tuple[str, Callable[..., Response]], ...] = (
         ("/ping", _ping),
+        ("/ready", _ready),
+        ("/metrics", _metrics),
         ("/status", _status),
         ("/play.<kind>", _play),
         ("/listen/<token>", _listen),
@@ -131,6 +133,23 @@ def _full(error: Full) -> Response:
 
 def _ping(context: ServerContext) -> Response:
     return jsonify(ping="pong")
+
+
+def _ready(context: ServerContext) -> Response:
+    """Whether somebody who presses Play now would hear music; 503 with the reason if not."""
+    try:
+        model = context.default_settings().model
+    except UserError as error:
+        return _text(503, str(error))
+    if not context.stations.pool.has_room(model):
+        return _full(Full("this machine has no room for one more station; try again later."))
+    return _text(200, "ready")
+
+
+def _metrics(context: ServerContext) -> Response:
+    """The figures of /status in the text format of Prometheus."""
+    lines = [f"play_bach_{name} {value}" for name, value in context.stations.figures().items()]
+    return Response("\n".join(lines) + "\n", mimetype="text/plain; version=0.0.4")
 
 
 def _status(context: ServerContext) -> Response:
@@ -264,11 +283,12 @@ def _keep(context: ServerContext, token: str, filename: str) -> Response:
     writers: dict[str, Callable[..., bytes]] = {
         "mid": recording.midi,
         "musicxml": recording.musicxml,
+        "mp3": recording.mp3,
         "wav": recording.wav,
     }
     kind = filename.rpartition(".")[2]
     if kind not in writers:
-        return _text(404, "there are .mid, .musicxml and .wav.")
+        return _text(404, "there are .mid, .musicxml, .mp3 and .wav.")
     with EXPORTS:
         content = writers[kind](kept.played)
     headers = {"Content-Disposition": f'attachment; filename="{kept.name}.{kind}"'}

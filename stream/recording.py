@@ -93,6 +93,12 @@ def wav(played: Sequence[PlayedEvent]) -> bytes:
     return wav_header(len(pcm)) + pcm
 
 
+def mp3(played: Sequence[PlayedEvent], kbps: int = 192) -> bytes:
+    """An MP3 file of so many kilobits a second."""
+    encoder = Mp3(kbps)
+    return b"".join(encoder.encode(block) for block in sound(played)) + encoder.close()
+
+
 def scale(program: int, kind: str) -> bytes:
     """A scale of C major, two seconds long, as a 'wav' or 'mp3' file: the audio test."""
     pitches = (60, 62, 64, 65, 67, 69, 71, 72)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from music.copies import Copy
 from music.synth import RATE, Pcm
 from stream.listener import Full, Listener
 from stream.model_cache import ModelCache
@@ -267,10 +268,10 @@ class Station:
         return (player.source.notes, player.source.seconds) if player else (0, 0.0)
 
     @property
-    def copied(self) -> str:
-        """The longest passage that stands in the training pieces, for people."""
+    def copied(self) -> Copy:
+        """The longest passage that stands in the training pieces."""
         player = self._player
-        return str(player.source.copy) if player and player.source.copy.notes else ""
+        return player.source.copy if player else Copy()
 
     @property
     def seconds(self) -> float:

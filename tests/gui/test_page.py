@@ -218,8 +218,9 @@ def test_variants_can_be_chosen_and_lossy_ones_are_marked(
     servers = new_servers()
     ask = visit(phone, servers)
     labels = ask("[...document.getElementById('model').options].map(o => o.text).join('; ')")
-    assert f"{MODEL}, int8 (loses 0.05 nats)" in labels
-    assert f"{MODEL}, dynamic;" in labels
+    title = f"Notes and chords, after Bach's chorales ({MODEL})"
+    assert f"{title}, int8 (loses 0.05 nats)" in labels
+    assert f"{title}, dynamic;" in labels
     choose(phone, "model", f"{MODEL}:int8")
     touch(phone, "play")
     until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)

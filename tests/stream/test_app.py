@@ -28,6 +28,7 @@ from gui.server import PageServer
 from stream.app import TOTAL, station_link
 from stream.auth import DEVICE_COOKIE, SignedLinks
 from stream.mp3 import frame_length
+from stream.pool import THREADS
 from stream.server import Servers
 from stream.station import Station
 
@@ -190,7 +191,8 @@ def test_one_who_hangs_up_frees_thread_and_memory(new_servers: NewServers) -> No
         s.close()
     assert until(lambda: station.listeners == 0) < 5
     servers.context.stations.end(station)
-    assert until(lambda: threading.active_count() <= before) < 5
+    assert until(lambda: threading.active_count() <= before + THREADS) < 5
+    assert len(servers.context.models.synths._free) == 1
 
 
 def test_one_who_stops_reading_is_dropped_and_the_others_play_on(new_servers: NewServers) -> None:
@@ -335,6 +337,30 @@ def test_beyond_the_limits_comes_a_polite_503(new_servers: NewServers) -> None:
     first.close()
 
 
+def test_it_says_whether_it_is_ready_or_why_not(new_servers: NewServers) -> None:
+    servers = new_servers()
+    assert get(port(servers), "/ready", None)[::2] == (200, b"ready\n")
+    servers.context.stations.pool._cost[servers.context.default_settings().model] = 5.0
+    status, headers, text = get(port(servers), "/ready", None)
+    assert status == 503
+    assert int(headers["Retry-After"]) > 0
+    assert b"no room for one more station" in text
+    status, _, text = get(port(servers), "/play.wav")
+    assert status == 503
+    for path in servers.context.models._paths.models.glob("*.zip"):
+        path.unlink()
+    assert b"no model yet" in get(port(servers), "/ready", None)[2]
+
+
+def test_metrics_are_for_prometheus_and_for_those_who_log_in(new_servers: NewServers) -> None:
+    servers = new_servers()
+    assert get(port(servers), "/metrics", None)[0] == 401
+    text = get(port(servers), "/metrics")[2].decode()
+    assert re.fullmatch(r"(play_bach_[a-z_]+ [\d.]+\n)+", text)
+    assert "play_bach_listeners 0\n" in text
+    assert "play_bach_load 0" in text
+
+
 def test_a_station_just_for_a_player_with_a_login(new_servers: NewServers) -> None:
     servers = new_servers()
     one, two = (raw(port(servers), "/play.mp3") for _ in range(2))
@@ -402,6 +428,11 @@ def test_keep_that_gives_midi_score_and_sound_of_what_was_heard(new_servers: New
     with urllib.request.urlopen(f"http://127.0.0.1:{port(servers)}{path}/bach.wav") as answer:
         sound = answer.read()[44:]
     assert len(sound) / 4 / 44100 == pytest.approx(midi.length + 2, abs=0.5)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port(servers)}{path}/bach.mp3") as answer:
+        assert answer.headers["Content-Type"] == "audio/mpeg"
+        mp3 = answer.read()
+    assert len(mp3) / 24_000 == pytest.approx(midi.length + 2, abs=0.7)  # 192 kilobits a second
+    assert frame_length(mp3[:4]) > 0
     assert get(port(servers), f"{path}/bach.exe", None)[0] == 404
 
 

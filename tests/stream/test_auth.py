@@ -48,6 +48,22 @@ def test_three_typing_errors_cost_nothing(authenticator: Authenticator, at: Time
     assert at.slept == 0
 
 
+def test_each_wrong_guess_doubles_the_wait(authenticator: Authenticator) -> None:
+    waits = [authenticator.check(WRONG, "10.0.0.1").wait for _ in range(11)]
+    assert waits == [0, 0, 0, 0, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_links_are_good_for_their_hours_to_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = SignedLinks(1)
+    begun = links.clock()
+    monkeypatch.setattr(links, "clock", lambda: begun)
+    token = links.sign("listen", 1)
+    monkeypatch.setattr(links, "clock", lambda: begun + 3600)
+    assert links.read("listen", token) == 1
+    monkeypatch.setattr(links, "clock", lambda: begun + 3602)
+    assert links.read("listen", token) is None
+
+
 def test_the_right_password_always_gets_in_slowed(authenticator: Authenticator, at: Time) -> None:
     for _ in range(60):
         authenticator.check(WRONG, "10.0.0.1")

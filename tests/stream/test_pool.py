@@ -1,5 +1,6 @@
 """The pool: the most urgent is played first, nobody's failure is another's, and what is full says so."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -186,3 +187,7 @@ def test_the_cost_of_a_model_is_learned(new_pool: Callable[..., Pool]) -> None:
     until(lambda: work.played > 90, 10)
     assert pool.cost("m") == pytest.approx(0.1, rel=0.3)
     assert pool.cost("other") == pools.NEW_COST
+
+
+def test_there_are_no_more_threads_than_cores() -> None:
+    assert 1 <= pools.THREADS <= min(2, os.cpu_count() or 1)
