@@ -9,7 +9,7 @@ const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
   notes: [], start: null, links: {}, wanted: false, shown: 0, kind: "mp3", lowest: 48, highest: 76,
-  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, place: 0, moved: 0,
+  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0,
 
   // ---- sound
 
@@ -155,6 +155,11 @@ const bach = {
 
   news(news) {
     bach.told = performance.now();
+    if (bach.cut && bach.start !== null && news.start !== bach.start) { // the server was restarted
+      bach.lost = true;
+      bach.tune();
+    }
+    bach.cut = false;
     bach.start = news.start;
     for (const [number, onset, seconds, pitches, likely, chosen, corpus] of news.notes) {
       if (!bach.notes.some((n) => n.number === number)) bach.notes.push({ number, onset, seconds, pitches, likely, chosen, corpus });
@@ -335,6 +340,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const again = remi._renewConnection.bind(remi);
   remi._renewConnection = () => { // REMI would try without a pause, and load the page anew after three times
     remi._failedConnections = 0;
+    bach.cut = true;
     setTimeout(again, 1000);
   };
 });

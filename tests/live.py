@@ -104,15 +104,17 @@ def until(what: Callable[[], Any], seconds: float = 5.0) -> float:
     return time.monotonic() - begun
 
 
-def get(port: int, path: str, login: str | None = LOGIN, **headers: str) -> tuple[int, Any, bytes]:
-    """GET a page of a local server: status, headers, the first 64 kB at most."""
+def get(
+    port: int, path: str, login: str | None = LOGIN, most: int = 65536, **headers: str
+) -> tuple[int, Any, bytes]:
+    """GET a page of a local server: status, headers, the first `most` bytes."""
     headers = {k.replace("_", "-"): v for k, v in headers.items()}
     if login:
         headers["Authorization"] = login
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, answer.headers, answer.read(65536)
+            return answer.status, answer.headers, answer.read(most)
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
 
