@@ -89,20 +89,24 @@ class Server:
         return first, f"{link}/bach.{kind}"
 
     @property
+    def processes(self) -> list[psutil.Process]:
+        """The server and the workers it has started."""
+        return [self._monitor, *self._monitor.children(recursive=True)]
+
+    @property
     def cpu(self) -> float:
-        """Seconds of processor time so far."""
-        times = self._monitor.cpu_times()
-        return float(times.user + times.system)
+        """Seconds of processor time so far, of all of them."""
+        return sum(t.user + t.system for t in (p.cpu_times() for p in self.processes))
 
     @property
     def memory(self) -> float:
-        """Resident megabytes."""
-        return float(self._monitor.memory_info().rss) / 2**20
+        """Resident megabytes, of all of them; what they share is counted once (PSS)."""
+        return sum(p.memory_full_info().pss for p in self.processes) / 2**20
 
     @property
     def threads(self) -> int:
-        """Its threads."""
-        return int(self._monitor.num_threads())
+        """Their threads."""
+        return sum(p.num_threads() for p in self.processes)
 
 
 @dataclass

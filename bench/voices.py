@@ -20,7 +20,7 @@ from music.events import Event
 from music.synth import RATE, Performer, Synth
 from storage.bundle import load
 from storage.catalog import choose
-from stream.player import BLOCK
+from stream.messages import BLOCK
 from stream.source import Source
 
 BPM, ORGAN = 120, 20

@@ -141,7 +141,7 @@ def _ready(context: ServerContext) -> Response:
         model = context.default_settings().model
     except UserError as error:
         return _text(503, str(error))
-    if not context.stations.pool.has_room(model):
+    if not context.stations.workers.has_room(model):
         return _full(Full("this machine has no room for one more station; try again later."))
     return _text(200, "ready")
 

@@ -15,6 +15,7 @@ from stream.settings import Server, store_of
 from stream.station import Station
 from stream.stations import Stations
 from stream.store import Store
+from stream.workers import Workers
 
 RECORDINGS = 64  # that are at hand; older ones are read from the disk
 
@@ -35,7 +36,8 @@ class ServerContext:
         self.store = Store(store_of(paths), server.recordings_mb * 2**20)
         self.store.tidy()
         self.models = ModelCache(paths, server.variant, server.runtime)
-        self.stations = Stations(server, self.models, self.store)
+        workers = Workers(self.models, paths, server)
+        self.stations = Stations(server, self.models, self.store, workers)
         self.links = SignedLinks(
             server.link_hours, self.store.key(), Clock(self.store.latest_time())
         )

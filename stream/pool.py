@@ -2,7 +2,7 @@
 
 A thread for each station would be simpler, but thirty of them get less done than two: they take turns
 holding the interpreter, and push each other out of the caches (docs/decisions.md). The pool also knows
-how busy the machine is, and so whether there is room for one more station.
+how busy they are, and what each model costs.
 """
 
 import logging
@@ -16,7 +16,6 @@ log = logging.getLogger("play_bach")
 
 THREADS = min(2, os.cpu_count() or 1)
 SPARE = 6  # threads at the most that take the place of those a model holds up
-FULL = 0.88  # of the time of all threads; with more, a moment of other work would be heard
 LOOK = 0.2  # seconds between two measurements of the load
 WINDOW = 4.0  # seconds over which the load is measured
 NEW_COST = 0.03  # seconds that a second of sound takes, of a model that was never heard here
@@ -46,6 +45,7 @@ class Pool:
         self._size = threads
         self._changed = threading.Condition()
         self._work: dict[Work, float | None] = {}  # since when a thread is at it; None: none is
+        self._begun: set[Work] = set()  # of which something was played
         self._threads: set[threading.Thread] = set()
         self._lost: set[threading.Thread] = set()  # held up by work that was given up
         self._cost: defaultdict[str, float] = defaultdict(lambda: NEW_COST)
@@ -65,6 +65,7 @@ class Pool:
         """Play for it no longer; a thread that is at it is replaced if it does not come back."""
         with self._changed:
             idle = work in self._work and self._work.pop(work) is None
+            self._begun.discard(work)
         if idle:
             work.close()
 
@@ -100,17 +101,10 @@ class Pool:
             self._load = min(1.0, worked / (WINDOW * self._size))
         return self._load
 
-    def cost(self, model: str) -> float:
-        """Seconds that a second of sound of a model takes here, as measured."""
-        return self._cost[model]
-
-    def has_room(self, model: str) -> bool:
-        """Whether one more station of a model can play without a gap for anybody."""
+    def costs(self) -> dict[str, float]:
+        """Seconds that a second of sound takes here, as measured, by model."""
         with self._changed:
-            playing = [work for work in self._work if work.due() is not None]
-            promised = sum(self._cost[work.model] for work in playing)
-        needed = self._cost[model] / self._size
-        return max(self.load, promised / self._size) + needed <= FULL
+            return dict(self._cost)
 
     # ---- the threads
 
@@ -151,11 +145,13 @@ class Pool:
         now = time.monotonic()
         with self._changed:
             self._busy.append((now, now - begun))
-            if seconds:
+            if seconds and work in self._begun:  # the first block has a synth made, once
                 old = self._cost[work.model]
                 self._cost[work.model] = old + 0.05 * ((now - begun) / seconds - old)
+            self._begun.add(work)
             if work in self._work and seconds is not None:
                 self._work[work] = None
                 return
             self._work.pop(work, None)
+            self._begun.discard(work)
         work.close()

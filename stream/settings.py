@@ -32,6 +32,9 @@ class Server(Settings):
     keep_minutes: float = setting(5.0, 0.5, 60.0, "minutes of music held for 'Keep that'")
     idle_minutes: float = setting(10.0, 0.02, 1440.0, "minutes a silent station lives")
     link_hours: float = setting(24.0, 0.01, 8760.0, "hours a link to the sound is good for")
+    workers: int = setting(
+        0, 0, 64, "processes that compose; 0: one for each core; 1: the server's own"
+    )
     max_stations: int = setting(500, 1, 5000, "stations that play at once, if the machine can")
     max_listeners: int = setting(300, 1, 2000, "listeners of one station")
     max_connections: int = setting(330, 2, 4000, "listeners of all stations")

@@ -10,10 +10,10 @@ from config_bach import UserError
 from stream.listener import Full, Listener
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayerSettings
-from stream.pool import Pool
 from stream.settings import Server
 from stream.station import Station
 from stream.store import Store
+from stream.workers import Workers
 
 log = logging.getLogger("play_bach")
 
@@ -26,10 +26,10 @@ MANY = 4  # stations that were opened but do not play, for each that may
 class Stations:
     """The registry. Stations share nothing but the models, which are only read."""
 
-    def __init__(self, server: Server, models: ModelCache, store: Store) -> None:
+    def __init__(self, server: Server, models: ModelCache, store: Store, workers: Workers) -> None:
         """store: where stations are kept that were listened to, and found again after a restart."""
         self.models, self._server, self._store = models, server, store
-        self.pool = Pool()
+        self.workers = workers
         self._saved: dict[str, PlayerSettings] = {}
         self.born = time.monotonic()
         self._stations: dict[str, Station] = {}
@@ -50,7 +50,7 @@ class Stations:
             self.models,
             settings,
             self._server,
-            pool=self.pool,
+            workers=self.workers,
             seed=secrets.randbelow(2**31),
         )
         station.brief = brief
@@ -71,7 +71,7 @@ class Stations:
         settings, seed = kept
         try:
             return self._add(
-                Station(name, self.models, settings, self._server, pool=self.pool, seed=seed)
+                Station(name, self.models, settings, self._server, workers=self.workers, seed=seed)
             )
         except UserError as error:  # its model is gone, or there is no room
             log.info("station %s cannot go on: %s", name, error)
@@ -87,7 +87,7 @@ class Stations:
                 raise Full(
                     f"all {limits.max_stations} stations (max_stations) are taken; try again later."
                 )
-            if not station.listeners and not self.pool.has_room(station.settings.model):
+            if not station.listeners and not self.workers.has_room(station.settings.model):
                 raise Full("this machine has no room for one more station; try again later.")
             if listening >= limits.max_connections:
                 raise Full(
@@ -116,7 +116,7 @@ class Stations:
         self._over.set()
         for station in list(self._stations.values()):
             self.end(station)
-        self.pool.close()
+        self.workers.close()
 
     def figures(self) -> dict[str, Any]:
         """The statistics of the server since it started."""
@@ -136,7 +136,7 @@ class Stations:
             "restarts": int(total["restarts"]),
             "composed_per_cpu_second": round(total["seconds"] / max(total["cpu"], 1e-3), 1),
             "ms_per_note": round(1000 * spent / max(count, 1), 2),
-            "load": round(self.pool.load, 2),
+            "load": round(self.workers.load, 2),
             "uptime": round(time.monotonic() - self.born),
         }
 
@@ -160,6 +160,7 @@ class Stations:
             if now - reminded > REMIND:
                 reminded = now
                 self._store.remember_time(time.time())
+            self.workers.check()
             for station in list(self._stations.values()):
                 station.check()
                 alive = BRIEF if station.brief else self._server.idle_minutes * 60

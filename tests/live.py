@@ -41,7 +41,7 @@ def free_port() -> int:
 
 def settings(**changes: Any) -> Server:
     ports = {"remi_port": free_port(), "flask_port": free_port()}
-    small: dict[str, Any] = {"max_connections": 12, **ports, **changes}
+    small: dict[str, Any] = {"max_connections": 12, "workers": 1, **ports, **changes}
     return Server(user=USER, password=PASSWORD, **small)
 
 

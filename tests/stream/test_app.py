@@ -338,10 +338,14 @@ def test_beyond_the_limits_comes_a_polite_503(new_servers: NewServers) -> None:
     first.close()
 
 
-def test_it_says_whether_it_is_ready_or_why_not(new_servers: NewServers) -> None:
+def test_it_says_whether_it_is_ready_or_why_not(
+    new_servers: NewServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     servers = new_servers()
     assert get(port(servers), "/ready", None)[::2] == (200, b"ready\n")
-    servers.context.stations.pool._cost[servers.context.default_settings().model] = 5.0
+    (worker,) = servers.context.stations.workers.links
+    model = servers.context.default_settings().model
+    monkeypatch.setattr(type(worker), "busy", lambda self, name: 2.0 if name == model else 0.0)
     status, headers, text = get(port(servers), "/ready", None)
     assert status == 503
     assert int(headers["Retry-After"]) > 0

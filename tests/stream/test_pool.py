@@ -163,30 +163,12 @@ def test_the_load_is_the_share_of_time_that_threads_work(new_pool: Callable[...,
     assert pool.load == 0
 
 
-def test_one_more_has_room_by_what_it_costs(new_pool: Callable[..., Pool]) -> None:
-    pool = new_pool(2)
-    pool._cost["dear"], pool._cost["cheap"] = 0.5, 0.01
-    later = time.monotonic() + 1000
-    playing = 0
-    while pool.has_room("dear"):
-        pool.add(Work(later, model="dear"))
-        playing += 1
-    assert playing == 3  # 1.5 of two threads' time; 85 % are 1.7
-    assert pool.has_room("cheap")
-    assert not pool.has_room("dear")
-    resting = Work(None, model="dear")
-    pool.add(resting)
-    assert pool.has_room("cheap")  # what rests costs nothing
-
-
 def test_the_cost_of_a_model_is_learned(new_pool: Callable[..., Pool]) -> None:
     pool = new_pool()
-    assert pool.cost("m") == pools.NEW_COST
     work = Work(seconds=0.02)  # for 0.2 s of sound
     pool.add(work)
     until(lambda: work.played > 90, 10)
-    assert pool.cost("m") == pytest.approx(0.1, rel=0.3)
-    assert pool.cost("other") == pools.NEW_COST
+    assert pool.costs() == {"m": pytest.approx(0.1, rel=0.3)}
 
 
 def test_there_are_no_more_threads_than_cores() -> None:

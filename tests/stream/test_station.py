@@ -20,7 +20,7 @@ from storage.catalog import path_of
 from stream import pool, source
 from stream import station as stations
 from stream.listener import Full
-from stream.player import BLOCK
+from stream.messages import BLOCK
 from stream.player_settings import PlayerSettings
 from stream.source import StreamEvent
 
@@ -111,7 +111,7 @@ def test_equal_seeds_compose_equal_music(new_context: NewContext) -> None:
             context.models,
             context.default_settings(),
             context.server,
-            pool=context.stations.pool,
+            workers=context.stations.workers,
             seed=7,
         )
         hear(station.join("wav"), 2)

@@ -1,0 +1,211 @@
+"""All workers of a server: who composes for which station, and whether there is room for one more."""
+
+import itertools
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from config_bach import Paths
+from stream.messages import Begin, Block, Change, End, Load, Order, Pace, Report, Restarted
+from stream.model_cache import ModelCache
+from stream.player_settings import PlayerSettings
+from stream.pool import NEW_COST, THREADS
+from stream.settings import Server
+from stream.worker import Worker, run
+
+log = logging.getLogger("play_bach")
+
+FULL = 0.88  # of the time of all threads; with more, a moment of other work would be heard
+LEAST_LIFE = 1.0  # seconds between two starts of a worker, twice as many after each
+LONGEST_LIFE = 60.0
+
+
+class Host(Protocol):
+    """What a station does with what it is sent."""
+
+    def take(self, producer: "RemoteProducer", report: Block | Restarted) -> None:
+        """Take sound, or the news that a producer had to begin anew."""
+
+
+class RemoteProducer:
+    """The producer of a station, which may live in another process."""
+
+    def __init__(self, number: int, host: Host, link: "Link", settings: PlayerSettings) -> None:
+        self.number, self.host, self.settings = number, host, settings
+        self.listening = True
+        self._link = link
+
+    @property
+    def alive(self) -> bool:
+        """Whether its worker still runs."""
+        return self._link.alive
+
+    def change(self, settings: PlayerSettings) -> None:
+        """Other settings, from the next block on."""
+        self.settings = settings
+        self._link.order(Change(self.number, settings))
+
+    def pace(self, listening: bool, begun: float | None = None) -> None:
+        """Whether somebody listens, and when frame 0 was heard (time.monotonic)."""
+        self.listening = listening
+        self._link.order(Pace(self.number, listening, begun))
+
+    def end(self) -> None:
+        """Nothing more is wanted of it."""
+        self._link.producers.pop(self.number, None)
+        self._link.order(End(self.number))
+
+
+class Link:
+    """A worker, as the server sees it: its producers, and how busy it says it is."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.producers: dict[int, RemoteProducer] = {}
+        self.load = Load(0.0)
+        self.alive = True
+
+    def order(self, order: Order) -> None:
+        """Send an order; nothing happens when the worker is gone."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the worker."""
+        raise NotImplementedError
+
+    def report(self, report: Report) -> None:
+        """Take what the worker tells."""
+        if isinstance(report, Load):
+            self.load = report
+        elif (producer := self.producers.get(report.number)) is not None:
+            producer.host.take(producer, report)
+
+    def cost(self, model: str) -> float:
+        """Seconds of a thread that a second of sound of a model takes."""
+        return self.load.costs.get(model, NEW_COST)
+
+    def busy(self, model: str) -> float:
+        """The share of its time (0..1) that it would work with one more station of a model.
+
+        By what their sound costs, and not by how busy it is: that it also is while stations begin.
+        """
+        playing = [x.settings.model for x in list(self.producers.values()) if x.listening]
+        return sum(map(self.cost, (*playing, model))) / self.threads
+
+
+class LocalWorker(Link):
+    """A worker in the process of the server: for one core, and where memory is dear."""
+
+    def __init__(self, models: ModelCache, server: Server) -> None:
+        super().__init__(THREADS)
+        self.worker = Worker(models, server, THREADS, self.report)
+
+    def order(self, order: Order) -> None:
+        """Do it at once."""
+        self.worker.handle(order)
+
+    def close(self) -> None:
+        """End its threads."""
+        self.alive = False
+        self.worker.close()
+
+
+class ProcessWorker(Link):
+    """A worker in a process of its own."""
+
+    def __init__(self, paths: Paths, server: Server) -> None:
+        super().__init__(1)
+        self.born = time.monotonic()
+        context = multiprocessing.get_context("spawn")  # a fork would copy threads in mid-work
+        self._connection, theirs = context.Pipe()
+        self.process: Any = context.Process(
+            target=run, args=(theirs, paths, server), daemon=True, name="play_bach worker"
+        )
+        self.process.start()
+        theirs.close()
+        self._sending = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True, name="reports").start()
+
+    def order(self, order: Order) -> None:
+        """Send it to the process."""
+        try:
+            with self._sending:
+                self._connection.send(order)
+        except OSError:
+            self.alive = False
+
+    def close(self) -> None:
+        """End the process."""
+        self.alive = False
+        self._connection.close()
+        self.process.join(1)
+        self.process.kill()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self.report(self._connection.recv())
+        except (EOFError, OSError, TypeError):  # TypeError: closed while it waits
+            self.alive = False
+
+
+class Workers:
+    """The workers, and what each is given. All methods may be called from any thread."""
+
+    def __init__(self, models: ModelCache, paths: Paths, server: Server) -> None:
+        """As many processes as server.workers says; 1: none beside the server's own."""
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._failures = 0  # starts that followed each other
+        count = server.workers or os.cpu_count() or 1
+        self._new: Callable[[], Link] = lambda: ProcessWorker(paths, server)
+        self.links: list[Link] = (
+            [LocalWorker(models, server)] if count == 1 else [self._new() for _ in range(count)]
+        )
+
+    def begin(self, host: Host, begin: Begin) -> RemoteProducer:
+        """Let the least busy worker produce sound for a station; `begin` gets a number of its own."""
+        with self._lock:
+            begin = replace(begin, number=next(self._numbers))
+            model = begin.settings.model
+            link = min(self.links, key=lambda link: (not link.alive, link.busy(model)))
+            producer = link.producers[begin.number] = RemoteProducer(
+                begin.number, host, link, begin.settings
+            )
+        link.order(begin)
+        return producer
+
+    def has_room(self, model: str) -> bool:
+        """Whether one more station of a model can play without a gap for anybody."""
+        with self._lock:
+            return any(link.alive and link.busy(model) <= FULL for link in self.links)
+
+    @property
+    def load(self) -> float:
+        """The share of their time (0..1) that the workers worked in the last seconds."""
+        return sum(link.load.load for link in self.links) / len(self.links)
+
+    def check(self) -> None:
+        """Start a worker anew that has ended, not more often than is good for the machine."""
+        with self._lock:
+            for i, link in enumerate(self.links):
+                if link.alive or not isinstance(link, ProcessWorker):
+                    continue
+                age = time.monotonic() - link.born
+                if age > LONGEST_LIFE:
+                    self._failures = 0
+                if age > min(LEAST_LIFE * 2.0**self._failures, LONGEST_LIFE):
+                    log.warning("a worker ended; another one takes its place")
+                    self._failures += 1
+                    link.close()
+                    self.links[i] = self._new()
+
+    def close(self) -> None:
+        """End all workers."""
+        for link in self.links:
+            link.close()

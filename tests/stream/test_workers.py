@@ -1,0 +1,164 @@
+"""The workers: stations are shared, a process that dies is replaced, and what is full says so."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from live import free_port, hear, opened, start, until
+from sounds import loudness
+
+from config_bach import Paths
+from music.synth import RATE
+from stream import workers as all_workers
+from stream.messages import Load
+from stream.player_settings import PlayerSettings
+from stream.pool import NEW_COST
+from stream.settings import path_of
+from stream.workers import FULL, Link, RemoteProducer
+
+NewContext = Callable[..., Any]
+
+
+class Silent(Link):
+    """A worker that only remembers what it was told."""
+
+    def __init__(self, threads: int, load: float = 0.0, **costs: float) -> None:
+        super().__init__(threads)
+        self.report(Load(load, costs))
+        self.orders: list[Any] = []
+
+    def order(self, order: Any) -> None:
+        self.orders.append(order)
+
+    def give(self, number: int, model: str, listening: bool = True) -> None:
+        host: Any = None
+        self.producers[number] = RemoteProducer(number, host, self, PlayerSettings(model))
+        self.producers[number].listening = listening
+
+
+def test_one_more_has_room_by_what_it_costs() -> None:
+    worker = Silent(2, dear=0.5, cheap=0.01)
+    playing = 0
+    while worker.busy("dear") <= FULL:
+        playing += 1
+        worker.give(playing, "dear")
+    assert playing == 3  # 1.5 of two threads' time; 88 % are 1.76
+    assert worker.busy("cheap") <= FULL
+    worker.give(9, "dear", listening=False)
+    assert worker.busy("cheap") <= FULL  # what rests costs nothing
+
+
+def test_a_model_that_was_never_played_has_a_cautious_cost() -> None:
+    worker = Silent(1, load=0.9, cheap=0.02)
+    assert worker.busy("cheap") == pytest.approx(0.02)  # the load is also that of beginning
+    assert worker.busy("new") == pytest.approx(NEW_COST)
+
+
+@pytest.fixture
+def two(new_context: NewContext) -> Any:
+    """A context with two processes that compose."""
+    return new_context(workers=2)
+
+
+@pytest.mark.slow
+def test_stations_are_shared_among_processes_and_sound_as_in_one(
+    two: Any, new_context: NewContext
+) -> None:
+    stations = [opened(two, bpm=240.0) for _ in range(4)]
+    listeners = [s.join("mp3") for s in stations]
+    until(lambda: all(next(iter(x)) for x in listeners), 20)
+    workers = two.stations.workers
+    assert [len(link.producers) for link in workers.links] == [2, 2]
+    assert len({link.process.pid for link in workers.links} | {os.getpid()}) == 3
+    alone = opened(new_context(), bpm=240.0)
+    alone.seed = stations[0].seed
+    hear(alone.join("wav"), 2)
+    until(lambda: len(stations[0].news(0)) > 3)
+    events = [[x.event for x in s.news(0)][:3] for s in (stations[0], alone)]
+    assert events[0] == events[1]
+
+
+@pytest.mark.slow
+def test_settings_reach_the_other_process(two: Any) -> None:
+    station = opened(two, bpm=240.0)
+    listener = station.join("wav")
+    hear(listener, 2)
+    station.update(volume=0.0, bpm=200.0)
+    hear(listener, 2)
+    assert not hear(listener, 0.5).any()
+    assert station.news(0)[-1].settings.bpm == 200
+    station.leave(listener)
+    time.sleep(0.3)
+    composed = station.seconds
+    time.sleep(0.5)
+    assert station.seconds == composed  # it rests there, too
+
+
+@pytest.mark.slow
+def test_after_kill_9_of_a_worker_its_stations_go_on_in_another(two: Any) -> None:
+    stations = [opened(two, bpm=200.0) for _ in range(2)]
+    listeners = [s.join("wav") for s in stations]
+    for listener in listeners:
+        hear(listener, 3)
+    time.sleep(all_workers.LEAST_LIFE)
+    first = two.stations.workers.links[0].process
+    os.kill(first.pid, signal.SIGKILL)
+    for listener in listeners:
+        assert loudness(hear(listener, 4), RATE // 2).min() > 5
+    assert sum(s.restarts for s in stations) == 1
+    assert all(s.underruns <= 1 for s in stations)
+    until(lambda: all(link.alive for link in two.stations.workers.links))
+    assert two.stations.workers.links[0].process.pid != first.pid
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_live_is_not_started_again_and_again(
+    two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[float] = []
+    workers = two.stations.workers
+    new = workers._new
+
+    def noted() -> Any:
+        starts.append(time.monotonic())
+        link = new()
+        link.process.kill()
+        return link
+
+    monkeypatch.setattr(workers, "_new", noted)
+    workers.links[0].process.kill()
+    time.sleep(5)
+    assert 1 <= len(starts) <= 3  # after 1, 2 and 4 seconds
+    assert not workers.has_room("x") or workers.links[1].alive
+
+
+@pytest.mark.slow
+def test_the_workers_end_with_the_server_however_it_ends(equipped: Paths) -> None:
+    for end in (signal.SIGKILL, signal.SIGTERM):
+        data = {"password": "x", "workers": 2, "remi_port": free_port(), "flask_port": free_port()}
+        path_of(equipped).write_text(json.dumps(data))
+        process = start(equipped.root)
+        until(lambda process=process: len(children(process.pid)) >= 2, 20)  # type: ignore[misc]
+        workers = children(process.pid)
+        time.sleep(1)
+        process.send_signal(end)
+        process.wait(10)
+        until(lambda workers=workers: not any(map(runs, workers)), 5)  # type: ignore[misc]
+
+
+def children(pid: int) -> list[int]:
+    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(x) for x in done.stdout.split()]
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
