@@ -106,7 +106,9 @@ class Synth:
         module = fluidsynth_module()
         font = soundfont or find_soundfont()
         with quiet():
-            self._synth: Any = module.Synth(gain=gain, samplerate=float(RATE), channels=16)
+            self._synth: Any = module.Synth(
+                gain=gain, samplerate=float(RATE), channels=16, **{"synth.chorus.active": 0}
+            )
             self._font = self._synth.sfload(str(font))
         if self._font < 0:
             raise UserError(f"{font} is not a SoundFont that FluidSynth can read; choose another.")

@@ -9,8 +9,12 @@ store.py            what survives a restart, in SQLite
 context.py          what the requests of both servers share
 stations.py         who has which station; limits, watchdog
 station.py          one station: its listeners, its clock
-pool.py             the predict threads, and how busy they are
-player.py           what they do for a station
+workers.py          the processes that compose: who has which station, is there room
+messages.py         what they and the server tell each other
+worker.py           one of them
+producer.py         what it does for a station: sound, block after block, again after a failure
+pool.py             its predict threads, and how busy they are
+player.py           what they do for a producer
 player_settings.py  what a listener can change; the events that were played
 source.py           events from the model or, when it fails, from the corpus
 model_cache.py      the models that stations play, read once

@@ -1,5 +1,6 @@
 """What the server and the workers that compose tell each other."""
 
+import math
 from dataclasses import dataclass, field
 
 from music.copies import Copy
@@ -16,7 +17,7 @@ class Begin:
     """To a worker: produce sound for a station.
 
     number: of the producer, new for each. first: the frame of the station that it begins with.
-    trouble: why the model is not to be tried at once; empty if it is.
+    kinds: the formats that are listened to. trouble: why the model is not to be tried at once.
     """
 
     number: int
@@ -24,6 +25,7 @@ class Begin:
     settings: PlayerSettings
     seed: int
     first: int
+    kinds: tuple[str, ...] = ("mp3",)
     trouble: str = ""
 
 
@@ -37,10 +39,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Pace:
-    """To a worker: whether somebody listens, and when frame 0 was heard (time.monotonic)."""
+    """To a worker: the formats that are listened to, and when frame 0 was heard (time.monotonic).
+
+    No formats: nobody listens. A format that is new is answered with `Earlier`.
+    """
 
     number: int
-    listening: bool
+    kinds: tuple[str, ...]
     begun: float | None = None
 
 
@@ -53,13 +58,12 @@ class End:
 
 @dataclass(frozen=True)
 class State:
-    """From a worker: how a producer does. seconds, cpu: spent on composing, and on everything."""
+    """From a worker: how a producer does. seconds: spent on composing."""
 
     trouble: str = ""
     from_corpus: bool = False
     notes: int = 0
     seconds: float = 0.0
-    cpu: float = 0.0
     restarts: int = 0
     copied: Copy = field(default_factory=Copy)
 
@@ -75,14 +79,28 @@ class Composed:
 
 @dataclass(frozen=True)
 class Block:
-    """From a worker: the next sound of a station, from `frame` on, and what begins in it."""
+    """From a worker: the next sound of a station, from `frame` on, and what begins in it.
+
+    sound: by format.
+    """
 
     number: int
     frame: int
-    wav: bytes
-    mp3: bytes
+    sound: dict[str, bytes]
     events: tuple[Composed, ...]
     state: State
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """From a worker: what is composed and not yet heard, in a format that is newly wanted.
+
+    blocks: by the frame that they begin with.
+    """
+
+    number: int
+    kind: str
+    blocks: dict[int, bytes]
 
 
 @dataclass(frozen=True)
@@ -95,14 +113,17 @@ class Restarted:
 
 @dataclass(frozen=True)
 class Load:
-    """From a worker: the share of its time (0..1) that it works, and what a second of sound costs.
+    """From a worker: how busy it is, and what a second of sound costs.
 
-    costs: seconds, by model.
+    load: the share of its time (0..1) that it works. costs: seconds, by model. slack: the fewest
+    seconds that a station is ahead. cpu: processor seconds of the process so far.
     """
 
     load: float
     costs: dict[str, float] = field(default_factory=dict)
+    slack: float = math.inf
+    cpu: float = 0.0
 
 
 Order = Begin | Change | Pace | End
-Report = Block | Restarted | Load
+Report = Block | Earlier | Restarted | Load

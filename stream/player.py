@@ -29,7 +29,6 @@ class PlayerHost(Protocol):
     settings: PlayerSettings
     synths: Synths
     pool: Pool
-    cpu: float
 
     def due(self, player: Player) -> float | None:
         """When the next block is to be made (time.monotonic); None: not now."""
@@ -71,7 +70,7 @@ class Player:
 
     def play(self) -> float:
         """Make the next block; returns its seconds."""
-        begun, self.composing = time.thread_time(), 0.0
+        self.composing = 0.0
         self.thread = threading.current_thread()
         try:
             performer, synth = self._instrument()
@@ -82,7 +81,6 @@ class Player:
             raise
         finally:
             self.thread = None
-            self._station.cpu += time.thread_time() - begun
         return BLOCK / RATE
 
     def close(self) -> None:
@@ -124,7 +122,7 @@ class Player:
     def _with_volume(self, pcm: Pcm) -> Pcm:
         """The sound at the present volume; a change is spread over the block, so that nothing clicks."""
         now, self._gain = self._gain, self._settings.volume
-        if now == self._gain == 1:
-            return pcm
+        if now == self._gain:
+            return pcm if now == 1 else np.asarray(pcm * np.float32(now), np.int16)
         gain = np.linspace(now, self._gain, len(pcm), dtype=np.float32)[:, None]
         return np.asarray(pcm * gain, np.int16)

@@ -1,12 +1,26 @@
 """What a worker does for one station: compose, render, encode; and begin anew after a failure."""
 
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+
 from music.synth import RATE, Pcm
-from stream.messages import BLOCK, BLOCK_SECONDS, Begin, Block, Composed, Report, Restarted, State
+from stream.messages import (
+    BLOCK,
+    BLOCK_SECONDS,
+    Begin,
+    Block,
+    Composed,
+    Earlier,
+    Report,
+    Restarted,
+    State,
+)
 from stream.model_cache import ModelCache
 from stream.mp3 import Mp3
 from stream.player import Player
@@ -16,6 +30,8 @@ from stream.settings import Server
 from stream.source import Source, StreamEvent, composer_of
 
 log = logging.getLogger("play_bach")
+
+Encoder = Callable[[Pcm], bytes]
 
 STUCK = 0.4  # of the time ahead; a composer that takes longer is given up
 LEAST_LIFE = 1.0  # seconds between two restarts, twice as many after each
@@ -38,20 +54,21 @@ class Producer:
     ) -> None:
         """Raises UserError if there is no sound to be had, or the model is unusable."""
         self.number, self.name, self.settings = begin.number, begin.station, begin.settings
-        self.pool, self.synths, self.cpu = pool, models.synths, 0.0
+        self.pool, self.synths = pool, models.synths
         self._models, self._server, self._report = models, server, report
         self._model = models.model(begin.settings.model)
         self._drawn = begin.seed  # a player that follows another composes something else
         self._ahead = int(server.ahead * RATE)
-        self._mp3 = Mp3(server.mp3_kbps)
+        self._encoders: dict[str, Encoder] = {}  # of the formats that are listened to
+        self._ring: deque[tuple[int, Pcm]] = deque()  # what is composed and not yet heard
         self._frames = begin.first  # composed so far
         self._begun: float | None = None  # when frame 0 was heard
-        self._listening = True
         self._asked = time.monotonic()  # since when somebody listens
         self._events: list[Composed] = []  # of the next block
         self._failures = 0  # restarts that followed each other
         self._restarts = 0
         self._lock = threading.Lock()
+        self._want(begin.kinds)
         self._player = self._new_player(begin.trouble)
 
     def _new_player(self, trouble: str) -> Player:
@@ -73,17 +90,41 @@ class Producer:
             self._model = model
         self.settings = settings
 
-    def pace(self, listening: bool, begun: float | None) -> None:
-        """Whether somebody listens, and when frame 0 was heard; None: nothing was heard yet."""
-        if listening and not self._listening:
+    def pace(self, kinds: tuple[str, ...], begun: float | None) -> None:
+        """The formats that are listened to, and when frame 0 was heard; None: nothing was yet."""
+        if kinds and not self.listening:
             self._asked = time.monotonic()
-        self._listening, self._begun = listening, begun
+        self._begun = begun
+        self._want(kinds)
         self.pool.notify()
 
     def end(self) -> None:
         """Let others have the synth."""
-        self._listening = False
+        self._encoders = {}
         self.pool.remove(self._player)
+
+    @property
+    def listening(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._encoders)
+
+    def _want(self, kinds: tuple[str, ...]) -> None:
+        """Encode these formats from now on, and what is not yet heard in those that are new."""
+        with self._lock:
+            if not kinds:
+                self._ring.clear()
+            before = self._encoders
+            self._encoders = {k: before.get(k) or self._encoder(k) for k in kinds}
+            again = [
+                Earlier(self.number, k, {frame: encode(pcm) for frame, pcm in self._ring})
+                for k, encode in self._encoders.items()
+                if k not in before
+            ]
+        for report in again:
+            self._report(report)
+
+    def _encoder(self, kind: str) -> Encoder:
+        return Mp3(self._server.mp3_kbps).encode if kind == "mp3" else np.ndarray.tobytes
 
     # ---- the player's side
 
@@ -98,7 +139,7 @@ class Producer:
 
         Without a lock, for the pool asks often and holds its own; a moment later is soon enough.
         """
-        if not self._listening:
+        if not self.listening:
             return None
         begun = self._begun
         if begun is None:  # not before those who would have a gap
@@ -108,14 +149,17 @@ class Producer:
     def send(self, player: Player, pcm: Pcm) -> None:
         """Take a block from the player and give it to the server."""
         with self._lock:
-            if player is not self._player or not self._listening:
+            if player is not self._player or not self.listening:
                 return
             self._keep_time(player)
-            wav = pcm.astype("<i2", copy=False).tobytes()
+            pcm = pcm.astype("<i2", copy=False)
+            self._ring.append((self._frames, pcm))
+            sound = {kind: encode(pcm) for kind, encode in self._encoders.items()}
             events, self._events = tuple(self._events), []
-            mp3, state = self._mp3.encode(pcm), self.state()
-            block = Block(self.number, self._frames, wav, mp3, events, state)
-            self._frames += len(pcm)
+            block = Block(self.number, self._frames, sound, events, self.state())
+            self._frames += BLOCK
+            while self._ring[0][0] + BLOCK <= self._frames - self.lead * RATE:
+                self._ring.popleft()
         self._report(block)
 
     def _keep_time(self, player: Player) -> None:
@@ -128,6 +172,12 @@ class Producer:
             if player.composing > BLOCK_SECONDS / 2:  # it is the model, not the machine
                 player.source.give_up("the model is too slow for this machine")
 
+    @property
+    def lead(self) -> float:
+        """Seconds from composing to hearing, now; as many as can be while nothing is heard."""
+        begun = self._begun
+        return math.inf if begun is None else self._frames / RATE - (time.monotonic() - begun)
+
     def record(
         self, player: Player, event: StreamEvent, frame: int, settings: PlayerSettings
     ) -> None:
@@ -139,10 +189,8 @@ class Producer:
     def state(self) -> State:
         """How it does."""
         source = self._player.source
-        trouble, cpu = source.trouble, self.cpu
-        return State(
-            trouble, bool(trouble), source.notes, source.seconds, cpu, self._restarts, source.copy
-        )
+        trouble, notes = source.trouble, source.notes
+        return State(trouble, bool(trouble), notes, source.seconds, self._restarts, source.copy)
 
     # ---- keeping it alive
 
@@ -155,7 +203,7 @@ class Producer:
         if not player.died and not stuck:
             self._failures = 0 if now - player.born > LONGEST_LIFE else self._failures
             return
-        if not self._listening:
+        if not self.listening:
             return
         why = "the composing thread died" if player.died else "the model is stuck"
         log.warning("station %s: %s; the corpus plays on", self.name, why)

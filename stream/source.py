@@ -84,7 +84,7 @@ class Source:
     def __next__(self) -> StreamEvent:
         if self._composer is None and time.monotonic() >= self._retry:
             self._try()
-        composer, begun = self._composer, time.thread_time()
+        composer, begun = self._composer, time.perf_counter()
         if composer is not None:
             try:
                 event = self._predict(composer)
@@ -93,7 +93,7 @@ class Source:
                 self.give_up(f"the model failed ({type(error).__name__})")
             else:
                 self.notes += 1
-                self.seconds += time.thread_time() - begun
+                self.seconds += time.perf_counter() - begun
                 self._failures = 0 if self.notes % 100 == 0 else self._failures
                 self._track(event.event)
                 return event

@@ -15,7 +15,7 @@ from typing import Any
 from music.copies import Copy
 from music.synth import RATE
 from stream.listener import Full, Listener
-from stream.messages import BLOCK, Begin, Block, Restarted, State
+from stream.messages import BLOCK, Begin, Block, Earlier, Restarted, State
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.settings import Server
@@ -52,12 +52,14 @@ class Station:
         self._lock = threading.RLock()
         self._producer: RemoteProducer | None = None
         self._state = State()
-        self._past = State()  # of the producers before
+        self._past = 0  # restarts of the producers before
         self._ended = False
         self._frames = 0  # composed so far
         self._clock_start: float | None = None  # when frame 0 was heard; None while nothing is
         self._ring: deque[Block] = deque()  # what is composed and not yet heard
         self._listeners: list[Listener] = []
+        self._waiting: list[Listener] = []  # those of them whose format is not there yet
+        self._kinds: set[str] = set()  # the formats that are there
         self._log: deque[PlayedEvent] = deque()
         self._numbers = 0
         self._late_at = -LATE_FOR  # when the last underrun was
@@ -77,23 +79,27 @@ class Station:
                     f"this station has its {self._server.max_listeners} listeners (max_listeners); "
                     "try again later."
                 )
-            if self._producer is None:
-                self._begin()
-            elif not self._listeners:
-                self._producer.pace(True)
             listener = Listener(kind, name, int(self._server.backlog * RATE / BLOCK))
-            self._catch_up(listener)
             self._listeners.append(listener)
+            if kind in self._kinds:
+                self._catch_up(listener)
+            else:
+                self._waiting.append(listener)
+                self._pace()
         return listener
 
     def leave(self, listener: Listener) -> None:
         """Forget a listener. The last one lets the station rest."""
         with self._lock:
             listener.drop()
+            if listener in self._waiting:
+                self._waiting.remove(listener)
             if listener in self._listeners:
                 self._listeners.remove(listener)
                 if not self._listeners:
                     self._rest()
+                elif not any(x.kind == listener.kind for x in self._listeners):
+                    self._pace()
 
     @property
     def listeners(self) -> int:
@@ -108,9 +114,18 @@ class Station:
     def _catch_up(self, listener: Listener) -> None:
         """Give a new listener the sound that is ahead of the clock, so that it plays at once."""
         self._forget_heard()
-        listener.start = self._ring[0].frame if self._ring else self._frames
-        for block in self._ring:
-            listener.offer(block.mp3 if listener.kind == "mp3" else block.wav)
+        sound = [(b.frame, b.sound[listener.kind]) for b in self._ring if listener.kind in b.sound]
+        listener.start = sound[0][0] if sound else self._frames
+        for _, piece in sound:
+            listener.offer(piece)
+
+    def _pace(self) -> None:
+        """Tell the producer what is listened to, and since when; there is one from now on."""
+        if self._producer is not None:
+            self._producer.pace((x.kind for x in self._listeners), self._clock_start)
+        elif self._listeners:
+            self._begin()
+        self._kinds &= {x.kind for x in self._listeners}
 
     def _rest(self) -> None:
         """Stop the clock. What nobody heard is forgotten, so that Play begins with what is new."""
@@ -118,8 +133,7 @@ class Station:
         self._log = deque(x for x in self._log if x.onset < heard)
         self._ring.clear()
         self._clock_start = None
-        if self._producer is not None:
-            self._producer.pace(False)
+        self._pace()
         self.quiet_since = time.monotonic()
 
     # ---- the clock
@@ -143,14 +157,27 @@ class Station:
 
     # ---- the producer's side
 
-    def take(self, producer: RemoteProducer, report: Block | Restarted) -> None:
-        """Take a block of sound and give it to all; or the news that the producer began anew."""
+    def take(self, producer: RemoteProducer, report: Block | Earlier | Restarted) -> None:
+        """Take a block of sound and give it to all; or other news of the producer."""
         with self._lock:
             if self._producer is not producer or self._ended:
+                return
+            if isinstance(report, Earlier):
+                self._take_format(report)
                 return
             self._state = report.state
             if isinstance(report, Block) and self._listeners:
                 self._send(report)
+
+    def _take_format(self, earlier: Earlier) -> None:
+        """From now on there is another format; who waits for it is sent what is not yet heard."""
+        self._kinds.add(earlier.kind)
+        for block in self._ring:
+            if block.frame in earlier.blocks:
+                block.sound[earlier.kind] = earlier.blocks[block.frame]
+        for listener in [x for x in self._waiting if x.kind == earlier.kind]:
+            self._waiting.remove(listener)
+            self._catch_up(listener)
 
     def _send(self, block: Block) -> None:
         self._keep_time(block)
@@ -158,8 +185,9 @@ class Station:
         self._frames = block.frame + BLOCK
         self._record(block)
         self._forget_heard()
-        for listener in list(self._listeners):
-            if not listener.offer(block.mp3 if listener.kind == "mp3" else block.wav):
+        for listener in [x for x in self._listeners if x not in self._waiting]:
+            piece = block.sound.get(listener.kind)  # none of a format that was asked for just now
+            if piece and not listener.offer(piece):
                 self.dropped += 1
                 self.leave(listener)
 
@@ -174,8 +202,7 @@ class Station:
             self._clock_start += late
         else:
             return
-        if self._producer is not None:
-            self._producer.pace(True, self._clock_start)
+        self._pace()
 
     def _record(self, block: Block) -> None:
         """Remember the events of a block, as long as they may be wanted."""
@@ -232,14 +259,9 @@ class Station:
         return self._state.copied
 
     @property
-    def cpu(self) -> float:
-        """Seconds that all its producers took to compose, render and encode."""
-        return self._past.cpu + self._state.cpu
-
-    @property
     def restarts(self) -> int:
         """How often producing had to begin anew."""
-        return self._past.restarts + self._state.restarts
+        return self._past + self._state.restarts
 
     @property
     def seconds(self) -> float:
@@ -265,18 +287,20 @@ class Station:
         with self._lock:
             if self._producer is None or self._producer.alive or self._ended:
                 return
-            self._past = State(cpu=self.cpu, restarts=self.restarts + 1)
+            self._past += self._state.restarts + 1
             self._producer = None
             if self._listeners:
                 log.warning("station %s goes on in another worker", self.name)
+                self._kinds.clear()
                 self._begin()
 
     def _begin(self) -> None:
         """Let a worker produce sound. After another producer it composes something else."""
-        seed = self.seed + self._past.restarts
-        begin = Begin(0, self.name, self.settings, seed, self._frames)
+        kinds = tuple(sorted({x.kind for x in self._listeners}))
+        begin = Begin(0, self.name, self.settings, self.seed + self._past, self._frames, kinds)
         self._state = State()
-        self._producer = self._workers.begin(self, begin)
+        self._producer = self._workers.producer(self, begin)
+        self._producer.start()
 
     def end(self) -> None:
         """End for good: the producer, and all responses."""

@@ -35,7 +35,7 @@ class Stations:
         self._stations: dict[str, Station] = {}
         self._lock = threading.Lock()
         self._joining = 0
-        self._past = dict.fromkeys(("underruns", "dropped", "restarts", "cpu", "seconds"), 0.0)
+        self._past = dict.fromkeys(("underruns", "dropped", "restarts", "seconds"), 0.0)
         self._over = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
 
@@ -134,7 +134,7 @@ class Stations:
             "underruns": int(total["underruns"]),
             "dropped": int(total["dropped"]),
             "restarts": int(total["restarts"]),
-            "composed_per_cpu_second": round(total["seconds"] / max(total["cpu"], 1e-3), 1),
+            "composed_per_cpu_second": round(total["seconds"] / max(self.workers.cpu, 1e-3), 1),
             "ms_per_note": round(1000 * spent / max(count, 1), 2),
             "load": round(self.workers.load, 2),
             "uptime": round(time.monotonic() - self.born),

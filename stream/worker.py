@@ -2,9 +2,11 @@
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
@@ -51,7 +53,7 @@ class Worker:
         elif isinstance(order, Change):
             producer.change(order.settings)
         elif isinstance(order, Pace):
-            producer.pace(order.listening, order.begun)
+            producer.pace(order.kinds, order.begun)
         elif isinstance(order, End):
             self._producers.pop(number).end()
 
@@ -64,9 +66,11 @@ class Worker:
 
     def _watch(self) -> None:
         while not self._over.wait(WATCH):
-            for producer in list(self._producers.values()):
+            producers = list(self._producers.values())
+            for producer in producers:
                 producer.check()
-            self._report(Load(self.pool.load, self.pool.costs()))
+            slack = min((x.lead for x in producers if x.listening), default=math.inf)
+            self._report(Load(self.pool.load, self.pool.costs(), slack, time.process_time()))
 
 
 def run(connection: Connection, paths: Paths, server: Server) -> None:

@@ -6,12 +6,12 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
 from config_bach import Paths
-from stream.messages import Begin, Block, Change, End, Load, Order, Pace, Report, Restarted
+from stream.messages import Begin, Block, Change, Earlier, End, Load, Order, Pace, Report, Restarted
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayerSettings
 from stream.pool import NEW_COST, THREADS
@@ -20,7 +20,8 @@ from stream.worker import Worker, run
 
 log = logging.getLogger("play_bach")
 
-FULL = 0.88  # of the time of all threads; with more, a moment of other work would be heard
+FULL = 0.75  # of the time of all threads; with more, a moment of other work would be heard
+LEAST_SLACK = 0.7  # seconds that all stations must be ahead, or there is no room for another
 LEAST_LIFE = 1.0  # seconds between two starts of a worker, twice as many after each
 LONGEST_LIFE = 60.0
 
@@ -28,17 +29,21 @@ LONGEST_LIFE = 60.0
 class Host(Protocol):
     """What a station does with what it is sent."""
 
-    def take(self, producer: "RemoteProducer", report: Block | Restarted) -> None:
+    def take(self, producer: "RemoteProducer", report: Block | Earlier | Restarted) -> None:
         """Take sound, or the news that a producer had to begin anew."""
 
 
 class RemoteProducer:
     """The producer of a station, which may live in another process."""
 
-    def __init__(self, number: int, host: Host, link: "Link", settings: PlayerSettings) -> None:
-        self.number, self.host, self.settings = number, host, settings
+    def __init__(self, begin: Begin, host: Host, link: "Link") -> None:
+        self.number, self.host, self.settings = begin.number, host, begin.settings
         self.listening = True
-        self._link = link
+        self._begin, self._link = begin, link
+
+    def start(self) -> None:
+        """Let it begin."""
+        self._link.order(self._begin)
 
     @property
     def alive(self) -> bool:
@@ -50,10 +55,11 @@ class RemoteProducer:
         self.settings = settings
         self._link.order(Change(self.number, settings))
 
-    def pace(self, listening: bool, begun: float | None = None) -> None:
-        """Whether somebody listens, and when frame 0 was heard (time.monotonic)."""
-        self.listening = listening
-        self._link.order(Pace(self.number, listening, begun))
+    def pace(self, kinds: Iterable[str], begun: float | None = None) -> None:
+        """The formats that are listened to, and when frame 0 was heard (time.monotonic)."""
+        wanted = tuple(sorted(set(kinds)))
+        self.listening = bool(wanted)
+        self._link.order(Pace(self.number, wanted, begun))
 
     def end(self) -> None:
         """Nothing more is wanted of it."""
@@ -96,6 +102,10 @@ class Link:
         """
         playing = [x.settings.model for x in list(self.producers.values()) if x.listening]
         return sum(map(self.cost, (*playing, model))) / self.threads
+
+    def has_room(self, model: str) -> bool:
+        """Whether one more station of a model can play without a gap for anybody."""
+        return self.busy(model) <= FULL and self.load.slack > LEAST_SLACK
 
 
 class LocalWorker(Link):
@@ -142,9 +152,10 @@ class ProcessWorker(Link):
     def close(self) -> None:
         """End the process."""
         self.alive = False
-        self._connection.close()
+        self.process.terminate()  # it has nothing to save
         self.process.join(1)
         self.process.kill()
+        self._connection.close()
 
     def _listen(self) -> None:
         try:
@@ -168,27 +179,29 @@ class Workers:
             [LocalWorker(models, server)] if count == 1 else [self._new() for _ in range(count)]
         )
 
-    def begin(self, host: Host, begin: Begin) -> RemoteProducer:
-        """Let the least busy worker produce sound for a station; `begin` gets a number of its own."""
+    def producer(self, host: Host, begin: Begin) -> RemoteProducer:
+        """A producer for a station in the least busy worker, to be started; it gets a number."""
         with self._lock:
             begin = replace(begin, number=next(self._numbers))
             model = begin.settings.model
             link = min(self.links, key=lambda link: (not link.alive, link.busy(model)))
-            producer = link.producers[begin.number] = RemoteProducer(
-                begin.number, host, link, begin.settings
-            )
-        link.order(begin)
+            producer = link.producers[begin.number] = RemoteProducer(begin, host, link)
         return producer
 
     def has_room(self, model: str) -> bool:
         """Whether one more station of a model can play without a gap for anybody."""
         with self._lock:
-            return any(link.alive and link.busy(model) <= FULL for link in self.links)
+            return any(link.alive and link.has_room(model) for link in self.links)
 
     @property
     def load(self) -> float:
         """The share of their time (0..1) that the workers worked in the last seconds."""
         return sum(link.load.load for link in self.links) / len(self.links)
+
+    @property
+    def cpu(self) -> float:
+        """Processor seconds that the workers have taken so far."""
+        return sum(link.load.cpu for link in self.links)
 
     def check(self) -> None:
         """Start a worker anew that has ended, not more often than is good for the machine."""

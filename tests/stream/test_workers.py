@@ -15,7 +15,7 @@ from sounds import loudness
 from config_bach import Paths
 from music.synth import RATE
 from stream import workers as all_workers
-from stream.messages import Load
+from stream.messages import Begin, Load
 from stream.player_settings import PlayerSettings
 from stream.pool import NEW_COST
 from stream.settings import path_of
@@ -37,20 +37,28 @@ class Silent(Link):
 
     def give(self, number: int, model: str, listening: bool = True) -> None:
         host: Any = None
-        self.producers[number] = RemoteProducer(number, host, self, PlayerSettings(model))
+        begin = Begin(number, "x", PlayerSettings(model), seed=1, first=0)
+        self.producers[number] = RemoteProducer(begin, host, self)
         self.producers[number].listening = listening
 
 
 def test_one_more_has_room_by_what_it_costs() -> None:
-    worker = Silent(2, dear=0.5, cheap=0.01)
+    worker = Silent(2, dear=0.49, cheap=0.01)
     playing = 0
     while worker.busy("dear") <= FULL:
         playing += 1
         worker.give(playing, "dear")
-    assert playing == 3  # 1.5 of two threads' time; 88 % are 1.76
+    assert playing == 3  # nearly 1.5 of the time of two threads
     assert worker.busy("cheap") <= FULL
     worker.give(9, "dear", listening=False)
     assert worker.busy("cheap") <= FULL  # what rests costs nothing
+
+
+def test_nobody_is_let_in_while_somebody_is_about_to_have_a_gap() -> None:
+    worker = Silent(1, cheap=0.02)
+    assert worker.has_room("cheap")
+    worker.report(Load(0.9, {"cheap": 0.02}, slack=0.3))
+    assert not worker.has_room("cheap")
 
 
 def test_a_model_that_was_never_played_has_a_cautious_cost() -> None:
