@@ -13,6 +13,7 @@ import secrets
 import select
 import struct
 import threading
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,10 @@ with warnings.catch_warnings():
 log = logging.getLogger("play_bach")
 
 COOKIE = "remi_session"
+SESSION = "number-of-the-session"  # in REMI's script, which is written before there is one
+TABS = 8  # of one browser that are remembered
+LEAVING = 10  # looks, 0.05 s apart, whether one of them has gone
+TAB_SCRIPT = "<script>const TAB = crypto.getRandomValues(new Uint32Array(2)).join('');</script>"
 WAITING = 64  # pages whose WebSocket has not opened yet
 REQUEST_TIMEOUT = 15.0  # seconds that a client may take to say what it wants
 IDLE_TIMEOUT = 75.0  # seconds without a message, after which a page is taken for gone
@@ -37,10 +42,25 @@ LARGEST_MESSAGE = 4096  # bytes
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10  # WebSocket opcodes
 
 
+def _shown(number: int) -> bool:
+    """Whether a tab shows the page of a session."""
+    return number in remi.clients and bool(remi.clients[number].websockets)
+
+
+def _free_for(number: int, tab: str) -> bool:
+    """Whether a tab may have a session: it has it already, or no other shows it, now or soon."""
+    for _ in range(LEAVING):
+        if not _shown(number) or remi.clients[number].tab == tab:
+            return True
+        time.sleep(0.05)  # what was loaded anew may be about to close its WebSocket
+    return False
+
+
 class AuthenticatedApp(remi.App):
     """A REMI app for those who log in; everybody gets a session of their own."""
 
     session: int
+    tab = ""  # which loaded page of a browser shows it
     connected = False  # whether its WebSocket was ever opened
     timeout = REQUEST_TIMEOUT
     server_version = "PlayBach"
@@ -65,10 +85,10 @@ class AuthenticatedApp(remi.App):
             self._cookie(DEVICE_COOKIE),
         )
         self._device = verdict.device
-        upgrade = self.headers.get("Upgrade", "").lower() == "websocket"
+        upgrade = self._is_upgrade()
         if upgrade and not self._same_origin():
             return self._refuse(403, "this page is not ours.")
-        if verdict.accepted or (upgrade and not verdict.wait and self._has_session()):
+        if verdict.accepted or (upgrade and not verdict.wait and self._session_of_path()):
             return True  # Safari sends no login with an upgrade, but the cookie that came with one
         if verdict.wait:
             wait = str(int(verdict.wait) + 1)
@@ -104,16 +124,23 @@ class AuthenticatedApp(remi.App):
         origin = self.headers.get("Origin")
         return origin is None or urlparse(origin).netloc == self.headers.get("Host", "")
 
-    def _has_session(self) -> bool:
-        """Whether the cookie is of a page that is open, or was before the server was restarted."""
-        session = self._session_of_cookie()
-        if session is None:
-            return False
-        return session in remi.clients or self.context.store.session(session) is not None
+    def _is_upgrade(self) -> bool:
+        return bool(self.headers.get("Upgrade", "").lower() == "websocket")
 
-    def _session_of_cookie(self) -> int | None:
-        cookie = self._cookie(COOKIE)
-        return int(cookie) if cookie.isdecimal() and len(cookie) < 50 else None
+    def _sessions(self) -> list[int]:
+        """The sessions of this browser, one for each tab, that are open or were before a restart."""
+        numbers = self._cookie(COOKIE).split(".")[-TABS:]
+        known = [int(x) for x in numbers if x.isdecimal() and len(x) < 50]
+        return [x for x in known if x in remi.clients or self.context.store.session(x) is not None]
+
+    def _session_of_path(self) -> int | None:
+        """The session that a WebSocket is for; its page names it in the path."""
+        number = urlparse(self.path).path.split("/")[1]
+        return next((x for x in self._sessions() if str(x) == number), None)
+
+    def _free_session(self) -> int | None:
+        """A session of this browser that no tab shows."""
+        return next((x for x in self._sessions() if not _shown(x)), None)
 
     def _cookie(self, name: str) -> str:
         try:
@@ -123,10 +150,17 @@ class AuthenticatedApp(remi.App):
 
     def do_GET(self) -> None:  # noqa: N802
         """The page, or the upgrade to a WebSocket. There is nothing else here."""
-        if self.headers.get("Upgrade", "").lower() == "websocket":
+        if self._is_upgrade():
             self.close_connection = True
-            if self._has_session():
-                self._open_page()
+            if (number := self._session_of_path()) is None:
+                self._answer(404, "there is no such page any more; load it anew.\n", "text/plain")
+                return
+            tab = urlparse(self.path).path.partition("/")[2].partition("/")[2]
+            if not _free_for(number, tab):
+                self._answer(409, "another tab shows this page.\n", "text/plain")
+                return
+            self._open_page(number)
+            remi.clients[number].tab = tab
             WebSocketHandler(self.headers, self.request, self.client_address, self.server)
         elif urlparse(self.path).path == "/":
             self._page()
@@ -140,14 +174,19 @@ class AuthenticatedApp(remi.App):
         self._answer(405, "there is nothing to post.\n", "text/plain")
 
     def _page(self) -> None:
-        if not self._has_session() and not self._make_room():
+        number = self._free_session()
+        if number is None and not self._make_room():
             self._answer(503, "too many pages are open; try again later.\n", "text/plain")
             return
-        self._open_page()
+        tabs = self._sessions()
+        self._open_page(number)
         with self.update_lock:
             html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", '<html lang="en">', 1)
+            html = html.replace("<head>", "<head>" + TAB_SCRIPT, 1)
+            html = html.replace(SESSION, str(self.session))
         rules = "SameSite=Strict; HttpOnly; Path=/"
-        cookies = [("Set-Cookie", f"{COOKIE}={self.session}; {rules}")]
+        value = ".".join(map(str, [*(x for x in tabs if x != self.session), self.session][-TABS:]))
+        cookies = [("Set-Cookie", f"{COOKIE}={value}; {rules}")]
         if self._device:
             age = f"Max-Age={DEVICE_SECONDS}"
             cookies.append(("Set-Cookie", f"{DEVICE_COOKIE}={self._device}; {age}; {rules}"))
@@ -161,27 +200,29 @@ class AuthenticatedApp(remi.App):
         connected = sum(page.connected for page in list(remi.clients.values()))
         return connected < self.server.most_sessions
 
-    def _open_page(self) -> None:
-        """Find the page of the cookie, make it anew after a restart, or make a new one."""
-        self._instance()
+    def _open_page(self, number: int | None) -> None:
+        """Find the page of that session, make it anew after a restart, or make a new one (None)."""
+        self._instance(number)
         with self.update_lock:
             if "root" not in self.page.children["body"].children:
                 self.set_root_widget(self.main())
 
-    def _instance(self) -> None:
+    def _instance(self, number: int | None = None) -> None:
         """Find the session, or begin one whose number nobody can guess."""
         with AuthenticatedApp._session_lock:
-            session = self._session_of_cookie() if self._has_session() else None
-            is_open = session in remi.clients
+            is_open = number in remi.clients
+            del self.headers["Cookie"]
+            if number is not None:
+                self.headers["Cookie"] = f"{COOKIE}={number}"  # all that REMI is to know of it
             super()._instance()
             if not is_open:
                 remi.clients.pop(self.session, None)
-                self.session = secrets.randbits(128) if session is None else session
+                self.session = secrets.randbits(128) if number is None else number
                 remi.clients[self.session] = self
 
     def _net_interface_ip(self) -> str:
         """REMI writes this between quotes into its script; the page knows better than our headers."""
-        return "' + location.host + '"
+        return f"' + location.host + '/' + (sessionStorage.bach ||= '{SESSION}') + '/' + TAB + '"
 
     def websocket_handshake_done(self, handler: WebSocketHandler) -> None:
         """REMI would replace the whole page, and cut off the sound that it plays."""

@@ -341,6 +341,7 @@ document.addEventListener("DOMContentLoaded", () => {
   remi._renewConnection = () => { // REMI would try without a pause, and load the page anew after three times
     remi._failedConnections = 0;
     bach.cut = true;
+    if (!bach.told) sessionStorage.bach = BACH.session; // another tab has the one we asked for
     setTimeout(again, 1000);
   };
 });

@@ -16,7 +16,7 @@ from remi import gui as remi
 
 from config_bach import UserError
 from families.registry import family_of
-from gui.app import AuthenticatedApp, WebSocketHandler
+from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
 from gui.words import choices, quoted
 from music.instruments import FAMILIES, NAMES
 from music.synth import RATE
@@ -134,7 +134,8 @@ class Page(AuthenticatedApp):
         head = self.page.children["head"]
         head.add_child("internal_css", f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>")
         head.add_child("icon", (HERE / "icon.html").read_text("utf-8"))
-        settings = {"port": self.context.server.flask_port, "dns": self.context.server.dns}
+        server = self.context.server
+        settings = {"port": server.flask_port, "dns": server.dns, "session": SESSION}
         script = (HERE / "page.js").read_text("utf-8")
         head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
 

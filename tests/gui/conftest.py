@@ -47,6 +47,11 @@ def phone(browser: Any) -> Iterator[Any]:
     browser.get_log("browser")
     yield browser
     browser.get("about:blank")  # lets go of the sound
+    for other in browser.window_handles[1:]:
+        browser.switch_to.window(other)
+        browser.close()
+    browser.switch_to.window(browser.window_handles[0])
+    browser.get("about:blank")
 
 
 def port(servers: Servers) -> int:

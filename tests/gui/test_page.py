@@ -25,9 +25,9 @@ NewServers = Callable[..., Servers]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==")
 
 
-def answer(servers: Servers, *lines: str, login: str | None = None) -> bytes:
+def answer(servers: Servers, *lines: str, login: str | None = None, path: str = "/") -> bytes:
     """The beginning of what the server says to a request."""
-    with raw(port(servers), "/", *lines, login=login) as s:
+    with raw(port(servers), path, *lines, login=login) as s:
         return s.recv(4096)
 
 
@@ -49,9 +49,12 @@ def test_a_websocket_needs_the_login_too(new_servers: NewServers) -> None:
     assert b" 401 " in answer(servers, *UPGRADE, "Cookie: remi_session=0")
     assert b" 401 " in answer(servers, *UPGRADE, "Cookie: remi_session=1234567890123")
     assert b" 401 " in answer(servers, *UPGRADE, login="Basic d3Jvbmc6d3Jvbmc=")
-    cookie = session(servers)
-    assert b" 101 " in answer(servers, *UPGRADE, f"Cookie: {cookie}")
-    assert b" 101 " in answer(servers, *UPGRADE, f"Cookie: {cookie}", login=LOGIN)
+    cookie, other = session(servers), session(servers)
+    own = {"path": path_of_session(cookie)}
+    assert b" 101 " in answer(servers, *UPGRADE, f"Cookie: {cookie}", **own)
+    assert b" 101 " in answer(servers, *UPGRADE, f"Cookie: {cookie}", login=LOGIN, **own)
+    assert b" 401 " in answer(servers, *UPGRADE, f"Cookie: {other}", **own)
+    assert b" 101 " not in answer(servers, *UPGRADE, f"Cookie: {other}", login=LOGIN, **own)
 
 
 def session(servers: Servers) -> str:
@@ -62,12 +65,18 @@ def session(servers: Servers) -> str:
     return str(headers["Set-Cookie"].partition(";")[0])
 
 
+def path_of_session(cookie: str) -> str:
+    """Where the page of the latest session of a cookie opens its WebSocket."""
+    return "/" + cookie.partition("=")[2].rpartition(".")[2]
+
+
 def test_a_page_of_somebody_else_cannot_open_our_websocket(new_servers: NewServers) -> None:
     servers = new_servers()
-    cookie = f"Cookie: {session(servers)}"
-    assert b" 403 " in answer(servers, *UPGRADE, cookie, "Origin: http://evil.example", login=LOGIN)
-    ours = f"Origin: http://127.0.0.1:{port(servers)}"
-    assert b" 101 " in answer(servers, *UPGRADE, cookie, ours)
+    own = session(servers)
+    cookie, path = f"Cookie: {own}", path_of_session(own)
+    evil, ours = "Origin: http://evil.example", f"Origin: http://127.0.0.1:{port(servers)}"
+    assert b" 403 " in answer(servers, *UPGRADE, cookie, evil, login=LOGIN, path=path)
+    assert b" 101 " in answer(servers, *UPGRADE, cookie, ours, path=path)
 
 
 def test_sessions_are_kept_apart_and_cannot_be_guessed(new_servers: NewServers) -> None:
@@ -97,7 +106,8 @@ def frame(text: str) -> bytes:
 )
 def test_nonsense_from_a_page_harms_nobody(new_servers: NewServers, message: str) -> None:
     servers = new_servers()
-    with raw(port(servers), "/", *UPGRADE, f"Cookie: {session(servers)}") as s:
+    cookie = session(servers)
+    with raw(port(servers), path_of_session(cookie), *UPGRADE, f"Cookie: {cookie}") as s:
         assert b" 101 " in s.recv(4096)
         s.sendall(frame(message))
         time.sleep(0.1)
@@ -108,6 +118,28 @@ def test_nonsense_from_a_page_harms_nobody(new_servers: NewServers, message: str
     assert get(port(servers), "/")[0] == 200
 
 
+def test_each_tab_has_a_session_of_its_own_and_keeps_it_when_it_is_loaded_anew(
+    new_servers: NewServers,
+) -> None:
+    servers = new_servers()
+    first = session(servers)
+    opened = raw(port(servers), path_of_session(first) + "/old", *UPGRADE, f"Cookie: {first}")
+    assert b" 101 " in opened.recv(4096)
+    _, headers, _ = get(port(servers), "/", Cookie=first)
+    both = str(headers["Set-Cookie"].partition(";")[0])
+    assert path_of_session(both) != path_of_session(first)
+    second = raw(port(servers), path_of_session(both), *UPGRADE, f"Cookie: {both}")
+    assert b" 101 " in second.recv(4096)
+    assert b" 409 " in answer(servers, *UPGRADE, f"Cookie: {both}", path=path_of_session(first))
+    opened.close()
+    answer(servers, *UPGRADE, f"Cookie: {both}", path=path_of_session(first) + "/new")
+    _, headers, _ = get(port(servers), "/", Cookie=both)
+    again = str(headers["Set-Cookie"].partition(";")[0])
+    assert path_of_session(again) == path_of_session(first)
+    assert len(servers.context.stations._stations) == 2
+    second.close()
+
+
 def test_names_of_models_are_written_into_the_page_as_text(
     new_servers: NewServers, equipped: Paths
 ) -> None:
@@ -116,6 +148,26 @@ def test_names_of_models_are_written_into_the_page_as_text(
     page = get(port(new_servers()), "/")[2].decode()
     assert evil not in page
     assert "&lt;img" in page
+
+
+def test_two_tabs_are_two_stations(phone: Any, new_servers: NewServers) -> None:
+    servers = new_servers()
+    ask = visit(phone, servers)
+    choose(phone, "bpm", "111")
+    first = phone.current_window_handle
+    until(lambda: ask("bach.settings.bpm == 111"), 5)
+    phone.switch_to.new_window("tab")
+    visit(phone, servers)
+    until(lambda: ask("bach.settings.bpm > 0"), 5)
+    assert ask("bach.settings.bpm") != 111
+    choose(phone, "bpm", "155")
+    until(lambda: ask("bach.settings.bpm == 155"), 5)
+    phone.switch_to.window(first)
+    time.sleep(2.5)  # the settings are told every two seconds
+    assert ask("bach.settings.bpm") == 111
+    phone.refresh()
+    until(lambda: ask("!!bach.links.listen"), 10)
+    until(lambda: ask("bach.settings.bpm == 111"), 5)
 
 
 LISTEN = """
