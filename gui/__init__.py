@@ -3,7 +3,7 @@
 server.py              the server of the page
 app.py                 REMI's HTTP and WebSocket behind a login
 page.py                what stands on the page
-words.py               what models and pieces are called
+words.py               the list of models; quoted pieces
 page.css, page.js      how it looks, and what moves on it
 share.html, icon.html  the page for friends, the icon
 """

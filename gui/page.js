@@ -13,8 +13,8 @@ const bach = {
 
   // ---- sound
 
-  url(path) {
-    return `${location.protocol}//${location.hostname}:${BACH.port}${path}`;
+  url(path, host = location.hostname) {
+    return `${BACH.sound || `${location.protocol}//${host}:${BACH.port}`}${path}`;
   },
 
   play() { // straight from the touch, or iPhones will not
@@ -122,8 +122,7 @@ const bach = {
   },
 
   async share() {
-    const host = BACH.dns || location.hostname;
-    const link = `${location.protocol}//${host}:${BACH.port}${bach.links.share}`;
+    const link = bach.url(bach.links.share, BACH.dns || location.hostname);
     try {
       if (navigator.share) return await navigator.share({ title: "Play Bach", url: link });
       await navigator.clipboard.writeText(link);

@@ -135,7 +135,12 @@ class Page(AuthenticatedApp):
         head.add_child("internal_css", f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>")
         head.add_child("icon", (HERE / "icon.html").read_text("utf-8"))
         server = self.context.server
-        settings = {"port": server.flask_port, "dns": server.dns, "session": SESSION}
+        settings = {
+            "port": server.flask_port,
+            "dns": server.dns,
+            "sound": server.sound_url,
+            "session": SESSION,
+        }
         script = (HERE / "page.js").read_text("utf-8")
         head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
 

@@ -1,21 +1,12 @@
-"""What a listener reads: names of models and of quoted pieces, in words that a musician knows."""
+"""What a listener reads: the list of models, and quoted pieces, in words that a musician knows."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
-from families.registry import family_of
 from litert.variants import loss_note
+from stream.titles import title_of
 
-CORPORA = {
-    "music21:chorales": "Bach's chorales",
-    "music21:bach": "Bach",
-    "music21:palestrina": "Palestrina",
-    "music21:monteverdi": "Monteverdi",
-    "music21:essenFolksong": "folk songs",
-    "music21:ryansMammoth": "fiddle tunes",
-}
 WORK = re.compile(r"bwv(\d+)", re.IGNORECASE)
 
 
@@ -35,15 +26,6 @@ def choices(manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
         if len(variants) > 1:
             found += [(f"{name}:{v}", f"{shown}, {v}{loss_note(v, metadata)}") for v in variants]
     return found
-
-
-def title_of(name: str, manifest: Mapping[str, Any]) -> str:
-    """'Four voices, after Bach's chorales'."""
-    source = manifest["metadata"].get("corpus", {}).get("source", "")
-    kind = (
-        "Four voices" if family_of(manifest["network"]["model_type"]).voices else "Notes and chords"
-    )
-    return f"{kind}, after {CORPORA[source]}" if source in CORPORA else f"{kind}: {name}"
 
 
 def quoted(notes: int, piece: str) -> str:

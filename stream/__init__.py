@@ -3,6 +3,9 @@
 settings.py         play_bach.json, made at the first start
 server.py           starts and ends both servers
 app.py              the Flask app: sound, links, downloads
+radio.py            playlists, and titles within an MP3 stream
+openapi.py          the HTTP interface as OpenAPI 3.1
+titles.py           what models and stations are called
 auth.py             logins, and links that expire
 connections.py      limits on connections and on the time a request may take
 store.py            what survives a restart, in SQLite

@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
 from music.synth import RATE
-from stream import recording
+from stream import openapi, radio, recording
 from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
 from stream.connections import client_of
 from stream.context import ServerContext
@@ -61,6 +61,7 @@ def create_app(context: ServerContext) -> Flask:
         ("/ready", _ready),
         ("/metrics", _metrics),
         ("/status", _status),
+        ("/openapi.json", openapi.answer),
         ("/play.<kind>", _play),
         ("/listen/<token>", _listen),
         ("/listen/<token>/<filename>", _listen),
@@ -204,6 +205,8 @@ def _listen(context: ServerContext, token: str, filename: str = "") -> Response:
     station = context.stations.get(g.claims["station"])
     if station is None:
         return _text(410, "this station has ended.")
+    if (kind := filename.rpartition(".")[2]) in radio.PLAYLISTS:
+        return radio.playlist(context, station, token, kind)
     return _sound(context, station, _kind(filename), g.claims.get("name", ""))
 
 
@@ -228,6 +231,8 @@ def _sound(context: ServerContext, station: Station, kind: str, name: str) -> Re
         headers["Content-Length"] = str(last - first + 1)
         headers["Accept-Ranges"] = "bytes"
     status = 206 if "Content-Range" in headers else 200
+    titles = kind == "mp3" and status == 200 and radio.wants_titles()
+    headers |= radio.icy_headers(context, station) if titles else {}
     if last - first < PROBE:
         return Response(
             _beginning(kind)[first : last + 1].ljust(last - first + 1, b"\0"), status, headers
@@ -235,7 +240,9 @@ def _sound(context: ServerContext, station: Station, kind: str, name: str) -> Re
     if request.method == "HEAD":
         return Response(status=status, headers=headers)
     listener = context.stations.join(station, kind, name)
-    response = Response(_pieces(listener, first), status, headers)
+    pieces = _pieces(listener, first)
+    sound = radio.with_titles(context, station, pieces) if titles else pieces
+    response = Response(sound, status, headers)
     response.call_on_close(lambda: station.leave(listener))
     return response
 
@@ -262,7 +269,8 @@ def _share(context: ServerContext, token: str) -> Response:
     if station is None:
         return _text(410, "this station has ended.")
     link = context.links.sign("listen", {"station": station.name})
-    response = Response(render_template("share.html", source=f"/listen/{link}/bach.mp3"))
+    source = f"../listen/{link}/bach.mp3"  # relative: a proxy may have put a path before ours
+    response = Response(render_template("share.html", source=source))
     response.headers["Content-Security-Policy"] = (
         "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     )

@@ -15,7 +15,7 @@ class Mp3:
     def __init__(self, kbps: int) -> None:
         """kbps: the bit rate; the nearest that MP3 has is taken."""
         self._encoder = lameenc.Encoder()
-        self._encoder.set_bit_rate(min(BITRATES[1:], key=lambda rate: abs(rate - kbps)))
+        self._encoder.set_bit_rate(bit_rate(kbps))
         self._encoder.set_in_sample_rate(RATE)
         self._encoder.set_channels(2)
         self._encoder.set_quality(QUALITY)
@@ -36,6 +36,11 @@ class Mp3:
     def close(self) -> bytes:
         """All that is left, at the end of a finite sound."""
         return self._rest + bytes(self._encoder.flush())
+
+
+def bit_rate(kbps: int) -> int:
+    """The nearest bit rate that MP3 has, in kilobits a second."""
+    return min(BITRATES[1:], key=lambda rate: abs(rate - kbps))
 
 
 def frame_length(header: bytes) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import stat
 from dataclasses import dataclass, fields
@@ -13,6 +14,7 @@ from storage.files import replacing
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD_BYTES = 12
+URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w.~-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Server(Settings):
     dns: str = (
         ""  # the name or address that phones should call; empty: whatever the page was called
     )
+    sound_url: str = ""  # where phones reach the sound behind a proxy: https://example.org/1
     host: str = "127.0.0.1"  # 0.0.0.0 listens on the network
     ahead: float = setting(1.4, 0.3, 10.0, "seconds composed ahead of what is heard")
     backlog: float = setting(8.0, 1.0, 60.0, "seconds a listener may lag before it is dropped")
@@ -59,6 +62,11 @@ class Server(Settings):
         if self.variant not in ("", *VARIANTS):
             raise UserError(
                 f"variant is '{self.variant}'; it must be {', '.join(VARIANTS)}, or empty."
+            )
+        if self.sound_url and not URL.fullmatch(self.sound_url):
+            raise UserError(
+                f"sound_url is '{self.sound_url}'; write an address such as https://example.org/1, "
+                "without a slash at its end."
             )
         _ = self.runtime  # refuses what is out of range
         if ":" in self.user:

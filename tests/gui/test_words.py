@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gui.words import choices, quoted, title_of
+from gui.words import choices, quoted
 
 
 def manifest(model_type: int, source: str, **variants: float) -> dict[str, Any]:
@@ -13,16 +13,6 @@ def manifest(model_type: int, source: str, **variants: float) -> dict[str, Any]:
         "network": {"model_type": model_type},
         "metadata": {"corpus": {"source": source}, "variants": told},
     }
-
-
-def test_models_are_called_by_what_they_play() -> None:
-    assert title_of("x", manifest(5, "music21:chorales")) == "Four voices, after Bach's chorales"
-    assert title_of("x", manifest(2, "music21:palestrina")) == "Notes and chords, after Palestrina"
-    assert (
-        title_of("tunes2_nc_mo", manifest(2, "/home/me/training"))
-        == "Notes and chords: tunes2_nc_mo"
-    )
-    assert title_of("x", {"network": {"model_type": 1}, "metadata": {}}) == "Notes and chords: x"
 
 
 def test_the_latest_comes_first_and_equal_titles_are_told_apart() -> None:

@@ -396,18 +396,21 @@ def post(servers: Servers, path: str, what: Any) -> Any:
 def test_friends_with_the_link_hear_the_same_station(new_servers: NewServers) -> None:
     servers = new_servers()
     station = opened(servers.context)
-    status, _, page = get(
-        port(servers), station_link(servers.context, "share", station=station.name), None
-    )
+    shared = station_link(servers.context, "share", station=station.name)
+    status, _, page = get(port(servers), shared, None)
     assert status == 200
-    source = re.search(r'source = "([^"]+)"', page.decode())
-    assert source
-    friend = raw(port(servers), source[1], login=None)
+    found = re.search(r'source = "([^"]+)"', page.decode())
+    assert found
+    source = urllib.parse.urljoin(shared, found[1])
+    assert source.startswith("/listen/")
+    behind = urllib.parse.urljoin(f"/1{shared}", found[1])  # a proxy that put /1 before it
+    assert behind == f"/1{source}"
+    friend = raw(port(servers), source, login=None)
     until(lambda: station.listeners == 1)
     until(lambda: servers.context.store.station(station.name) is not None)
     friend.close()
     servers.context.stations.end(station)  # as the server does when it has long been quiet
-    assert get(port(servers), source[1], None)[0] == 200
+    assert get(port(servers), source, None)[0] == 200
 
 
 def test_a_link_to_a_station_that_was_never_heard_and_has_ended(new_servers: NewServers) -> None:

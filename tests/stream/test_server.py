@@ -141,6 +141,12 @@ def test_the_password_is_printed_once(empty: Path, capsys: pytest.CaptureFixture
         ({"user": "a:b"}, "user"),
         ({"remi_port": 9000, "flask_port": 9000}, "flask_port"),
         ({"max_stations": 1.5}, "max_stations"),
+        (
+            {"sound_url": "bach.example/1"},
+            "sound_url is 'bach.example/1'; write an address such as",
+        ),
+        ({"sound_url": "https://bach.example/1/"}, "without a slash at its end"),
+        ({"sound_url": "https://bach.example/'</script>"}, "write an address such as"),
         ({"variant": "int3"}, "variant is 'int3'; it must be float32, float16, dynamic, int8"),
         ({"threads": 0}, "threads"),
         ({"delegate": 1}, "delegate"),

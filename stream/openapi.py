@@ -1,0 +1,190 @@
+"""The HTTP interface as OpenAPI 3.1, made from the settings that the server checks."""
+
+from dataclasses import Field, fields
+from typing import Any, cast
+
+from flask import Response, jsonify
+
+from stream import radio
+from stream.context import ServerContext
+from stream.player_settings import PlayerSettings
+
+Json = dict[str, Any]
+
+JSON_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean"}
+SETTINGS_HELP = {"model": "a model of models/; NAME:int8 is one of its variants"}
+FIGURES: dict[str, tuple[type, str]] = {
+    "listeners": (int, "who listen now"),
+    "stations": (int, "that are listened to now"),
+    "underruns": (int, "blocks of sound that were composed too late"),
+    "dropped": (int, "listeners who lagged too far behind"),
+    "restarts": (int, "of composers that failed or were stuck"),
+    "composed_per_cpu_second": (float, "seconds of sound"),
+    "ms_per_note": (float, "to compose a note"),
+    "load": (float, "share of their time that the predict threads work"),
+    "uptime": (int, "seconds"),
+}
+STATION: Json = {
+    "settings": {"$ref": "#/components/schemas/Settings"},
+    "listeners": {"type": "integer"},
+    "underruns": {"type": "integer"},
+    "trouble": {"type": "string", "description": "what is wrong, for people; empty: nothing"},
+    "heard_in": {"type": "number", "description": "seconds until a changed setting is heard"},
+    "listen": {"type": "string", "description": "the path of a signed link to the sound"},
+}
+OTHERS = {
+    206: "the part of the sound that was asked for by Range",
+    400: "not understood, or out of range; the text says what",
+    401: "log in",
+    403: "the link is too old, or not of this server",
+    404: "there is no such thing",
+    410: "it has ended, or is no longer kept",
+    415: "the body must be application/json",
+    416: "there is no such part of the sound",
+    429: "too many wrong passwords; Retry-After says how long to wait",
+    503: "no room, or nothing to play; the text says what",
+}
+TOKEN: Json = {
+    "name": "token",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "what the server has signed for this purpose",
+}
+TEXT: Json = {"text/plain": {"schema": {"type": "string"}}}
+
+
+def _kinds(*media_types: str) -> Json:
+    """Answers whose form a schema cannot tell."""
+    return {kind: {} for kind in media_types}
+
+
+SOUND = _kinds("audio/mpeg", "audio/wav")
+FILES = _kinds("audio/midi", "application/vnd.recordare.musicxml+xml") | SOUND
+PLAYLISTS = _kinds(*radio.PLAYLISTS.values())
+
+
+def answer(context: ServerContext) -> Response:
+    """The description, as JSON."""
+    return jsonify(document())
+
+
+def document() -> Json:
+    """The OpenAPI 3.1 document of the audio server."""
+    settings = {item.name: _setting(item) for item in fields(PlayerSettings)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Play Bach",
+            "version": "1",
+            "description": "Stations that compose while you listen. Errors are a line of plain text.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"login": []}],
+        "paths": _paths(),
+        "components": {
+            "securitySchemes": {"login": {"type": "http", "scheme": "basic"}},
+            "schemas": {
+                "Settings": _object(settings),
+                "Changes": {**_object(settings), "required": []},
+                "Station": _object(STATION),
+                "Figures": _object({k: _figure(*told) for k, told in FIGURES.items()}),
+                "Ping": _object({"ping": {"const": "pong"}}),
+                "Changed": _object({"heard_in": STATION["heard_in"]}),
+            },
+        },
+    }
+
+
+def _setting(item: Field[Any]) -> Json:
+    checked = item.metadata
+    told = checked.get("help", SETTINGS_HELP.get(item.name, ""))
+    schema: Json = {"type": JSON_TYPES[cast(type, item.type)], "description": told}
+    if "low" in checked:
+        schema |= {"minimum": checked["low"], "maximum": checked["high"]}
+    return schema
+
+
+def _paths() -> Json:
+    name = _parameter("name", "of a station, as X-Station said with its sound")
+    part = _parameter("filename", "any name; what it ends with is the format")
+    kind = _parameter("kind", "the format", "mp3", "wav")
+    return {
+        "/ping": {"get": _open("Whether the server answers", _json("Ping"))},
+        "/ready": {"get": _open("Whether a new listener would hear music", TEXT, 503)},
+        "/status": {"get": _login("The figures of the server", _json("Figures"))},
+        "/metrics": {"get": _login("The same for Prometheus", TEXT)},
+        "/openapi.json": {"get": _login("This description", _kinds("application/json"))},
+        "/play.{kind}": {
+            "parameters": [kind],
+            "get": _login("A new station for this listener alone", SOUND, 206, 404, 416, 503),
+        },
+        "/stations/{name}": {
+            "parameters": [name],
+            "get": _login("How a station is, and a link to it", _json("Station"), 404),
+            "post": _login("Change its settings", _json("Changed"), 400, 404, 415)
+            | {"requestBody": {"required": True, "content": _json("Changes")}},
+        },
+        "/listen/{token}": {
+            "parameters": [TOKEN],
+            "get": _open("A station, in the format of Accept", SOUND, 206, 403, 410, 416, 503),
+        },
+        "/listen/{token}/{filename}": {
+            "parameters": [TOKEN, part],
+            "get": _open(
+                "A station (.mp3, .wav), or a playlist with its address (.m3u, .pls)",
+                SOUND | PLAYLISTS,
+                *(206, 400, 403, 410, 416, 503),
+            ),
+        },
+        "/share/{token}": {
+            "parameters": [TOKEN],
+            "get": _open("A page that plays a station", _kinds("text/html"), 403, 410),
+        },
+        "/scale/{token}/{filename}": {
+            "parameters": [TOKEN, part],
+            "get": _open("A short scale, to test the sound (.mp3, .wav)", SOUND, 403),
+        },
+        "/keep/{token}/{filename}": {
+            "parameters": [TOKEN, part],
+            "get": _open("What was kept (.mid, .musicxml, .mp3, .wav)", FILES, 400, 403, 404, 410),
+        },
+    }
+
+
+def _login(summary: str, content: Json, *others: int) -> Json:
+    """An operation that needs the login."""
+    told = _open(summary, content, *sorted({*others, 401, 429}))
+    del told["security"]
+    return told
+
+
+def _open(summary: str, content: Json, *others: int) -> Json:
+    """An operation for everybody, or whose link is proof enough. others: what may come but 200."""
+    answers = {"200": {"description": "as asked", "content": content}}
+    for status in others:
+        form = content if status < 300 else TEXT
+        answers[str(status)] = {"description": OTHERS[status], "content": form}
+    return {"summary": summary, "responses": answers, "security": []}
+
+
+def _json(schema: str) -> Json:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+
+
+def _parameter(name: str, told: str, *choices: str) -> Json:
+    form: Json = {"type": "string", **({"enum": list(choices)} if choices else {})}
+    return {"name": name, "in": "path", "required": True, "schema": form, "description": told}
+
+
+def _figure(kind: type, description: str) -> Json:
+    return {"type": JSON_TYPES[kind], "description": description}
+
+
+def _object(properties: Json) -> Json:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
