@@ -250,18 +250,16 @@ class WebSocketHandler(remi.WebSocketsHandler):
         """Read messages until the page has gone."""
         self._sending = threading.Lock()
         self.request.settimeout(IDLE_TIMEOUT)
-        if not self.handshake():
+        app = remi.clients.get(remi.parse_session_cookie(self.headers.get("Cookie", "")))
+        if app is None:
             return
-        app = remi.clients.get(self.session)
+        app.websockets.add(self)  # before the answer: no other tab may have the session from now on
         try:
-            if app is not None:
-                app.websockets.add(self)
-                app.connected = True
-            while app is not None and self.read_next_message():
+            app.connected = self.handshake() or app.connected
+            while self.handshake_done and self.read_next_message():
                 pass
         finally:
-            if app is not None:
-                app.websockets.discard(self)
+            app.websockets.discard(self)
             self.handshake_done = False
 
     def handshake(self) -> bool:

@@ -174,7 +174,7 @@ def test_every_command_is_still_understood(command: str) -> None:
 )
 def test_every_command_in_the_documentation_is_understood(page: Path) -> None:
     text = page.read_text("utf-8").replace("\\\n", " ")
-    for command in re.findall(r"python3? play_bach\.py([^\n`|]*)", text):
+    for command in re.findall(r"python3? play_bach\.py([^\n`|&]*)", text):
         words = shlex.split(command.split("#")[0])
         if words and words != ["-h"] and words[:2] != ["..."]:
             accepted(*words)
