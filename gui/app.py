@@ -246,6 +246,8 @@ class AuthenticatedApp(remi.App):
 class WebSocketHandler(remi.WebSocketsHandler):
     """A WebSocket of a page; it reaches nothing but its own session."""
 
+    handshake_done: bool
+
     def handle(self) -> None:
         """Read messages until the page has gone."""
         self._sending = threading.Lock()
