@@ -128,6 +128,7 @@ def test_silence_is_a_midi_file_too(tmp_path: Path) -> None:
 def test_a_midi_file_has_a_track_for_each_voice(tmp_path: Path) -> None:
     piece = chorale(8)
     write_midi(tmp_path / "x.mid", piece.events, 80, (69, 72, 70, 71))
+    assert mido.MidiFile(tmp_path / "x.mid").type == 1  # tracks that sound together
     voices = mido.MidiFile(tmp_path / "x.mid").tracks[1:]
     programs = [m.program + 1 for t in voices for m in t if m.type == "program_change"]
     assert programs == [69, 72, 70, 71]

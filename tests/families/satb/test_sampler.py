@@ -122,6 +122,7 @@ def test_the_voice_composed_last_goes_another_way_where_a_passage_is_copied() ->
     assert composing.detour([9, 9, 9, 9], {}) == 1
     assert composing.detour([9, 9, 9, 9], {1: 9}) == 2
     assert composing.detour([9, HOLD, SILENCE, 9], {}) == 3
+    assert composing.detour([HOLD, FIRST, SILENCE, HOLD], {}) == 1
     assert composing.detour([HOLD, HOLD, SILENCE, HOLD], {}) is None
 
 
