@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from config_bach import DEFAULT_BPM, DEFAULT_PROGRAM, Paths, UserError
-from stream.auth import Authenticator, Clock, SignedLinks
+from stream.accounts import Accounts
+from stream.auth import Authenticator
+from stream.links import Clock, SignedLinks
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
 from stream.settings import Server, store_of
@@ -41,7 +43,8 @@ class ServerContext:
         self.links = SignedLinks(
             server.link_hours, self.store.key(), Clock(self.store.latest_time())
         )
-        self.authenticator = Authenticator(server.user, server.password, self.links)
+        self.accounts = Accounts(server.passwords, server.guests, self.links, self.store.has_ended)
+        self.authenticator = Authenticator(self.accounts)
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
         self._lock = threading.Lock()
 
