@@ -17,6 +17,7 @@ from stream.settings import Server, store_of
 from stream.station import Station
 from stream.stations import Stations
 from stream.store import Store
+from stream.tls import Certificate
 from stream.workers import Workers
 
 RECORDINGS = 64  # that are at hand; older ones are read from the disk
@@ -35,6 +36,7 @@ class ServerContext:
 
     def __init__(self, server: Server, paths: Paths) -> None:
         self.server = server
+        self.certificate = Certificate(server, paths.root) if server.certificate else None
         self.store = Store(store_of(paths), server.recordings_mb * 2**20)
         self.store.tidy()
         self.models = ModelCache(paths, server.variant, server.runtime)

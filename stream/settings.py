@@ -68,6 +68,8 @@ class Server(Settings):
         for name in ("user", "password", "host"):
             if not getattr(self, name).strip():
                 raise UserError(f"{name} is empty; write one.")
+            if not _encodes(getattr(self, name)):
+                raise UserError(f"{name} holds half a character; write it anew.")
         if self.variant not in ("", *VARIANTS):
             raise UserError(
                 f"variant is '{self.variant}'; it must be {', '.join(VARIANTS)}, or empty."
@@ -123,7 +125,7 @@ def _check_users(owner: str, users: dict[str, Any]) -> None:
                 f"users holds the name {name[:80]!r}; it must be 1 to {LONGEST_NAME} characters on one "
                 "line, without a ':' and without spaces around it."
             )
-        if not isinstance(password, str) or not 0 < len(password.strip()) <= LONGEST_TEXT:
+        if not _is_password(password):
             raise UserError(
                 f"the password of '{name}' in users must be text of 1 to {LONGEST_TEXT} characters."
             )
@@ -145,6 +147,15 @@ def _check_guests(codes: list[Any]) -> None:
 def _check_count(name: str, accounts: Sequence[Any] | dict[str, Any]) -> None:
     if len(accounts) > MOST_ACCOUNTS:
         raise UserError(f"{name} has {len(accounts)} entries; {MOST_ACCOUNTS} are allowed.")
+
+
+def _is_password(text: Any) -> bool:
+    return isinstance(text, str) and 0 < len(text.strip()) <= LONGEST_TEXT and _encodes(text)
+
+
+def _encodes(text: str) -> bool:
+    """Whether text can be written; JSON can hold halves of characters, which cannot."""
+    return all(not 0xD800 <= ord(x) < 0xE000 for x in text)
 
 
 def _is_line(text: str, shortest: int, longest: int) -> bool:
@@ -174,16 +185,16 @@ def load_or_create(paths: Paths) -> tuple[Server, bool]:
     return server, True
 
 
-def change(paths: Paths, **changes: Any) -> tuple[Server, bool]:
-    """Change settings in the file, which is made if there is none; returns what load_or_create does.
+def change(paths: Paths, **changes: Any) -> Server:
+    """Change settings in the file, which must be there; returns all of them.
 
     What else stands in it stays. Raises UserError, and changes nothing, if they cannot be so.
     """
-    path, (_, new) = path_of(paths), load_or_create(paths)
+    path = path_of(paths)
     data = {**_object_in(path), **changes}
     server = _checked(path, data)
     _write(path, data)
-    return server, new
+    return server
 
 
 def new_password() -> str:
@@ -194,7 +205,7 @@ def new_password() -> str:
 def _write(path: Path, data: dict[str, Any]) -> None:
     """Write the file, for its owner's eyes alone."""
     with replacing(path, stat.S_IRUSR | stat.S_IWUSR) as aside:
-        aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def readable_by_others(paths: Paths) -> bool:
