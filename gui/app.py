@@ -249,6 +249,8 @@ class AuthenticatedApp(LoginForm, remi.App):
                 remi.clients.pop(self.session, None)
                 self.session = secrets.randbits(128) if number is None else number
                 remi.clients[self.session] = self
+            del self.headers["Cookie"]
+            self.headers["Cookie"] = f"{COOKIE}={self.session}"  # REMI forgets one that it lacked
 
     def _net_interface_ip(self) -> str:
         """REMI writes this between quotes into its script; the page knows better than our headers."""
