@@ -1,5 +1,6 @@
 """The login form: what it gives to whom, and what it refuses; in raw HTTP and in a real browser."""
 
+import functools
 import http.client
 import json
 import re
@@ -320,8 +321,7 @@ def test_after_a_restart_pages_of_who_left_or_has_another_password_are_closed(
     ):
         pages[name] = page_of(servers, cookie)
         assert b" 101 " in upgraded(servers, *pages[name])
-        number, store = int(pages[name][0][1:]), servers.context.store
-        until(lambda number=number: store.session(number))  # type: ignore[misc]
+        until(functools.partial(servers.context.store.session, int(pages[name][0][1:])))
     servers.close()
     servers = new_servers(**WITH_OTHERS)
     for name, (path, cookies) in pages.items():
