@@ -19,6 +19,9 @@ HERE = Path(__file__).parent
 LARGEST_FORM = 4096  # bytes
 MOST_FIELDS = 8
 FORM = "application/x-www-form-urlencoded"
+ENDED = (
+    "X-Login-Ended"  # tells an open page to show the form; another process behind a proxy must not
+)
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -87,6 +90,8 @@ class LoginForm(BaseHTTPRequestHandler):
         html = _form().render(text=TEXTS, problem=problem, guests=self.context.accounts.has_codes)
         headers = [("Content-Security-Policy", POLICY), ("Vary", "Accept")]
         headers += [("Retry-After", str(seconds))] if verdict.wait else []
+        if self.context.accounts.is_void(self._cookie(LOGIN_COOKIE)):
+            headers += [(ENDED, "1"), self.set_cookie(LOGIN_COOKIE, "", 0)]
         self._answer(verdict.status, html, "text/html", headers)
         return False
 

@@ -155,7 +155,7 @@ const bach = {
   async locked() { // who has been logged out meanwhile, elsewhere or by a new password, gets the form
     try {
       const answer = await fetch("login", { method: "HEAD", redirect: "manual", headers: { Accept: "text/html" } });
-      if (answer.status === 401) location.reload();
+      if (answer.headers.has("X-Login-Ended")) location.reload();
     } catch { /* nobody answers */ }
   },
 

@@ -66,8 +66,17 @@ class Accounts:
 
     def login_of(self, cookie: str) -> str:
         """The login of a cookie; empty if it is forged, too old, or holds no longer."""
+        login = self._signed(cookie)
+        return login if self.user_of(login) else ""
+
+    def is_void(self, cookie: str) -> bool:
+        """Whether a cookie is of this server, but holds no longer: its user left, or has logged out."""
+        login = self._signed(cookie)
+        return bool(login) and not self.user_of(login)
+
+    def _signed(self, cookie: str) -> str:
         login = self._links.read("login", cookie) if cookie else None
-        return login if isinstance(login, str) and self.user_of(login) else ""
+        return login if isinstance(login, str) else ""
 
     def device(self, login: str) -> str:
         """A cookie by which a client of this user is known from now on."""

@@ -77,6 +77,8 @@ def test_who_has_logged_out_is_out_with_every_copy_of_the_cookie() -> None:
     assert len(number) == 32
     ended.add(number)
     assert not known.login_of(first)
+    assert [known.is_void(x) for x in (first, second, "", "x")] == [True, False, False, False]
+    assert not accounts(key=b"x" * 32).is_void(first)  # it is for another process to say
     assert known.login_of(second)  # on another device
     basic = known.with_password(b"anna:other")
     assert number_of(basic) == ""
