@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, get_args, get_origin
 
 LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events are cut
 DEFAULT_BPM = 90.0  # where neither the user nor the corpus says
@@ -57,7 +57,14 @@ def setting(default: Any, low: float, high: float, text: str) -> Any:
 
 
 LONGEST_TEXT = 1000  # characters of a setting
-KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    dict: "an object in braces",
+    list: "a list in brackets",
+}
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,9 @@ class Settings:
 
 
 def _kinds(declared: Any) -> tuple[type, ...]:
-    """The types that a field may have: 'int | None' -> (int, NoneType)."""
+    """The types that a field may have: 'int | None' -> (int, NoneType), 'list[str]' -> (list,)."""
+    if get_origin(declared) in (dict, list):
+        return (get_origin(declared),)
     return get_args(declared) or (declared,)
 
 

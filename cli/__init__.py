@@ -9,5 +9,8 @@ benchmark.py    -bf, -bl: how fast a model is here
 evaluate.py     --evaluate: the report card of a model
 list_models.py  --list: which models there are
 doctor.py       --doctor: what is missing on this machine
+add_user.py     --add-user: somebody else may log in to the server
+add_guest.py    --add-guest: a code for guests
+self_signed.py  --self-signed: a certificate for HTTPS
 common.py       the model and the settings that a command line asks for
 """

@@ -12,6 +12,8 @@ from litert.loading import playing
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import choose
+from stream import settings
+from stream.settings import Server
 
 LARGEST_SEED = 2**31  # seeds that are drawn stay short enough to type
 
@@ -48,3 +50,11 @@ def bundle_of(args: argparse.Namespace, paths: Paths, bundle: Bundle | None) -> 
 def model_of(args: argparse.Namespace, paths: Paths, bundle: Bundle | None) -> LoadedModel:
     """The same, with the variant that plays here."""
     return playing(bundle_of(args, paths, bundle), paths, args.variant, runtime_of(args))
+
+
+def server_of(paths: Paths) -> Server:
+    """The settings of the server. If they are made just now, the password is printed: this once."""
+    server, new = settings.load_or_create(paths)
+    if new:
+        print(f"user {server.user}, password {server.password}   (shown this once)")
+    return server

@@ -64,6 +64,9 @@ VERBS = (  # in the order in which several are done
     Verb("predict", ("--predict-midi",), "composing"),
     Verb("evaluate", ("--evaluate",), "the report card"),
     Verb("list_models", ("--list",), "listing"),
+    Verb("add_user", ("--add-user",), "adding a user"),
+    Verb("add_guest", ("--add-guest",), "adding a guest"),
+    Verb("self_signed", ("--self-signed",), "making a certificate"),
     Verb("stream", ("--stream",), "the server"),
 )
 
@@ -168,6 +171,11 @@ OPTIONS = (
            "JSON file of chorales"),
     Option("--list", DO, "list the models and how good each is"),
     Option("--doctor", DO, "look for what is missing here"),
+    Option("--add-user NAME", DO, "let somebody else log in to the server, with a random password"),
+    Option("--add-guest NAME", DO, "make a code with which a guest may listen (NAME begins it)",
+           how={"nargs": "?", "const": "guest"}),
+    Option("--self-signed NAME", DO, "make a certificate, with which the server speaks HTTPS, for this "
+           "machine and for further host names and addresses", how={"nargs": "*"}),
     Option("-l --load N", MODEL, "0 a new model, 1 a saved one (default 1)", int,
            how={"choices": (0, 1), "default": 1}),
     Option("--app NAME", MODEL, "what the model is for (default bach)", how={"default": "bach"}),

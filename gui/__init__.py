@@ -2,6 +2,7 @@
 
 server.py              the server of the page
 app.py                 REMI's HTTP and WebSocket behind a login
+login.py, login.html   the login form, guests' links, logging out
 page.py                what stands on the page
 words.py               the list of models; quoted pieces
 page.css, page.js      how it looks, and what moves on it

@@ -11,17 +11,20 @@ import http.cookies
 import logging
 import secrets
 import select
+import socket
 import struct
 import threading
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlparse
 
-from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
-from stream.connections import client_of
-from stream.context import ServerContext
+from gui.login import LoginForm
+from stream.accounts import LOGIN_COOKIE
+from stream.auth import DEVICE_COOKIE, REALM, Verdict
+from stream.links import REMEMBERED
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # REMI imports pkg_resources, which complains about itself
@@ -56,7 +59,7 @@ def _free_for(number: int, tab: str) -> bool:
     return False
 
 
-class AuthenticatedApp(remi.App):
+class AuthenticatedApp(LoginForm, remi.App):
     """A REMI app for those who log in; everybody gets a session of their own."""
 
     session: int
@@ -67,34 +70,48 @@ class AuthenticatedApp(remi.App):
     sys_version = ""
     _session_lock = threading.Lock()
 
-    @property
-    def context(self) -> ServerContext:
-        """What both servers share."""
-        return self.server.context
-
     def parse_request(self) -> bool:
         """Read the request; answer it at once if the client has not logged in."""
         return bool(super().parse_request()) and self._authenticated()
 
+    @property
+    def user(self) -> str:
+        """The name of the user, 'guest:...' for a guest; empty for who has not logged in."""
+        return Verdict(self.login).user
+
     def _authenticated(self) -> bool:
+        if self.asks_for_login():
+            return False  # it is answered
         self.server.connections.read(self.request)  # all of the request has come
-        forwarded = ",".join(self.headers.get_all("X-Forwarded-For") or ())
         verdict = self.context.authenticator.check(
             self.headers.get("Authorization"),
-            client_of(self.client_address[0], forwarded, self.context.server.proxies),
+            self.client(),
             self._cookie(DEVICE_COOKIE),
+            self._cookie(LOGIN_COOKIE),
         )
-        self._device = verdict.device
-        upgrade = self._is_upgrade()
-        if upgrade and not self._same_origin():
+        self._device, self.login = verdict.device, verdict.login
+        if self._is_upgrade():
+            return self._may_upgrade(verdict)
+        return verdict.accepted or self._refuse_login(verdict)
+
+    def _may_upgrade(self, verdict: Verdict) -> bool:
+        """Whether a WebSocket may be opened; without a login by who has the cookie of its page.
+
+        Safari sends no HTTP Basic with an upgrade.
+        """
+        if not self._same_origin():
             return self._refuse(403, "this page is not ours.")
-        if verdict.accepted or (upgrade and not verdict.wait and self._session_of_path()):
-            return True  # Safari sends no login with an upgrade, but the cookie that came with one
+        if not verdict.accepted and not verdict.wait and (number := self._session_of_path()):
+            self.login = self._login_of(number)
+        return bool(self.login) or self._refuse_login(verdict)
+
+    def _refuse_login(self, verdict: Verdict) -> bool:
+        if self.wants_form():
+            return self.send_form(verdict)
         if verdict.wait:
             wait = str(int(verdict.wait) + 1)
-            return self._refuse(
-                429, f"too many wrong passwords; wait {wait} s.", "Retry-After", wait
-            )
+            text = f"too many wrong passwords; wait {wait} s."
+            return self._refuse(429, text, "Retry-After", wait)
         return self._refuse(401, "log in, please.", "WWW-Authenticate", REALM)
 
     def _refuse(self, status: int, text: str, header: str = "", value: str = "") -> bool:
@@ -112,7 +129,7 @@ class AuthenticatedApp(remi.App):
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("X-Frame-Options", "DENY")
-        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Referrer-Policy", "same-origin")  # or forms would come from nowhere
         for name, value in headers:
             self.send_header(name, value)
         self.end_headers()
@@ -131,7 +148,17 @@ class AuthenticatedApp(remi.App):
         """The sessions of this browser, one for each tab, that are open or were before a restart."""
         numbers = self._cookie(COOKIE).split(".")[-TABS:]
         known = [int(x) for x in numbers if x.isdecimal() and len(x) < 50]
-        return [x for x in known if x in remi.clients or self.context.store.session(x) is not None]
+        return [x for x in known if self._is_ours(x)]
+
+    def _login_of(self, number: int) -> str:
+        """The login that a page was opened with, now or before a restart; empty if there is none."""
+        page = remi.clients.get(number)
+        return page.login if page is not None else self.context.store.session_login(number)
+
+    def _is_ours(self, number: int) -> bool:
+        """Whether a page belongs to the user, or to anybody where nobody has logged in."""
+        owner = self.context.accounts.user_of(self._login_of(number))
+        return bool(owner) and self.user in ("", owner)
 
     def _session_of_path(self) -> int | None:
         """The session that a WebSocket is for; its page names it in the path."""
@@ -164,6 +191,8 @@ class AuthenticatedApp(remi.App):
             WebSocketHandler(self.headers, self.request, self.client_address, self.server)
         elif urlparse(self.path).path == "/":
             self._page()
+        elif urlparse(self.path).path == "/login":
+            self.redirect()
         else:
             self._answer(404, "there is only one page: /\n", "text/plain")
 
@@ -171,6 +200,9 @@ class AuthenticatedApp(remi.App):
 
     def do_POST(self) -> None:  # noqa: N802
         """REMI takes uploads; this page has none."""
+        if urlparse(self.path).path == "/logout":
+            self.log_out()
+            return
         self._answer(405, "there is nothing to post.\n", "text/plain")
 
     def _page(self) -> None:
@@ -184,12 +216,10 @@ class AuthenticatedApp(remi.App):
             html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", '<html lang="en">', 1)
             html = html.replace("<head>", "<head>" + TAB_SCRIPT, 1)
             html = html.replace(SESSION, str(self.session))
-        rules = "SameSite=Strict; HttpOnly; Path=/"
         value = ".".join(map(str, [*(x for x in tabs if x != self.session), self.session][-TABS:]))
-        cookies = [("Set-Cookie", f"{COOKIE}={value}; {rules}")]
+        cookies = [self.set_cookie(COOKIE, value)]
         if self._device:
-            age = f"Max-Age={DEVICE_SECONDS}"
-            cookies.append(("Set-Cookie", f"{DEVICE_COOKIE}={self._device}; {age}; {rules}"))
+            cookies.append(self.set_cookie(DEVICE_COOKIE, self._device, REMEMBERED))
         self._answer(200, html, "text/html", cookies)
 
     def _make_room(self) -> bool:
@@ -219,6 +249,8 @@ class AuthenticatedApp(remi.App):
                 remi.clients.pop(self.session, None)
                 self.session = secrets.randbits(128) if number is None else number
                 remi.clients[self.session] = self
+            del self.headers["Cookie"]
+            self.headers["Cookie"] = f"{COOKIE}={self.session}"  # REMI forgets one that it lacked
 
     def _net_interface_ip(self) -> str:
         """REMI writes this between quotes into its script; the page knows better than our headers."""
@@ -233,6 +265,13 @@ class AuthenticatedApp(remi.App):
 
     def on_request(self, **request: str) -> None:
         """The page asks for something."""
+
+    def end_pages(self, login: str) -> None:
+        """The pages of a login that has ended show the form, and end."""
+        for page in list(remi.clients.values()):
+            if page.login == login:
+                page.execute_javascript("location.reload()")
+                page.end_session()
 
     def end_session(self) -> None:
         """End this session. It may be restored, unless it is also forgotten by the store."""
@@ -263,6 +302,11 @@ class WebSocketHandler(remi.WebSocketsHandler):
         finally:
             app.websockets.discard(self)
             self.handshake_done = False
+
+    def close(self, terminate_server: bool = True) -> None:
+        """Hang up; the thread that reads from the page ends with it."""
+        with suppress(OSError):
+            self.request.shutdown(socket.SHUT_RDWR)
 
     def handshake(self) -> bool:
         """Answer the upgrade of a known session."""

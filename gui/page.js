@@ -152,6 +152,13 @@ const bach = {
 
   // ---- news
 
+  async locked() { // who has been logged out meanwhile, elsewhere or by a new password, gets the form
+    try {
+      const answer = await fetch("login", { method: "HEAD", redirect: "manual", headers: { Accept: "text/html" } });
+      if (answer.headers.has("X-Login-Ended")) location.reload();
+    } catch { /* nobody answers */ }
+  },
+
   news(news) {
     bach.told = performance.now();
     if (bach.cut && bach.start !== null && news.start !== bach.start) { // the server was restarted
@@ -340,6 +347,7 @@ document.addEventListener("DOMContentLoaded", () => {
   remi._renewConnection = () => { // REMI would try without a pause, and load the page anew after three times
     remi._failedConnections = 0;
     bach.cut = true;
+    bach.locked();
     if (!bach.told) sessionStorage.bach = BACH.session; // another tab has the one we asked for
     setTimeout(again, 1000);
   };

@@ -20,6 +20,7 @@ from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
 from gui.words import choices, quoted
 from music.instruments import FAMILIES, NAMES
 from music.synth import RATE
+from stream.accounts import is_guest, number_of
 from stream.app import station_link
 from stream.context import minutes
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
@@ -127,7 +128,9 @@ class Page(AuthenticatedApp):
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
         station = (_header(), _stage(), _coming(), self._controls(), _keep(), _together())
-        return tag("main", "", *station, _tests(), _figures(), _guide())
+        figures = [] if is_guest(self.user) else [_figures()]
+        account = [_account(self.user)] if number_of(self.login) else []
+        return tag("main", "", *station, _tests(), *figures, _guide(), *account)
 
     def _dress(self) -> None:
         """Put our style and script into the head, in the place of REMI's."""
@@ -182,7 +185,7 @@ class Page(AuthenticatedApp):
         """Send everything to a page that has connected; from now on it is remembered."""
         self._sent = self._news_sent = 0
         if self._station is not None:
-            self.context.store.save_session(self.session, self._station.name)
+            self.context.store.save_session(self.session, self._station.name, self.login)
 
     def idle(self) -> None:
         """Send the news; REMI calls it four times a second."""
@@ -231,7 +234,8 @@ class Page(AuthenticatedApp):
         if self._sent % FIGURES_EVERY == 0:
             news["settings"] = station.settings.to_json()
             news["copied"] = quoted(station.copied.notes, station.copied.piece)
-            news["figures"] = self.context.stations.figures()
+            if not is_guest(self.user):
+                news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
         self._sent += 1
         return news
@@ -390,6 +394,14 @@ def _figures() -> remi.Container:
         for name, label in FIGURES.items()
     )
     return card("The engine room", tag("dl", "figures", *rows))
+
+
+def _account(user: str) -> remi.Container:
+    """Who is logged in, and the way out. Who sends HTTP Basic is in again at once, and has none."""
+    name = "You are a guest." if is_guest(user) else f"You are logged in as {user}."
+    leave = tag("button", "button", "Log out", type="submit", id="logout")
+    form = tag("form", "account", tag("span", "hint", name), leave, method="post", action="logout")
+    return card("Your login", form)
 
 
 def _guide() -> remi.Container:

@@ -11,6 +11,7 @@ from remi import server as remi
 from gui.page import Page
 from stream.connections import Connections
 from stream.context import ServerContext
+from stream.tls import handshake
 
 log = logging.getLogger("play_bach")
 
@@ -43,6 +44,14 @@ class PageServer(remi.ThreadedHTTPServer):
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
 
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; the handshake of TLS is for its own thread."""
+        request, client_address = super().get_request()
+        if self.context.certificate is not None:
+            request.settimeout(Page.timeout)
+            request = self.context.certificate.wrap(request)
+        return request, client_address
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection, but not for any number of them."""
         if not self.connections.opened(client_address[0]):
@@ -57,7 +66,10 @@ class PageServer(remi.ThreadedHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Free the place when the connection ends."""
         try:
-            super().process_request_thread(request, client_address)
+            if handshake(request):
+                super().process_request_thread(request, client_address)
+            else:
+                self.shutdown_request(request)
         finally:
             self.connections.read(request)
             self.connections.closed(client_address[0])

@@ -6,7 +6,10 @@ app.py              the Flask app: sound, links, downloads
 radio.py            playlists, and titles within an MP3 stream
 openapi.py          the HTTP interface as OpenAPI 3.1
 titles.py           what models and stations are called
-auth.py             logins, and links that expire
+accounts.py         users, guests, and the cookie of who has logged in
+auth.py             logins with a limit on guessing
+links.py            links and cookies that are signed and expire
+tls.py              HTTPS: the certificate, handshakes that hold nobody up
 connections.py      limits on connections and on the time a request may take
 store.py            what survives a restart, in SQLite
 context.py          what the requests of both servers share

@@ -23,9 +23,11 @@ from werkzeug.exceptions import HTTPException
 from config_bach import UserError
 from music.synth import RATE
 from stream import openapi, radio, recording
-from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
-from stream.connections import client_of
+from stream.accounts import LOGIN_COOKIE, is_guest
+from stream.auth import DEVICE_COOKIE, REALM
+from stream.connections import client_of, is_secure
 from stream.context import ServerContext
+from stream.links import REMEMBERED
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
 from stream.player_settings import PlayerSettings
@@ -39,6 +41,7 @@ TYPES = {
 }
 SIGNED = ("listen", "share", "scale", "keep")  # whose links carry their own proof
 OPEN = ("ping", "ready")
+FOR_GUESTS = ("play", "answer")  # beside those: a station of their own, and /openapi.json
 TOTAL = recording.ENDLESS  # bytes that an endless sound pretends to have
 PROBE = 4096  # bytes; a shorter range is a question, not a listener
 RANGE = re.compile(r"bytes=(\d{1,10})-(\d{0,10})")
@@ -52,7 +55,7 @@ def create_app(context: ServerContext) -> Flask:
     )
     app.config["MAX_CONTENT_LENGTH"] = 4096
     app.before_request(functools.partial(_authenticate, context))
-    app.after_request(_add_headers)
+    app.after_request(functools.partial(_add_headers, context))
     app.register_error_handler(Full, _full)
     app.register_error_handler(UserError, lambda error: _text(400, str(error)))
     app.register_error_handler(HTTPException, lambda error: _text(error.code, error.name))
@@ -95,9 +98,12 @@ def _authenticate(context: ServerContext) -> Response | None:
         request.headers.get("Authorization"),
         client_of(peer, forwarded, server.proxies),
         request.cookies.get(DEVICE_COOKIE, ""),
+        request.cookies.get(LOGIN_COOKIE, ""),
     )
     if verdict.accepted:
-        g.device = verdict.device
+        g.user, g.device = verdict.user, verdict.device
+        if is_guest(g.user) and request.endpoint not in FOR_GUESTS:
+            return _text(403, "guests have a station, and nothing else here.")
         return None
     if verdict.wait:
         refusal = _text(429, f"too many wrong passwords; wait {verdict.wait:.0f} s.")
@@ -108,14 +114,16 @@ def _authenticate(context: ServerContext) -> Response | None:
     return refusal
 
 
-def _add_headers(response: Response) -> Response:
+def _add_headers(context: ServerContext, response: Response) -> Response:
     """Headers of every answer. What needs no login may be asked for by any page."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     if g.get("device"):
+        peer, scheme = request.remote_addr or "", request.headers.get("X-Forwarded-Proto", "")
+        secure = is_secure(request.is_secure, peer, scheme, context.server.proxies)
         response.set_cookie(
-            DEVICE_COOKIE, g.device, DEVICE_SECONDS, httponly=True, samesite="Strict"
+            DEVICE_COOKIE, g.device, REMEMBERED, secure=secure, httponly=True, samesite="Strict"
         )
     if request.endpoint in (*SIGNED, *OPEN):
         response.headers["Access-Control-Allow-Origin"] = "*"

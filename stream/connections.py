@@ -29,6 +29,14 @@ def client_of(peer: str, forwarded: str, trusted: Sequence[str]) -> str:
     return chain[-1]
 
 
+def is_secure(encrypted: bool, peer: str, forwarded: str, trusted: Sequence[str]) -> bool:
+    """Whether a browser reached us by HTTPS: here, or at a trusted proxy.
+
+    forwarded: the X-Forwarded-Proto of the request.
+    """
+    return encrypted or (plain(peer) in trusted and forwarded.strip().lower() == "https")
+
+
 def plain(address: str) -> str:
     """An IPv4 address that came in on a socket for both kinds, as it is usually written."""
     return address.removeprefix("::ffff:") if "." in address else address

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from config_bach import DEFAULT_BPM, DEFAULT_PROGRAM, Paths, UserError
-from stream.auth import Authenticator, Clock, SignedLinks
+from stream.accounts import Accounts
+from stream.auth import Authenticator
+from stream.links import Clock, SignedLinks
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
 from stream.settings import Server, store_of
 from stream.station import Station
 from stream.stations import Stations
 from stream.store import Store
+from stream.tls import Certificate
 from stream.workers import Workers
 
 RECORDINGS = 64  # that are at hand; older ones are read from the disk
@@ -33,6 +36,7 @@ class ServerContext:
 
     def __init__(self, server: Server, paths: Paths) -> None:
         self.server = server
+        self.certificate = Certificate(server, paths.root) if server.certificate else None
         self.store = Store(store_of(paths), server.recordings_mb * 2**20)
         self.store.tidy()
         self.models = ModelCache(paths, server.variant, server.runtime)
@@ -41,7 +45,8 @@ class ServerContext:
         self.links = SignedLinks(
             server.link_hours, self.store.key(), Clock(self.store.latest_time())
         )
-        self.authenticator = Authenticator(server.user, server.password, self.links)
+        self.accounts = Accounts(server.passwords, server.guests, self.links, self.store.has_ended)
+        self.authenticator = Authenticator(self.accounts)
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
         self._lock = threading.Lock()
 

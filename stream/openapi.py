@@ -6,6 +6,7 @@ from typing import Any, cast
 from flask import Response, jsonify
 
 from stream import radio
+from stream.accounts import LOGIN_COOKIE
 from stream.context import ServerContext
 from stream.player_settings import PlayerSettings
 
@@ -36,7 +37,7 @@ OTHERS = {
     206: "the part of the sound that was asked for by Range",
     400: "not understood, or out of range; the text says what",
     401: "log in",
-    403: "the link is too old, or not of this server",
+    403: "the link is too old, or not of this server; or guests may not see this",
     404: "there is no such thing",
     410: "it has ended, or is no longer kept",
     415: "the body must be application/json",
@@ -80,10 +81,18 @@ def document() -> Json:
             "description": "Stations that compose while you listen. Errors are a line of plain text.",
         },
         "servers": [{"url": "/"}],
-        "security": [{"login": []}],
+        "security": [{"login": []}, {"cookie": []}],  # either of them
         "paths": _paths(),
         "components": {
-            "securitySchemes": {"login": {"type": "http", "scheme": "basic"}},
+            "securitySchemes": {
+                "login": {"type": "http", "scheme": "basic"},
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": LOGIN_COOKIE,
+                    "description": "set by the login form of the control page, also for guests",
+                },
+            },
             "schemas": {
                 "Settings": _object(settings),
                 "Changes": {**_object(settings), "required": []},
@@ -112,8 +121,8 @@ def _paths() -> Json:
     return {
         "/ping": {"get": _open("Whether the server answers", _json("Ping"))},
         "/ready": {"get": _open("Whether a new listener would hear music", TEXT, 503)},
-        "/status": {"get": _login("The figures of the server", _json("Figures"))},
-        "/metrics": {"get": _login("The same for Prometheus", TEXT)},
+        "/status": {"get": _login("The figures of the server", _json("Figures"), 403)},
+        "/metrics": {"get": _login("The same for Prometheus", TEXT, 403)},
         "/openapi.json": {"get": _login("This description", _kinds("application/json"))},
         "/play.{kind}": {
             "parameters": [kind],
@@ -121,8 +130,8 @@ def _paths() -> Json:
         },
         "/stations/{name}": {
             "parameters": [name],
-            "get": _login("How a station is, and a link to it", _json("Station"), 404),
-            "post": _login("Change its settings", _json("Changed"), 400, 404, 415)
+            "get": _login("How a station is, and a link to it", _json("Station"), 403, 404),
+            "post": _login("Change its settings", _json("Changed"), 400, 403, 404, 415)
             | {"requestBody": {"required": True, "content": _json("Changes")}},
         },
         "/listen/{token}": {

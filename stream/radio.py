@@ -53,10 +53,10 @@ def address_of(server: Server, host: str) -> str:
         return server.sound_url
     if server.dns:
         name = f"[{server.dns}]" if ":" in server.dns else server.dns
-        return f"http://{name}:{server.flask_port}"
+        return f"{server.scheme}://{name}:{server.flask_port}"
     if not HOST.fullmatch(host):
         raise UserError("the request does not say which host it means; set dns in play_bach.json.")
-    return f"http://{host}"
+    return f"{server.scheme}://{host}"
 
 
 def wants_titles() -> bool:

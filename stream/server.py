@@ -22,6 +22,7 @@ from stream.connections import Connections
 from stream.context import ServerContext
 from stream.settings import Server
 from stream.source import composer_of
+from stream.tls import TlsAdapter, handshake
 
 log = logging.getLogger("play_bach")
 
@@ -43,6 +44,7 @@ class AudioConnection(HTTPConnection):
 
     def __init__(self, server: Any, sock: Any, makefile: Any = MakeFile) -> None:
         super().__init__(server, sock, makefile)
+        self._agreed = False
         self._address = sock.getpeername()[0]
         self._counted = server.connections.opened(self._address)
         if not self._counted:
@@ -52,6 +54,9 @@ class AudioConnection(HTTPConnection):
         """Read a request and answer it."""
         self.server.connections.reading(self.socket)
         try:
+            self._agreed = self._agreed or handshake(self.socket)
+            if not self._agreed:
+                return False
             return super().communicate()  # type: ignore[no-untyped-call]
         finally:
             self.server.connections.read(self.socket)
@@ -95,6 +100,8 @@ class AudioServer(wsgi.Server):
             shutdown_timeout=GRACE,
         )
         self.gateway = AudioGateway
+        if context.certificate is not None:
+            self.ssl_adapter = TlsAdapter(context.certificate)
 
     def prepare(self) -> None:
         """Bind the port. Accepted connections inherit the size of the buffer."""
@@ -213,8 +220,7 @@ def stream(paths: Paths, page_server: PageServer, **overrides: Any) -> None:
 
 def _announce(server: Server, new: bool, paths: Paths) -> None:
     """Print where to call, and how to come in."""
-    name = server.dns or _own_address(server)
-    address = f"http://{f'[{name}]' if ':' in name else name}:{server.remi_port}/"
+    address = address_of(server)
     print(f"Play Bach is on the air: {address}")
     if new:
         print(f"  user {server.user}, password {server.password}   (shown this once)")
@@ -231,7 +237,13 @@ def _announce(server: Server, new: bool, paths: Paths) -> None:
     print("  end it with Ctrl-C", flush=True)
 
 
-def _own_address(server: Server) -> str:
+def address_of(server: Server) -> str:
+    """Where the control page is, for others too: 'http://192.168.1.5:8800/'."""
+    name = server.dns or own_address(server)
+    return f"{server.scheme}://{f'[{name}]' if ':' in name else name}:{server.remi_port}/"
+
+
+def own_address(server: Server) -> str:
     """The address that others in the network know this machine by."""
     if server.host not in ("0.0.0.0", "::"):
         return server.host

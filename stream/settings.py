@@ -5,15 +5,20 @@ import os
 import re
 import secrets
 import stat
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from config_bach import Paths, Runtime, Settings, UserError, setting
+from config_bach import LONGEST_TEXT, Paths, Runtime, Settings, UserError, setting
 from litert.variants import VARIANTS
 from storage.files import replacing
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD_BYTES = 12
+LONGEST_NAME = 64  # characters of a user's name
+CODE_LENGTHS = (8, 64)  # characters of a guest's code
+MOST_ACCOUNTS = 1000  # users, and codes
 URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w.~-]+)*", re.ASCII)
 
 
@@ -23,6 +28,10 @@ class Server(Settings):
 
     user: str = "bach"
     password: str = ""
+    users: dict[str, str] = field(default_factory=dict)  # other users: name -> password
+    guests: list[str] = field(default_factory=list)  # codes
+    certificate: str = ""  # the path of a PEM file; with it both ports speak HTTPS
+    key: str = ""  # the path of the PEM file with its private key
     remi_port: int = setting(8800, 1, 65535, "the control page")
     flask_port: int = setting(8801, 1, 65535, "the sound")
     dns: str = (
@@ -59,6 +68,8 @@ class Server(Settings):
         for name in ("user", "password", "host"):
             if not getattr(self, name).strip():
                 raise UserError(f"{name} is empty; write one.")
+            if not _encodes(getattr(self, name)):
+                raise UserError(f"{name} holds half a character; write it anew.")
         if self.variant not in ("", *VARIANTS):
             raise UserError(
                 f"variant is '{self.variant}'; it must be {', '.join(VARIANTS)}, or empty."
@@ -69,8 +80,21 @@ class Server(Settings):
                 "without a slash at its end."
             )
         _ = self.runtime  # refuses what is out of range
-        if ":" in self.user:
-            raise UserError("user holds a ':', which a login cannot carry; choose another.")
+        _check_users(self.user, self.users)
+        _check_guests(self.guests)
+        if bool(self.certificate) != bool(self.key):
+            given, missing = ("certificate", "key") if self.certificate else ("key", "certificate")
+            raise UserError(f"{given} is set and {missing} is not; HTTPS needs both, or neither.")
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """All users, the owner first: name -> password."""
+        return {self.user: self.password, **self.users}
+
+    @property
+    def scheme(self) -> str:
+        """What the addresses of both ports begin with: http or https."""
+        return "https" if self.certificate else "http"
 
     @property
     def runtime(self) -> Runtime:
@@ -86,6 +110,56 @@ class Server(Settings):
     def on_network(self) -> bool:
         """Whether others than this machine can call."""
         return self.host not in LOOPBACK
+
+
+def _check_users(owner: str, users: dict[str, Any]) -> None:
+    """Raise UserError for a name that a login cannot carry, or a password that is none."""
+    if ":" in owner:
+        raise UserError("user holds a ':', which a login cannot carry; choose another.")
+    _check_count("users", users)
+    for name, password in users.items():
+        if name == owner:
+            raise UserError(f"users holds '{name}', who is the owner already; take it out.")
+        if not _is_line(name, 1, LONGEST_NAME) or ":" in name:
+            raise UserError(
+                f"users holds the name {name[:80]!r}; it must be 1 to {LONGEST_NAME} characters on one "
+                "line, without a ':' and without spaces around it."
+            )
+        if not _is_password(password):
+            raise UserError(
+                f"the password of '{name}' in users must be text of 1 to {LONGEST_TEXT} characters."
+            )
+
+
+def _check_guests(codes: list[Any]) -> None:
+    """Raise UserError for a code that cannot be typed, is easily guessed, or is there twice."""
+    _check_count("guests", codes)
+    for code in codes:
+        if not isinstance(code, str) or not _is_line(code, *CODE_LENGTHS):
+            raise UserError(
+                f"guests holds {str(code)[:80]!r}; a code is text of {CODE_LENGTHS[0]} to "
+                f"{CODE_LENGTHS[1]} characters on one line, without spaces around it."
+            )
+        if codes.count(code) > 1:
+            raise UserError(f"guests holds the code '{code}' twice; take one out.")
+
+
+def _check_count(name: str, accounts: Sequence[Any] | dict[str, Any]) -> None:
+    if len(accounts) > MOST_ACCOUNTS:
+        raise UserError(f"{name} has {len(accounts)} entries; {MOST_ACCOUNTS} are allowed.")
+
+
+def _is_password(text: Any) -> bool:
+    return isinstance(text, str) and 0 < len(text.strip()) <= LONGEST_TEXT and _encodes(text)
+
+
+def _encodes(text: str) -> bool:
+    """Whether text can be written; JSON can hold halves of characters, which cannot."""
+    return all(not 0xD800 <= ord(x) < 0xE000 for x in text)
+
+
+def _is_line(text: str, shortest: int, longest: int) -> bool:
+    return shortest <= len(text) <= longest and text == text.strip() and text.isprintable()
 
 
 def path_of(paths: Paths) -> Path:
@@ -105,11 +179,33 @@ def load_or_create(paths: Paths) -> tuple[Server, bool]:
     """
     path = path_of(paths)
     if path.exists():
-        return _read(path), False
-    server = Server(password=secrets.token_urlsafe(PASSWORD_BYTES))
-    with replacing(path, stat.S_IRUSR | stat.S_IWUSR) as aside:
-        aside.write_text(json.dumps(server.to_json(), indent=2) + "\n", encoding="utf-8")
+        return _checked(path, _object_in(path)), False
+    server = Server(password=new_password())
+    _write(path, server.to_json())
     return server, True
+
+
+def change(paths: Paths, **changes: Any) -> Server:
+    """Change settings in the file, which must be there; returns all of them.
+
+    What else stands in it stays. Raises UserError, and changes nothing, if they cannot be so.
+    """
+    path = path_of(paths)
+    data = {**_object_in(path), **changes}
+    server = _checked(path, data)
+    _write(path, data)
+    return server
+
+
+def new_password() -> str:
+    """A random password, which nobody guesses."""
+    return secrets.token_urlsafe(PASSWORD_BYTES)
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    """Write the file, for its owner's eyes alone."""
+    with replacing(path, stat.S_IRUSR | stat.S_IWUSR) as aside:
+        aside.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def readable_by_others(paths: Paths) -> bool:
@@ -119,7 +215,7 @@ def readable_by_others(paths: Paths) -> bool:
     return bool(path_of(paths).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
-def _read(path: Path) -> Server:
+def _object_in(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -128,6 +224,11 @@ def _read(path: Path) -> Server:
         ) from error
     if not isinstance(data, dict):
         raise UserError(f"{path} must hold an object in braces; delete it to get a new one.")
+    return data
+
+
+def _checked(path: Path, data: dict[str, Any]) -> Server:
+    """The settings that a file holds. Raises UserError, naming the file and the setting."""
     known = [item.name for item in fields(Server)]
     for key in data:
         if key not in known:

@@ -1,4 +1,4 @@
-"""What survives a restart: the key of the links, stations, page sessions, recordings; in SQLite.
+"""What survives a restart: the key of the links, stations, pages, ended logins, recordings; in SQLite.
 
 SQLite keeps what was written when the process is killed or the power fails. When it cannot write (a
 full disk), the server plays on, says so in its log, and what is kept lives as long as the process.
@@ -28,11 +28,13 @@ log = logging.getLogger("play_bach")
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB);
 CREATE TABLE IF NOT EXISTS stations (name TEXT PRIMARY KEY, settings TEXT, seed INTEGER, used REAL);
-CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, station TEXT, used REAL);
+CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, station TEXT, used REAL,
+  login TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS ended (number TEXT PRIMARY KEY, used REAL);
 CREATE TABLE IF NOT EXISTS recordings (name TEXT PRIMARY KEY, title TEXT, played BLOB, made REAL);
 """
-DAYS = 30  # after which what nobody used is forgotten
-MOST = 10_000  # rows of stations and of sessions
+DAYS = {"stations": 30, "sessions": 30, "ended": 100}  # after which what nobody used is forgotten
+MOST = 10_000  # rows of each of these
 
 
 class Store:
@@ -45,6 +47,7 @@ class Store:
         """
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
+        self._closed = False
         try:
             if path is not None and not path.exists():
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, stat.S_IRUSR | stat.S_IWUSR))
@@ -62,6 +65,7 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
+            self._closed = True
             self._db.close()
 
     @contextmanager
@@ -76,6 +80,8 @@ class Store:
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         with self._lock:
+            if self._closed:  # a page asks while the server ends
+                return []
             try:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.Error as error:
@@ -115,16 +121,30 @@ class Store:
         except (UserError, ValueError):
             return None
 
-    def save_session(self, number: int, station: str) -> None:
-        """Keep which station a page has."""
+    def save_session(self, number: int, station: str, login: str = "") -> None:
+        """Keep which station a page has, and the login that it was opened with."""
         with self._writing() as db:
-            row = (str(number), station, time.time())
-            db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", row)
+            row = (str(number), station, time.time(), login)
+            db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", row)
 
     def session(self, number: int) -> str | None:
         """The station of a page; None if there is no such page."""
         rows = self._rows("SELECT station FROM sessions WHERE id = ?", str(number))
         return rows[0][0] if rows else None
+
+    def session_login(self, number: int) -> str:
+        """The login that a page was opened with; empty if there is no such page."""
+        rows = self._rows("SELECT login FROM sessions WHERE id = ?", str(number))
+        return rows[0][0] if rows else ""
+
+    def end_login(self, number: str) -> None:
+        """Remember that somebody has logged out."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO ended VALUES (?, ?)", (number, time.time()))
+
+    def has_ended(self, number: str) -> bool:
+        """Whether that login was logged out."""
+        return bool(self._rows("SELECT 1 FROM ended WHERE number = ?", number))
 
     def save_recording(self, name: str, title: str, played: Sequence[PlayedEvent]) -> None:
         """Keep what was played; older recordings make room for it."""
@@ -155,9 +175,9 @@ class Store:
 
     def tidy(self) -> None:
         """Forget what nobody used for DAYS, and what is more than MOST."""
-        oldest = time.time() - DAYS * 86400
         with self._writing() as db:
-            for table in ("stations", "sessions"):
+            for table, days in DAYS.items():
+                oldest = time.time() - days * 86400
                 db.execute(f"DELETE FROM {table} WHERE used < ?", (oldest,))
                 newest = f"SELECT rowid FROM {table} ORDER BY used DESC LIMIT {MOST}"
                 db.execute(f"DELETE FROM {table} WHERE rowid NOT IN ({newest})")
@@ -168,4 +188,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.executescript(TABLES)
+    if "login" not in [column[1] for column in db.execute("PRAGMA table_info(sessions)")]:
+        db.execute("ALTER TABLE sessions ADD COLUMN login TEXT NOT NULL DEFAULT ''")  # before 0.2
+        db.commit()
     return db

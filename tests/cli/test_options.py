@@ -39,6 +39,7 @@ FLAGS = """
     --corpus -e --epochs --split --concatenate --normal --transpose --seqlen --units --dropout --forget
     --tensorboard --prime --notes --temperature --top-p --seed --instrument --bpm --max-copy --output
     --wav --musicxml --harmonise --keep --regenerate --scale --range --no-crossing
+    --add-user --add-guest --self-signed
 """
 COMMANDS = """
     -pm --wav --instrument "church organ"
@@ -71,6 +72,11 @@ COMMANDS = """
     -pm --top-p 0.9 --bpm 80 --notes 100 --output here.mid
     -l 0 -f -pm -e 2 --seed 3 -sl -bl
     --doctor
+    --add-user anna
+    --add-guest
+    --add-guest "uncle bob"
+    --self-signed
+    --self-signed bach.example 10.0.0.5 -st
 """
 
 

@@ -9,6 +9,8 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -138,6 +140,20 @@ def browser(port: int) -> tuple[Any, http.cookiejar.CookieJar]:
     return whose, jar
 
 
+def test_the_form_and_the_cookie_lead_to_the_same_process(proxied: Proxied) -> None:
+    jar = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    fields = urllib.parse.urlencode({"user": USER, "password": PASSWORD}).encode()
+    with contextlib.suppress(urllib.error.HTTPError):  # the form, and the cookie of a process
+        opener.open(f"http://127.0.0.1:{proxied.port}/", timeout=10)
+    with opener.open(f"http://127.0.0.1:{proxied.port}/login", fields, timeout=10) as answer:
+        own = re.search(r'"sound": "[^"]*/([12])"', answer.read().decode())  # the page
+    assert own
+    assert {c.name for c in jar} >= {"play_bach_process", "play_bach_login", "remi_session"}
+    with opener.open(f"http://127.0.0.1:{proxied.port}/{own[1]}/status", timeout=10) as answer:
+        assert answer.status == 200
+
+
 def test_a_browser_stays_with_its_process_and_browsers_are_spread(proxied: Proxied) -> None:
     first = []
     for _ in range(12):
@@ -152,7 +168,15 @@ def test_the_websocket_reaches_the_session_of_its_page_and_nobody_elses(proxied:
         whose, jar = browser(proxied.port)
         whose()
         cookies = "; ".join(f"{c.name}={c.value}" for c in jar)
-        page = raw(proxied.port, "/", *UPGRADE, KEY, f"Cookie: {cookies}", login=None)
+        (number,) = [c.value or "" for c in jar if c.name == "remi_session"]
+        page = raw(
+            proxied.port,
+            f"/{number.rpartition('.')[2]}/tab",
+            *UPGRADE,
+            KEY,
+            f"Cookie: {cookies}",
+            login=None,
+        )
         assert b" 101 " in page.recv(4096).splitlines()[0]
         until(lambda page=page: b"bach.news(" in page.recv(65536))  # type: ignore[misc]
         page.close()

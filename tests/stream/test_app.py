@@ -26,7 +26,8 @@ from live import LOGIN, SHIPPED, figures, get, opened, raw, settings, until
 from config_bach import Paths
 from gui.server import PageServer
 from stream.app import TOTAL, station_link
-from stream.auth import DEVICE_COOKIE, SignedLinks
+from stream.auth import DEVICE_COOKIE
+from stream.links import SignedLinks
 from stream.mp3 import frame_length
 from stream.pool import THREADS
 from stream.server import Servers

@@ -9,7 +9,9 @@ import pytest
 from live import LOGIN, PASSWORD, USER
 
 from stream import auth
-from stream.auth import COUNTED, Authenticator, Clock, SignedLinks
+from stream.accounts import Accounts
+from stream.auth import COUNTED, Authenticator
+from stream.links import Clock, SignedLinks
 
 WRONG = "Basic " + base64.b64encode(b"bach:wrong").decode()
 
@@ -31,7 +33,7 @@ def at() -> Time:
 
 @pytest.fixture
 def authenticator(at: Time) -> Authenticator:
-    return Authenticator(USER, PASSWORD, SignedLinks(1), lambda: at.now, at.sleep)
+    return Authenticator(Accounts({USER: PASSWORD}, [], SignedLinks(1)), lambda: at.now, at.sleep)
 
 
 def test_guessing_gets_slower_and_slower(authenticator: Authenticator, at: Time) -> None:
@@ -110,16 +112,18 @@ def test_a_forged_cookie_is_worth_nothing(
     for _ in range(60):
         authenticator.check(WRONG, "10.0.0.1", device)
     assert at.slept > 0
-    foreign = Authenticator(USER, PASSWORD, SignedLinks(1)).check(LOGIN, "1.2.3.4").device
+    foreign = (
+        Authenticator(Accounts({USER: PASSWORD}, [], SignedLinks(1))).check(LOGIN, "1.2.3.4").device
+    )
     assert authenticator.check(LOGIN, "10.0.0.1", foreign).device
 
 
 def test_a_new_password_voids_the_cookies(at: Time) -> None:
     links = SignedLinks(1)
-    old = Authenticator(USER, "old", links).check(
+    old = Authenticator(Accounts({USER: "old"}, [], links)).check(
         "Basic " + base64.b64encode(b"bach:old").decode(), "10.0.0.1"
     )
-    new = Authenticator(USER, PASSWORD, links, lambda: at.now, at.sleep)
+    new = Authenticator(Accounts({USER: PASSWORD}, [], links), lambda: at.now, at.sleep)
     assert new.check(LOGIN, "10.0.0.1", old.device).device
 
 
@@ -147,7 +151,7 @@ def test_few_logins_of_an_address_are_slowed_at_once() -> None:
     def sleep(seconds: float) -> None:
         inside.append(checker.check(LOGIN, "10.0.0.1"))  # another one meanwhile
 
-    checker = Authenticator(USER, PASSWORD, SignedLinks(1), lambda: 0.0, sleep)
+    checker = Authenticator(Accounts({USER: PASSWORD}, [], SignedLinks(1)), lambda: 0.0, sleep)
     for _ in range(5):
         checker.check(WRONG, "10.0.0.1")
     assert [v.status for v in inside] == [429, 200, 200, 200]
