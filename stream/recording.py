@@ -21,11 +21,11 @@ from stream.player_settings import PlayedEvent
 LONGEST_EXPORT = 120  # seconds that music21 may take
 
 
-def midi(played: Sequence[PlayedEvent]) -> bytes:
+def midi(played: Sequence[PlayedEvent], title: str = "") -> bytes:
     """A standard MIDI file with every change of tempo and instrument where it was heard."""
     out = io.BytesIO()
     rows = [Played(x.event, x.settings.bpm, x.settings.programs) for x in played]
-    midi_file(rows).save(file=out)
+    midi_file(rows, title).save(file=out)
     return out.getvalue()
 
 
