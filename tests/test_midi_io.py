@@ -160,7 +160,9 @@ def test_a_midi_file_has_what_daws_and_notation_programs_show(tmp_path: Path) ->
     assert [p.partName for p in score.parts] == ["Soprano", "Alto", "Tenor", "Bass"]
     players = [p.recurse().getElementsByClass("Instrument").last() for p in score.parts]
     assert [p.midiProgram for p in players] == [68, 71, 69, 70]
-    signatures = [t.ratioString for t in score.parts[0].recurse().getElementsByClass("TimeSignature")]
+    signatures = [
+        t.ratioString for t in score.parts[0].recurse().getElementsByClass("TimeSignature")
+    ]
     assert signatures == ["1/4", "3/4"]
     assert score.recurse().getElementsByClass("MetronomeMark").first().number == 80
     assert score.recurse().getElementsByClass("KeySignature").first() is not None
