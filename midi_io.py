@@ -336,9 +336,14 @@ def _track(timed: Iterable[Timed], channel: int | None = None) -> Any:
     return out
 
 
-def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
-    """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like."""
-    score = score_of(events, path.stem, bpm, programs)
+def write_musicxml(
+    path: Path, events: Sequence[Event], bpm: float, programs: Programs, title: str = ""
+) -> None:
+    """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like.
+
+    title: by default the name of the file.
+    """
+    score = score_of(events, title or path.stem, bpm, programs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)
