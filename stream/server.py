@@ -83,7 +83,8 @@ class AudioGateway(wsgi.Gateway_10):
         if is_tune:
             environ["play_bach.read"] = read
             return environ
-        environ["wsgi.input"] = io.BytesIO(self.req.rfile.read(LARGEST_BODY + 1))
+        body = self.req.rfile.read(LARGEST_BODY + 1) if length <= LARGEST_BODY else b""
+        environ["wsgi.input"] = io.BytesIO(body)
         read()
         return environ
 
