@@ -97,7 +97,6 @@ def _drawn(score: str) -> str:
             "adjustPageHeight": True,
             "adjustPageWidth": True,
             "scale": 40,
-            "svgViewBox": True,
         }
     )
     toolkit.loadData(score)
