@@ -180,7 +180,7 @@ bach.melody = {
   files(kept) {
     const place = document.createElement("div");
     place.className = "chips";
-    for (const [kind, text] of Object.entries({ mid: "MIDI", musicxml: "Score", mp3: "MP3", wav: "WAV" })) {
+    for (const [kind, text] of Object.entries({ mid: "MIDI", musicxml: "MusicXML", mp3: "MP3", wav: "WAV" })) {
       const link = Object.assign(document.createElement("a"), { className: "chip", textContent: text, href: bach.url(kept.links[kind]), download: "" });
       place.append(link);
     }
@@ -196,6 +196,7 @@ bach.melody = {
     picture.onload = () => { picture.alt = `score of ${kept.title}`; };
     picture.onerror = () => { picture.alt = "The score cannot be drawn."; };
     picture.src = bach.url(kept.links.svg);
+    view.scrollIntoView({ block: "nearest" });
   },
 
   follow() { // the score moves as the music does, unless a finger has moved it just now

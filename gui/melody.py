@@ -10,12 +10,7 @@ from stream.recordings import LONGEST_TITLE
 LOWEST, KEYS = 60, 25  # two octaves from middle C on
 NAMES = ("C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A", "A sharp", "B")
 COMPUTER_KEYS = "awsedftgyhujkolp"  # from middle C on, as in most sequencers
-LENGTHS = (
-    ("0.5", "♪", "Eighth"),
-    ("1", "♩", "Quarter"),
-    ("1.5", "♩.", "Dotted quarter"),
-    ("2", "𝅗𝅥", "Half"),
-)
+LENGTHS = (("0.5", "Eighth"), ("1", "Quarter"), ("1.5", "Dotted"), ("2", "Half"))
 FILES = ".mid,.midi,.musicxml,.mxl,.xml,audio/midi,application/vnd.recordare.musicxml+xml"
 
 
@@ -81,15 +76,13 @@ def _key(number: int) -> remi.Container:
     )
 
 
-def _length(quarters: str, sign: str, name: str) -> remi.Container:
+def _length(quarters: str, name: str) -> remi.Container:
     return tag(
         "button",
         "button",
-        sign,
+        name,
         type="button",
         data_quarters=quarters,
-        aria_label=name,
-        title=name,
         aria_pressed="true" if quarters == "1" else "false",
         onclick=f"bach.melody.long({quarters})",
     )

@@ -55,6 +55,7 @@ GUIDE = (
     "Change anything while it plays. The page says when you will hear it: about a second later.",
     "Low temperature keeps to what is likely; high temperature takes risks.",
     "Heard something you like? Keep that saves the last minutes as MIDI, score and sound.",
+    "Tap in a tune of your own: three voices come under it, or the network goes on with it.",
     "Share gives a link; whoever opens it hears what you hear, at the same time.",
 )
 
@@ -108,8 +109,7 @@ class Page(AuthenticatedApp):
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
         station = (_header(), _stage(), _coming(), self._controls(), _keep(), kept_card())
-        station = (*station, tune_card(), _together())
-        return tag("main", "", *station, _tests(), _figures(), _guide())
+        return tag("main", "", *station, tune_card(), _together(), _tests(), _figures(), _guide())
 
     def _dress(self) -> None:
         """Put our style and script into the head, in the place of REMI's."""
