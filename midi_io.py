@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from config_bach import BPM_RANGE, UserError, require
-from music.events import TICKS, Event, Note, notes_from_events
-from music.instruments import Programs, by_voice
-from music.notation import score_of
+from music.events import TICKS, Event, Note, bar_starts, bars_of, notes_from_events
+from music.instruments import Programs, by_voice, instrument_name
+from music.keys import key_name
+from music.notation import VOICE_NAMES, score_of
 from storage.files import replacing
 
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
@@ -224,26 +225,71 @@ def write_midi(path: Path, events: Sequence[Event], bpm: float, programs: Progra
     programs: 1..128, one for all voices or one for each.
     """
     voices = by_voice(programs)
-    midi = midi_file([Played(event, bpm, voices) for event in events])
+    midi = midi_file([Played(event, bpm, voices) for event in events], path.stem)
     with replacing(path) as aside:
         midi.save(aside)
 
 
-def midi_file(played: Sequence[Played]) -> Any:
-    """A mido file: a track of tempi, then one for each voice, with every change where it happens."""
+def midi_file(played: Sequence[Played], title: str = "") -> Any:
+    """A mido file: a track of title, key, metre and tempi, then one for each voice, with its name.
+
+    Every change is where it happens. The metre is left out where it is not known.
+    """
     from mido import MidiFile
 
-    notes = notes_from_events(p.event for p in played)
-    midi = MidiFile(type=1, ticks_per_beat=TICKS)
-    midi.tracks.append(_track(_tempi(played)))
+    events = [p.event for p in played]
+    notes = notes_from_events(events)
+    # what a MIDI file calls text is Latin-1
+    midi = MidiFile(type=1, ticks_per_beat=TICKS, charset="latin1")
+    midi.tracks.append(
+        _track([*_name(title), *_key(notes), *_time_signatures(events), *_tempi(played)])
+    )
+    voices = any(e.voices for e in events)
     for voice in range(len(by_voice(1))):
         own = [n for n in notes if n.voice == voice]
         if own or not voice:
-            midi.tracks.append(_track([*_programs(played, voice), *_messages(own)], voice))
+            player = instrument_name(played[0].programs[voice]) if played else ""
+            name = _name(VOICE_NAMES[voice] if voices else player)
+            midi.tracks.append(_track([*name, *_programs(played, voice), *_messages(own)], voice))
     return midi
 
 
 Timed = tuple[int, int, Any]  # tick, order within the tick, MIDI message
+LARGEST_METRE = 255  # quarters, eighths, ... of a bar that a MIDI file can tell
+
+
+def _name(text: str) -> Iterator[Timed]:
+    """The name of a track; a character that Latin-1 lacks becomes '?'."""
+    from mido import MetaMessage
+
+    if text:
+        plain = text.encode("latin1", "replace").decode("latin1")
+        yield 0, 0, MetaMessage("track_name", name=plain)
+
+
+def _key(notes: Sequence[Note]) -> Iterator[Timed]:
+    from mido import MetaMessage
+
+    if key := key_name(notes):
+        yield 0, 0, MetaMessage("key_signature", key=key)
+
+
+def _time_signatures(events: Sequence[Event]) -> Iterator[Timed]:
+    """One wherever the length of the bars changes; an upbeat is a bar of its own."""
+    from mido import MetaMessage
+
+    before = None
+    for bar in bars_of(events) if bar_starts(events) else ():
+        length = bar.length - bar.missing
+        lower = 4 * length.denominator
+        known = 0 < length.numerator <= LARGEST_METRE and lower & (lower - 1) == 0
+        if known and length != before:
+            before = length
+            yield (
+                round(bar.start * TICKS),
+                0,
+                MetaMessage("time_signature", numerator=length.numerator, denominator=lower),
+            )
 
 
 def _tempi(played: Sequence[Played]) -> Iterator[Timed]:
@@ -285,14 +331,19 @@ def _track(timed: Iterable[Timed], channel: int | None = None) -> Any:
     out, before = MidiTrack(), 0
     where = {} if channel is None else {"channel": channel}
     for tick, _, message in sorted(timed, key=lambda m: m[:2]):
-        out.append(message.copy(time=tick - before, **where))
+        out.append(message.copy(time=tick - before, **({} if message.is_meta else where)))
         before = tick
     return out
 
 
-def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
-    """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like."""
-    score = score_of(events, path.stem, bpm, programs)
+def write_musicxml(
+    path: Path, events: Sequence[Event], bpm: float, programs: Programs, title: str = ""
+) -> None:
+    """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like.
+
+    title: by default the name of the file.
+    """
+    score = score_of(events, title or path.stem, bpm, programs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from config_bach import Composing, Encoding, Network, Paths, Training, UserError
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
+from midi_io import Score
 from music.copies import Copy, CopyIndex, CopyTracker
 from music.events import Event, Piece, from_json, to_json
 from music.instruments import Programs
@@ -149,11 +150,12 @@ class Composer(Protocol):
 class CompositionRequest:
     """What a person asks for: sampling settings, a score to continue, instruments by name.
 
-    options: what only some families understand, by the name of the flag ('harmonise', 'scale', ...).
+    options: what only some families understand, by the name of the flag ('harmonise', 'scale', ...);
+    'particles': how many pieces harmonising composes side by side.
     """
 
     settings: Composing = field(default_factory=Composing)
-    prime: Path | None = None
+    prime: Path | Score | None = None
     instrument: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -100,8 +100,10 @@ def read_entries(source: str, paths: Paths, show: bool = True) -> list[Entry]:
     return sorted(_entries(find(source), paths.cache, show), key=lambda e: e.path)
 
 
-def read_entry(path: Path, paths: Paths) -> Entry:
-    """A single file, read or refused. Raises UserError if there is no such file."""
+def read_entry(path: Path | Score, paths: Paths) -> Entry:
+    """A single file, read or refused, or a score that is read. Raises UserError if there is no file."""
+    if isinstance(path, Score):
+        return Entry(Path(path.name), (path,))
     if not path.is_file():
         raise UserError(f"there is no file {path}; check its name.")
     return read_entries(glob.escape(str(path)), paths, show=False)[0]

@@ -64,6 +64,20 @@ def _descending(p: npt.NDArray[np.float64], mass: float) -> npt.NDArray[np.intp]
     return np.argsort(-p, kind="stable")
 
 
+def drawn(
+    p: npt.NDArray[np.float64], top_p: float, rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    """A symbol for each row, from its nucleus: [pieces, symbols] -> [pieces]."""
+    order = np.argsort(-p, axis=1, kind="stable")
+    ranked = np.take_along_axis(p, order, 1)
+    kept = np.cumsum(ranked, 1) - ranked < max(top_p, 1e-12)
+    q = np.zeros_like(p)
+    np.put_along_axis(q, order, np.where(kept, ranked, 0.0), 1)
+    below = np.cumsum(q, 1)
+    points = rng.random(len(p)) * below[:, -1]
+    return np.asarray((below <= points[:, None]).sum(1))
+
+
 class FeatureExtractor(Protocol):
     """What a network is told of a piece before each step."""
 
@@ -173,9 +187,11 @@ class StepSampler(Generic[F]):
                 chance = self.given_probability(p, head, given[head], rows)
                 weights += np.log(np.maximum(chance, LEAST))
                 continue
-            for piece in range(len(rows)):
-                mask = self.allowed(head, piece, tokens[piece], rows[piece], given)
-                tokens[piece, head] = self._pick(p[piece], mask, closed[head])
+            masks = [self.allowed(head, i, tokens[i], rows[i], given) for i in range(len(rows))]
+            if len(rows) == 1:
+                tokens[0, head] = self._pick(p[0], masks[0], closed[head])
+            else:
+                tokens[:, head] = self._pick_many(p, masks, closed[head])
         return tokens, weights
 
     def _pick(
@@ -184,6 +200,27 @@ class StepSampler(Generic[F]):
         forbidden = [*closed] if mask is None else [*np.flatnonzero(~mask).tolist(), *closed]
         q = nucleus(with_temperature(p, self.settings.temperature, forbidden), self.settings.top_p)
         return int(self.rng.choice(len(q), p=q))
+
+    def _pick_many(
+        self,
+        p: Probabilities,
+        masks: Sequence[npt.NDArray[np.bool_] | None],
+        closed: Collection[int],
+    ) -> npt.NDArray[np.intp]:
+        """What `_pick` would choose for each piece in turn, several times as fast [pieces]."""
+        allowed = np.array([np.ones(p.shape[1], bool) if m is None else m for m in masks])
+        allowed[:, [0, *closed]] = False
+        q = np.where(allowed, np.asarray(p, np.float64), 0.0)
+        lost = ~q.any(1)
+        q[lost] = allowed[lost]  # a network that is sure of what is forbidden
+        with np.errstate(divide="ignore", under="ignore"):
+            logits = np.log(q)
+        logits -= logits.max(1, keepdims=True)
+        if self.settings.temperature == 0:
+            return logits.argmax(1)
+        with np.errstate(over="ignore", under="ignore"):
+            q = np.exp(logits / self.settings.temperature)
+        return drawn(q / q.sum(1, keepdims=True), self.settings.top_p, self.rng)
 
     # particles
 

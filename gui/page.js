@@ -8,7 +8,7 @@ const RETRY = 1000, STUCK = 4000, SILENT = 3000; // milliseconds
 const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
-  notes: [], start: null, links: {}, wanted: false, shown: 0, kind: "mp3", lowest: 48, highest: 76,
+  notes: [], piece: null, start: null, links: {}, wanted: false, shown: 0, kind: "mp3", lowest: 48, highest: 76,
   settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0,
 
   // ---- sound
@@ -18,7 +18,7 @@ const bach = {
   },
 
   play() { // straight from the touch, or iPhones will not
-    if (bach.wanted) return bach.stop();
+    if (bach.wanted || bach.piece) return bach.stop();
     if (!bach.links.listen) return bach.say({ text: "Not connected yet; a moment, please.", bad: true });
     bach.wanted = true;
     bach.tune();
@@ -27,6 +27,7 @@ const bach = {
 
   tune() {
     const audio = $("audio");
+    bach.piece = null;
     audio.src = bach.url(`${bach.links.listen}/bach.${bach.kind}`);
     bach.start = null;
     audio.play().catch((error) => {
@@ -37,6 +38,7 @@ const bach = {
   stop() {
     const audio = $("audio");
     bach.wanted = bach.lost = false;
+    bach.piece = null;
     clearTimeout(bach.retry);
     bach.retry = null;
     audio.pause();
@@ -70,7 +72,8 @@ const bach = {
     bach.look();
   },
 
-  heard() { // the second of the station that is heard now
+  heard() { // the second of the station, or of the piece, that is heard now
+    if (bach.piece) return $("audio").currentTime;
     return bach.start === null ? null : bach.start + $("audio").currentTime;
   },
 
@@ -204,10 +207,11 @@ const bach = {
   },
 
   look() { // the button and the pill
-    const sounding = bach.wanted && !$("audio").paused && $("audio").currentTime > 0;
-    $("play").classList.toggle("on", bach.wanted);
-    $("play").classList.toggle("waiting", bach.wanted && !sounding);
-    $("play").setAttribute("aria-label", bach.wanted ? "Stop" : "Play");
+    const on = bach.wanted || Boolean(bach.piece);
+    const sounding = on && !$("audio").paused && $("audio").currentTime > 0;
+    $("play").classList.toggle("on", on);
+    $("play").classList.toggle("waiting", on && !sounding);
+    $("play").setAttribute("aria-label", on ? "Stop" : "Play");
     const state = $("state");
     const gone = bach.told && performance.now() - bach.told > SILENT;
     if (gone || bach.lost) {
@@ -215,7 +219,7 @@ const bach = {
       state.className = "pill bad";
       return;
     }
-    state.textContent = bach.trouble ? bach.trouble : sounding ? "composing for you" : bach.wanted ? "tuning in …" : "ready";
+    state.textContent = bach.trouble ? bach.trouble : bach.piece ? "playing what was kept" : sounding ? "composing for you" : bach.wanted ? "tuning in …" : "ready";
     state.className = `pill ${bach.trouble ? "bad" : sounding ? "on" : ""}`;
   },
 
@@ -225,7 +229,7 @@ const bach = {
     requestAnimationFrame(bach.draw);
     const heard = bach.heard();
     bach.roll(heard);
-    const now = heard === null ? null : bach.notes.findLast((n) => n.onset <= heard);
+    const now = heard === null || bach.piece ? null : bach.notes.findLast((n) => n.onset <= heard);
     const next = now && bach.notes.find((n) => n.number === now.number + 1);
     if (!now && bach.shown !== 0) { bach.shown = 0; bach.tell(null); }
     if (now && next && bach.shown !== next.number) { bach.shown = next.number; bach.tell(now, next); }
@@ -285,7 +289,7 @@ const bach = {
     g.setTransform(dense, 0, 0, dense, 0, 0);
     g.clearRect(0, 0, wide, high);
     const scale = wide / (GONE + COMING), line = GONE * scale;
-    const seen = heard === null ? [] : bach.notes.filter((n) => n.onset < heard + COMING && n.onset + n.seconds > heard - GONE);
+    const seen = heard === null ? [] : (bach.piece || bach.notes).filter((n) => n.onset < heard + COMING && n.onset + n.seconds > heard - GONE);
     const pitches = seen.flatMap((n) => n.pitches);
     if (pitches.length) {
       bach.lowest += (Math.min(...pitches) - 3 - bach.lowest) * 0.06;
@@ -310,7 +314,7 @@ const bach = {
     const from = line + (note.onset - heard) * scale, long = note.seconds * scale;
     const now = note.onset <= heard && heard < note.onset + note.seconds, past = note.onset + note.seconds <= heard;
     const fade = past ? Math.max(0.25, 1 - (heard - note.onset) / GONE * 0.8) : 1;
-    const before = bach.notes.find((n) => n.number === note.number - 1);
+    const before = (bach.piece || bach.notes).find((n) => n.number === note.number - 1);
     const same = before && before.pitches.length === note.pitches.length && before.pitches.every((p, i) => p === note.pitches[i]);
     for (const pitch of note.pitches) {
       const held = before && !same && before.pitches.includes(pitch);
@@ -333,7 +337,8 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const event of ["playing", "pause", "waiting", "timeupdate"]) audio.addEventListener(event, bach.look);
   audio.addEventListener("error", bach.failed);
   audio.addEventListener("ended", () => {
-    if (bach.testing) { bach.testing = null; $("tested").textContent = "The scale was played to its end."; } else bach.failed();
+    if (bach.piece) bach.stop();
+    else if (bach.testing) { bach.testing = null; $("tested").textContent = "The scale was played to its end."; } else bach.failed();
   });
   for (const voice of ["alto", "tenor", "bass"]) {
     $(voice).append(new Option("As the first voice", "0"), ...[...$("program").children].map((x) => x.cloneNode(true)));

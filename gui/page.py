@@ -4,10 +4,10 @@ The page is built of REMI widgets. What moves on it (the piano roll, the bars, t
 by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
 """
 
-import html
 import json
 import logging
 import secrets
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from remi import gui as remi
 from config_bach import UserError
 from families.registry import family_of
 from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
+from gui.melody import kept_card, tune_card
+from gui.widgets import button, card, tag
 from gui.words import choices, quoted
 from music.instruments import FAMILIES, NAMES
 from music.synth import RATE
@@ -24,13 +26,16 @@ from stream.accounts import is_guest, number_of
 from stream.app import station_link
 from stream.context import minutes
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.recording_views import row
 from stream.station import Station
 
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
+SCRIPTS, STYLES = ("page.js", "melody.js"), ("page.css", "melody.css")
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
+SHOWN = 30  # recordings
 OTHERS = ("alto", "tenor", "bass")  # the voices below the first
 SETTING_TYPES = {
     "model": str,
@@ -51,33 +56,9 @@ GUIDE = (
     "Change anything while it plays. The page says when you will hear it: about a second later.",
     "Low temperature keeps to what is likely; high temperature takes risks.",
     "Heard something you like? Keep that saves the last minutes as MIDI, score and sound.",
+    "Tap in a tune of your own: three voices come under it, or the network goes on with it.",
     "Share gives a link; whoever opens it hears what you hear, at the same time.",
 )
-
-
-def tag(kind: str, css: str, *content: remi.Widget | str, **attributes: str) -> remi.Container:
-    """A REMI widget of any HTML element. Text and attributes are escaped."""
-    widget = remi.Container(_type=kind, _class=css)
-    widget.style.clear()
-    for name, value in attributes.items():
-        widget.attributes[name.rstrip("_").replace("_", "-")] = html.escape(value)
-    for i, item in enumerate(content):
-        if isinstance(item, str):
-            widget.add_child(f"text {i}", html.escape(item))
-        else:
-            widget.append(item)
-    return widget
-
-
-def card(title: str, *content: remi.Widget, name: str = "") -> remi.Container:
-    """A part of the page with a heading. name: its id, where its place depends on the screen."""
-    attributes = {"id": name} if name else {}
-    return tag("section", "card", tag("h2", "", title), *content, aria_label=title, **attributes)
-
-
-def button(text: str, action: str, css: str = "button", **attributes: str) -> remi.Container:
-    """A button that does what page.js calls `action`."""
-    return tag("button", css, text, type="button", onclick=f"bach.{action}", **attributes)
 
 
 def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
@@ -120,6 +101,7 @@ class Page(AuthenticatedApp):
         self._station: Station | None = None
         self._listener = secrets.token_urlsafe(6)
         self._sent = self._news_sent = 0
+        self._listed = False  # whether the page knows what was kept
         self._quiet_since = time.monotonic()
         self._dress()
         try:
@@ -127,15 +109,17 @@ class Page(AuthenticatedApp):
                 self._open(self.context.default_settings())
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
-        station = (_header(), _stage(), _coming(), self._controls(), _keep(), _together())
+        station = (_header(), _stage(), _coming(), self._controls(), _keep(), kept_card())
         figures = [] if is_guest(self.user) else [_figures()]
         account = [_account(self.user)] if number_of(self.login) else []
-        return tag("main", "", *station, _tests(), *figures, _guide(), *account)
+        more = (tune_card(), _together(), _tests(), *figures, _guide(), *account)
+        return tag("main", "", *station, *more)
 
     def _dress(self) -> None:
         """Put our style and script into the head, in the place of REMI's."""
         head = self.page.children["head"]
-        head.add_child("internal_css", f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>")
+        style = "\n".join((HERE / name).read_text("utf-8") for name in STYLES)
+        head.add_child("internal_css", f"<style>{style}</style>")
         head.add_child("icon", (HERE / "icon.html").read_text("utf-8"))
         server = self.context.server
         settings = {
@@ -144,7 +128,7 @@ class Page(AuthenticatedApp):
             "sound": server.sound_url,
             "session": SESSION,
         }
-        script = (HERE / "page.js").read_text("utf-8")
+        script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
         head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
 
     def _controls(self) -> remi.Container:
@@ -184,6 +168,7 @@ class Page(AuthenticatedApp):
     def on_connect(self, handler: WebSocketHandler) -> None:
         """Send everything to a page that has connected; from now on it is remembered."""
         self._sent = self._news_sent = 0
+        self._listed = False
         if self._station is not None:
             self.context.store.save_session(self.session, self._station.name, self.login)
 
@@ -203,6 +188,8 @@ class Page(AuthenticatedApp):
             except UserError as error:
                 self._send("say", {"text": str(error), "bad": True})
                 return
+        if not self._listed:
+            self._send_recordings()
         if self._station is not None:
             self._send("news", self._news(self._station))
 
@@ -247,6 +234,7 @@ class Page(AuthenticatedApp):
             "listen": station_link(self.context, "listen", station=name, name=self._listener),
             "share": station_link(self.context, "share", station=name),
             "scale": station_link(self.context, "scale", program=program),
+            "tunes": station_link(self.context, "tunes", user=self.user),
         }
 
     def _send(self, function: str, what: Any) -> None:
@@ -256,7 +244,7 @@ class Page(AuthenticatedApp):
     # ---- from the page
 
     def on_request(self, **request: str) -> None:
-        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'} and {'what': 'keep'}."""
+        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'}, {'what': 'keep'} and the like."""
         what, station = request.get("what"), self._station
         if station is None:
             return
@@ -265,6 +253,10 @@ class Page(AuthenticatedApp):
                 self._update(station, request.get("name", ""), request.get("value", ""))
             elif what == "keep":
                 self._keep(station)
+            elif what in ("recordings", "rename", "delete"):
+                self._change_recordings(what, request.get("name", ""), request.get("title", ""))
+            elif what == "tune":  # somebody begins to write one
+                threading.Thread(target=self.context.tunes.warm, daemon=True).start()
         except UserError as error:
             self._send("say", {"text": str(error), "bad": True})
 
@@ -281,8 +273,23 @@ class Page(AuthenticatedApp):
         finally:
             self._sent = 0  # the settings are sent again, as they are now
 
+    def _change_recordings(self, what: str, name: str, title: str) -> None:
+        try:
+            if what == "rename":
+                self.context.recordings.rename(self.user, name, title)
+            elif what == "delete":
+                self.context.recordings.delete(self.user, name)
+        finally:
+            self._send_recordings()
+
+    def _send_recordings(self) -> None:
+        self._listed = True
+        kept = self.context.recordings.of(self.user)
+        self._send("recordings", [row(self.context, x) for x in kept[:SHOWN]])
+
     def _keep(self, station: Station) -> None:
-        name = self.context.keep(station)
+        name = self.context.keep(station, self.user)
+        self._send_recordings()
         recording = self.context.recording(name)
         link = station_link(self.context, "keep", recording=name)
         self._send("kept", {"link": link, "length": minutes(recording.played if recording else ())})

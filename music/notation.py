@@ -142,7 +142,7 @@ def _chord(sounding: Sequence[Note], start: Fraction, stop: Fraction, key: Any) 
 
 
 def key_of(notes: Iterable[Note]) -> Any:
-    """The key of the notes by music21's Krumhansl-Schmuckler analysis; C major if there are none."""
+    """The key of the notes by music21's analysis (Aarden's profiles); C major if there are none."""
     from music21 import key, note, stream
 
     flat = stream.Stream([note.Note(n.pitch, quarterLength=n.duration) for n in notes])

@@ -26,5 +26,9 @@ source.py           events from the model or, when it fails, from the corpus
 model_cache.py      the models that stations play, read once
 listener.py         the bounded backlog of one listener
 mp3.py              sound -> MP3
-recording.py        the last minutes as MIDI, score and WAV
+recording.py        music that was kept as MIDI, score, picture and sound
+recordings.py       all that was kept: titles, owners, files
+recording_views.py  the requests about them, and about tunes
+tunes.py            tunes of listeners: what they may be, one at a time
+tune_worker.py      the process that reads them and composes around them
 """

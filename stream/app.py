@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
 from music.synth import RATE
-from stream import openapi, radio, recording
+from stream import openapi, radio, recording, recording_views
 from stream.accounts import LOGIN_COOKIE, is_guest
 from stream.auth import DEVICE_COOKIE, REALM
 from stream.connections import client_of, is_secure
@@ -31,6 +31,7 @@ from stream.links import REMEMBERED
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
 from stream.player_settings import PlayerSettings
+from stream.recordings import WRITERS
 from stream.station import Station
 
 TYPES = {
@@ -38,13 +39,15 @@ TYPES = {
     "mp3": "audio/mpeg",
     "mid": "audio/midi",
     "musicxml": "application/vnd.recordare.musicxml+xml",
+    "svg": "image/svg+xml",
 }
-SIGNED = ("listen", "share", "scale", "keep")  # whose links carry their own proof
+SIGNED = ("listen", "share", "scale", "keep", "tunes")  # whose links carry their own proof
 OPEN = ("ping", "ready")
 FOR_GUESTS = ("play", "answer")  # beside those: a station of their own, and /openapi.json
 TOTAL = recording.ENDLESS  # bytes that an endless sound pretends to have
 PROBE = 4096  # bytes; a shorter range is a question, not a listener
 RANGE = re.compile(r"bytes=(\d{1,10})-(\d{0,10})")
+UNSAFE = re.compile(r'[\\/:*?"<>|]')  # what no file on every system may be called
 EXPORTS = threading.Semaphore(2)  # downloads that are made at once
 
 
@@ -81,6 +84,7 @@ def create_app(context: ServerContext) -> Flask:
     app.add_url_rule(
         "/stations/<name>", "update", functools.partial(_update, context), methods=["POST"]
     )
+    recording_views.register(app, context)
     return app
 
 
@@ -127,6 +131,7 @@ def _add_headers(context: ServerContext, response: Response) -> Response:
         )
     if request.endpoint in (*SIGNED, *OPEN):
         response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Allow-Headers"] = "Content-Type"  # of what is uploaded
     return response
 
 
@@ -292,23 +297,21 @@ def _scale(context: ServerContext, token: str, filename: str) -> Response:
 
 
 def _keep(context: ServerContext, token: str, filename: str) -> Response:
-    """A download of what was kept."""
-    kept = context.recording(g.claims["recording"])
-    if kept is None:
-        return _text(410, "this is no longer kept; keep it again.")
-    writers: dict[str, Callable[..., bytes]] = {
-        "mid": recording.midi,
-        "musicxml": recording.musicxml,
-        "mp3": recording.mp3,
-        "wav": recording.wav,
-    }
-    kind = filename.rpartition(".")[2]
-    if kind not in writers:
-        return _text(404, "there are .mid, .musicxml, .mp3 and .wav.")
+    """A file of what was kept; players ask for it part by part."""
+    name, kind = g.claims["recording"], filename.rpartition(".")[2]
+    if kind not in WRITERS:
+        return _text(404, "there are .mid, .musicxml, .svg, .mp3 and .wav.")
+    kept = context.recording(name)
     with EXPORTS:
-        content = writers[kind](kept.played)
-    headers = {"Content-Disposition": f'attachment; filename="{kept.name}.{kind}"'}
-    return Response(content, mimetype=TYPES[kind], headers=headers)
+        content = context.recordings.file(name, kind) if kept else None
+    if kept is None or content is None:
+        return _text(410, "this is no longer kept; keep it again.")
+    response = Response(content, mimetype=TYPES[kind])
+    filename = UNSAFE.sub("_", f"{kept.name}.{kind}")
+    how = "inline" if kind == "svg" else "attachment"
+    response.headers.set("Content-Disposition", how, filename=filename)
+    response.make_conditional(request, accept_ranges=True, complete_length=len(content))
+    return response
 
 
 def station_link(context: ServerContext, purpose: str, **what: Any) -> str:

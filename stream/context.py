@@ -1,11 +1,7 @@
 """What the requests of both servers share: stations, login, links, recordings."""
 
-import secrets
-import threading
 import time
-from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 
 from config_bach import DEFAULT_BPM, DEFAULT_PROGRAM, Paths, UserError
 from stream.accounts import Accounts
@@ -13,22 +9,14 @@ from stream.auth import Authenticator
 from stream.links import Clock, SignedLinks
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.recordings import Recording, Recordings, dated
 from stream.settings import Server, store_of
 from stream.station import Station
 from stream.stations import Stations
 from stream.store import Store
 from stream.tls import Certificate
+from stream.tunes import Tunes
 from stream.workers import Workers
-
-RECORDINGS = 64  # that are at hand; older ones are read from the disk
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Music that somebody wanted to keep: a name for its files, and the events."""
-
-    name: str
-    played: tuple[PlayedEvent, ...]
 
 
 class ServerContext:
@@ -47,8 +35,9 @@ class ServerContext:
         )
         self.accounts = Accounts(server.passwords, server.guests, self.links, self.store.has_ended)
         self.authenticator = Authenticator(self.accounts)
-        self._recordings: OrderedDict[str, Recording] = OrderedDict()
-        self._lock = threading.Lock()
+        self.recordings = Recordings(self.store)
+        self.store.adopt(server.user)
+        self.tunes = Tunes(self.models, paths, server)
 
     def default_settings(self, model: str | None = None) -> PlayerSettings:
         """The settings that suit a model, by default the latest. Raises UserError if there is none."""
@@ -62,37 +51,33 @@ class ServerContext:
         program = metadata.get("instrument") or DEFAULT_PROGRAM
         return PlayerSettings(model=name, program=program, bpm=bpm)
 
-    def keep(self, station: Station) -> str:
-        """Hold what was heard of a station in the last minutes; returns the name of the recording.
+    def keep(self, station: Station, owner: str = "") -> str:
+        """Keep what was heard of a station in the last minutes; returns the name of the recording.
 
-        Raises UserError if nothing was heard yet.
+        owner: a user; by default the one of the settings. Raises UserError if nothing was heard yet.
         """
         played = tuple(station.heard())
         if not played:
             raise UserError("nothing was heard yet; press Play first.")
-        name, when = secrets.token_urlsafe(9), datetime.now().strftime("%Y-%m-%d %H.%M.%S")
-        with self._lock:
-            self._recordings[name] = Recording(f"Play Bach {when}", played)
-            while len(self._recordings) > RECORDINGS:
-                self._recordings.popitem(last=False)
-        self.store.save_recording(name, f"Play Bach {when}", played)
-        return name
+        return self.recordings.add(played, owner or self.server.user, dated("Play Bach"))
 
     def recording(self, name: str) -> Recording | None:
         """The recording of that name, unless it had to make room."""
-        with self._lock:
-            if name in self._recordings:
-                return self._recordings[name]
-        kept = self.store.recording(name)
-        return Recording(kept[0], tuple(kept[1])) if kept else None
+        return self.recordings.get(name)
 
     def close(self) -> None:
         """End all stations. What is to survive is written already."""
+        self.tunes.close()
         self.stations.close()
         self.store.close()
 
 
-def minutes(played: tuple[PlayedEvent, ...] | list[PlayedEvent]) -> str:
+def minutes(played: Sequence[PlayedEvent]) -> str:
     """How long some music is: '2:05'."""
-    seconds = round(sum(x.seconds for x in played))
+    return minutes_of(sum(x.seconds for x in played))
+
+
+def minutes_of(seconds: float) -> str:
+    """'2:05' of 125 seconds."""
+    seconds = round(seconds)
     return time.strftime("%M:%S", time.gmtime(seconds)).removeprefix("0")

@@ -3,12 +3,16 @@
 from dataclasses import Field, fields
 from typing import Any, cast
 
+import msgspec
 from flask import Response, jsonify
 
 from stream import radio
 from stream.accounts import LOGIN_COOKIE
 from stream.context import ServerContext
 from stream.player_settings import PlayerSettings
+from stream.recording_views import UPLOADS
+from stream.recordings import LONGEST_TITLE
+from stream.tunes import Tapped
 
 Json = dict[str, Any]
 
@@ -33,6 +37,27 @@ STATION: Json = {
     "heard_in": {"type": "number", "description": "seconds until a changed setting is heard"},
     "listen": {"type": "string", "description": "the path of a signed link to the sound"},
 }
+LINKS = {
+    "type": "object",
+    "description": "signed paths by kind of file: mid, musicxml, svg, mp3, wav",
+}
+RECORDING: Json = {
+    "name": {"type": "string"},
+    "title": {"type": "string"},
+    "made": {"type": "number", "description": "seconds since 1970"},
+    "seconds": {"type": "number", "description": "how long it is"},
+    "model": {"type": "string"},
+    "links": LINKS,
+}
+ANSWERED: Json = {
+    **{key: told for key, told in RECORDING.items() if key != "made"},
+    "play": {"type": "string", "description": "the path of the MP3 file"},
+    "events": {
+        "type": "array",
+        "items": {"type": "array"},
+        "description": "onset and length in seconds, and MIDI pitches",
+    },
+}
 OTHERS = {
     206: "the part of the sound that was asked for by Range",
     400: "not understood, or out of range; the text says what",
@@ -40,7 +65,8 @@ OTHERS = {
     403: "the link is too old, or not of this server; or guests may not see this",
     404: "there is no such thing",
     410: "it has ended, or is no longer kept",
-    415: "the body must be application/json",
+    413: "more than is taken",
+    415: "the body must be application/json, or what is said here",
     416: "there is no such part of the sound",
     429: "too many wrong passwords; Retry-After says how long to wait",
     503: "no room, or nothing to play; the text says what",
@@ -61,7 +87,7 @@ def _kinds(*media_types: str) -> Json:
 
 
 SOUND = _kinds("audio/mpeg", "audio/wav")
-FILES = _kinds("audio/midi", "application/vnd.recordare.musicxml+xml") | SOUND
+FILES = _kinds("audio/midi", "application/vnd.recordare.musicxml+xml", "image/svg+xml") | SOUND
 PLAYLISTS = _kinds(*radio.PLAYLISTS.values())
 
 
@@ -100,9 +126,21 @@ def document() -> Json:
                 "Figures": _object({k: _figure(*told) for k, told in FIGURES.items()}),
                 "Ping": _object({"ping": {"const": "pong"}}),
                 "Changed": _object({"heard_in": STATION["heard_in"]}),
+                "Recording": _object(RECORDING),
+                "Recordings": {"type": "array", "items": _object(RECORDING)},
+                "Renamed": _object({"title": {"type": "string", "maxLength": LONGEST_TITLE}}),
+                "Deleted": _object({"deleted": {"type": "string"}}),
+                "Answered": _object(ANSWERED),
+                **_tune_schemas(),
             },
         },
     }
+
+
+def _tune_schemas() -> Json:
+    """The form of a tune, as the server checks it."""
+    _, found = msgspec.json.schema_components([Tapped], ref_template="#/components/schemas/{name}")
+    return dict(found)
 
 
 def _setting(item: Field[Any]) -> Json:
@@ -118,6 +156,12 @@ def _paths() -> Json:
     name = _parameter("name", "of a station, as X-Station said with its sound")
     part = _parameter("filename", "any name; what it ends with is the format")
     kind = _parameter("kind", "the format", "mp3", "wav")
+    kept = _parameter("name", "of a recording")
+    tune = {
+        "parameters": [_query("way", "of a file", "harmonise", "continue"), _query("model", "")],
+        "requestBody": {"required": True, "content": _json("Tapped") | _kinds(*UPLOADS)},
+    }
+    wrong = (400, 413, 415, 503)
     return {
         "/ping": {"get": _open("Whether the server answers", _json("Ping"))},
         "/ready": {"get": _open("Whether a new listener would hear music", TEXT, 503)},
@@ -156,7 +200,25 @@ def _paths() -> Json:
         },
         "/keep/{token}/{filename}": {
             "parameters": [TOKEN, part],
-            "get": _open("What was kept (.mid, .musicxml, .mp3, .wav)", FILES, 400, 403, 404, 410),
+            "get": _open(
+                "What was kept (.mid, .musicxml, .svg, .mp3, .wav)",
+                FILES,
+                *(206, 400, 403, 404, 410, 416),
+            ),
+        },
+        "/tunes": {
+            "post": _login("A tune, harmonised or continued", _json("Answered"), *wrong) | tune
+        },
+        "/tunes/{token}": {
+            "parameters": [TOKEN],
+            "post": _open("The same by a signed link", _json("Answered"), 403, *wrong) | tune,
+        },
+        "/recordings": {"get": _login("What was kept, the newest first", _json("Recordings"))},
+        "/recordings/{name}": {
+            "parameters": [kept],
+            "post": _login("Give it another title", _json("Renamed"), 400, 404, 415)
+            | {"requestBody": {"required": True, "content": _json("Renamed")}},
+            "delete": _login("Delete it", _json("Deleted"), 404),
         },
     }
 
@@ -184,6 +246,11 @@ def _json(schema: str) -> Json:
 def _parameter(name: str, told: str, *choices: str) -> Json:
     form: Json = {"type": "string", **({"enum": list(choices)} if choices else {})}
     return {"name": name, "in": "path", "required": True, "schema": form, "description": told}
+
+
+def _query(name: str, told: str, *choices: str) -> Json:
+    """A parameter of the query, which may be left out."""
+    return _parameter(name, told, *choices) | {"in": "query", "required": False}
 
 
 def _figure(kind: type, description: str) -> Json:

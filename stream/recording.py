@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from config_bach import UserError
+from config_bach import UserError, require
 from midi_io import Played, midi_file, write_musicxml
 from music.events import Event, from_json, to_json
 from music.synth import RATE, Pcm, Performer, Synth
@@ -19,29 +19,45 @@ from stream.mp3 import Mp3
 from stream.player_settings import PlayedEvent
 
 LONGEST_EXPORT = 120  # seconds that music21 may take
+LONGEST_PICTURE = 1024  # quarters
 
 
-def midi(played: Sequence[PlayedEvent]) -> bytes:
+def midi(played: Sequence[PlayedEvent], title: str = "") -> bytes:
     """A standard MIDI file with every change of tempo and instrument where it was heard."""
     out = io.BytesIO()
     rows = [Played(x.event, x.settings.bpm, x.settings.programs) for x in played]
-    midi_file(rows).save(file=out)
+    midi_file(rows, title).save(file=out)
     return out.getvalue()
 
 
-def musicxml(played: Sequence[PlayedEvent]) -> bytes:
-    """A score, with the last tempo and instrument. Raises UserError if it cannot be written.
+def musicxml(played: Sequence[PlayedEvent], title: str = "Play Bach") -> bytes:
+    """A score, with the last tempo and instrument. Raises UserError if it cannot be written."""
+    return _score(played, "musicxml", title)
+
+
+def picture(played: Sequence[PlayedEvent]) -> bytes:
+    """The score on one long line, as SVG. Raises UserError if it cannot be drawn here."""
+    require("verovio", "the picture of a score")
+    if sum(float(x.event.duration) for x in played) > LONGEST_PICTURE:
+        raise UserError("this is too long for a picture; take the .musicxml file.")
+    return _score(played, "svg")
+
+
+def _score(played: Sequence[PlayedEvent], kind: str, title: str = "") -> bytes:
+    """A score as 'musicxml' or 'svg'.
 
     music21 takes seconds of Python, which would hold up the sound of everybody: it gets a process
     of its own.
     """
+    require("music21", "writing scores")
     job = {
         "events": to_json(x.event for x in played),
         "bpm": played[-1].settings.bpm,
         "programs": played[-1].settings.programs,
+        "title": title,
     }
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "Play Bach.musicxml"
+        path = Path(folder) / f"score.{kind}"
         try:
             subprocess.run(
                 [sys.executable, "-m", "stream.recording", str(path)],
@@ -57,11 +73,34 @@ def musicxml(played: Sequence[PlayedEvent]) -> bytes:
 
 
 def _write_score(path: Path) -> None:
-    """The other process of `musicxml`: the job comes on standard input."""
+    """The other process of `_score`: the job comes on standard input."""
     if hasattr(os, "nice"):
         os.nice(10)  # those who listen come first
     job = json.load(sys.stdin)
-    write_musicxml(path, from_json(job["events"]), job["bpm"], job["programs"])
+    score = path.with_suffix(".musicxml")
+    write_musicxml(score, from_json(job["events"]), job["bpm"], job["programs"], job["title"])
+    if path != score:
+        path.write_text(_drawn(score.read_text("utf-8")), "utf-8")
+
+
+def _drawn(score: str) -> str:
+    """MusicXML as one line of SVG, without any text of people in it."""
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    toolkit.setOptions(
+        {
+            "breaks": "none",
+            "header": "none",
+            "footer": "none",
+            "adjustPageHeight": True,
+            "adjustPageWidth": True,
+            "scale": 40,
+        }
+    )
+    toolkit.loadData(score)
+    return str(toolkit.renderToSVG(1))
 
 
 def sound(played: Sequence[PlayedEvent]) -> Iterator[Pcm]:

@@ -1,6 +1,7 @@
 """Both servers, from start to end."""
 
 import errno
+import functools
 import io
 import logging
 import socket
@@ -23,6 +24,7 @@ from stream.context import ServerContext
 from stream.settings import Server
 from stream.source import composer_of
 from stream.tls import TlsAdapter, handshake
+from stream.tunes import LARGEST_TUNE
 
 log = logging.getLogger("play_bach")
 
@@ -70,13 +72,25 @@ class AudioConnection(HTTPConnection):
 
 
 class AudioGateway(wsgi.Gateway_10):
-    """Reads what a client posts before Flask does, while the clock is still running."""
+    """Reads what a client posts before Flask does, while the clock is still running.
+
+    Tunes are larger: they are read once the login is known, and the clock runs on until then.
+    """
 
     def get_environ(self) -> Any:
         """The WSGI environment, with all of the body."""
         environ = super().get_environ()  # type: ignore[no-untyped-call]
-        environ["wsgi.input"] = io.BytesIO(self.req.rfile.read(LARGEST_BODY + 1))
-        self.req.server.connections.read(self.req.conn.socket)
+        read = functools.partial(self.req.server.connections.read, self.req.conn.socket)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        is_tune = environ["PATH_INFO"].startswith("/tunes")
+        if is_tune or length > LARGEST_BODY:
+            self.req.close_connection = True  # it may be refused before it is read
+        if is_tune:
+            environ["play_bach.read"] = read
+            return environ
+        body = self.req.rfile.read(LARGEST_BODY + 1) if length <= LARGEST_BODY else b""
+        environ["wsgi.input"] = io.BytesIO(body)
+        read()
         return environ
 
 
@@ -85,7 +99,7 @@ class AudioServer(wsgi.Server):
 
     ConnectionClass = AudioConnection
     max_request_header_size = LARGEST_HEADER
-    max_request_body_size = LARGEST_BODY
+    max_request_body_size = LARGEST_TUNE
 
     def __init__(self, context: ServerContext) -> None:
         limits = context.server

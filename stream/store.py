@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,28 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB);
 CREATE TABLE IF NOT EXISTS stations (name TEXT PRIMARY KEY, settings TEXT, seed INTEGER, used REAL);
 CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, station TEXT, used REAL,
-  login TEXT NOT NULL DEFAULT '');
+    login TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS ended (number TEXT PRIMARY KEY, used REAL);
-CREATE TABLE IF NOT EXISTS recordings (name TEXT PRIMARY KEY, title TEXT, played BLOB, made REAL);
+CREATE TABLE IF NOT EXISTS recordings (name TEXT PRIMARY KEY, title TEXT, played BLOB, made REAL,
+    owner TEXT DEFAULT '', model TEXT DEFAULT '', seconds REAL);
 """
+ADDED = {  # columns that files of before 0.2 lack
+    "sessions": {"login": "TEXT NOT NULL DEFAULT ''"},
+    "recordings": {"owner": "TEXT DEFAULT ''", "model": "TEXT DEFAULT ''", "seconds": "REAL"},
+}
 DAYS = {"stations": 30, "sessions": 30, "ended": 100}  # after which what nobody used is forgotten
 MOST = 10_000  # rows of each of these
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A recording in a list. made: seconds since 1970; seconds: how long it is."""
+
+    name: str
+    title: str
+    made: float
+    model: str
+    seconds: float
 
 
 class Store:
@@ -146,14 +163,15 @@ class Store:
         """Whether that login was logged out."""
         return bool(self._rows("SELECT 1 FROM ended WHERE number = ?", number))
 
-    def save_recording(self, name: str, title: str, played: Sequence[PlayedEvent]) -> None:
-        """Keep what was played; older recordings make room for it."""
+    def save_recording(
+        self, name: str, title: str, played: Sequence[PlayedEvent], owner: str = ""
+    ) -> None:
+        """Keep what was played for its owner; older recordings make room for it."""
         rows = [[x.onset, x.settings.to_json(), *to_json([x.event])] for x in played]
         blob = zlib.compress(json.dumps(rows).encode())
+        row = (name, title, blob, time.time(), owner, *_described(played))
         with self._writing() as db:
-            db.execute(
-                "INSERT INTO recordings VALUES (?, ?, ?, ?)", (name, title, blob, time.time())
-            )
+            db.execute("INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             total = 0
             for other, size in db.execute(
                 "SELECT name, length(played) FROM recordings ORDER BY made DESC"
@@ -165,13 +183,46 @@ class Store:
     def recording(self, name: str) -> tuple[str, list[PlayedEvent]] | None:
         """The title and the events of a recording, unless it had to make room."""
         rows = self._rows("SELECT title, played FROM recordings WHERE name = ?", name)
-        if not rows:
-            return None
-        played = [
-            PlayedEvent(i, onset, StreamEvent(from_json([event])[0]), PlayerSettings(**settings))
-            for i, (onset, settings, event) in enumerate(json.loads(zlib.decompress(rows[0][1])))
-        ]
-        return rows[0][0], played
+        return (rows[0][0], _unpacked(rows[0][1])) if rows else None
+
+    def recordings(self, owner: str, most: int) -> list[Kept]:
+        """What somebody kept, the newest first."""
+        rows = self._rows(
+            "SELECT name, title, made, model, seconds FROM recordings WHERE owner = ? "
+            "ORDER BY made DESC, rowid DESC LIMIT ?",
+            owner,
+            most,
+        )
+        return [Kept(*row) if row[-1] is not None else self._complete(*row[:3]) for row in rows]
+
+    def _complete(self, name: str, title: str, made: float) -> Kept:
+        """Note of a recording of an earlier version what its list tells."""
+        kept = self.recording(name)
+        model, seconds = _described(kept[1] if kept else ())
+        with self._writing() as db:
+            query = "UPDATE recordings SET model = ?, seconds = ? WHERE name = ?"
+            db.execute(query, (model, seconds, name))
+        return Kept(name, title, made, model, seconds)
+
+    def rename_recording(self, owner: str, name: str, title: str) -> bool:
+        """Give a recording another title; False if its owner has no such recording."""
+        return self._change("UPDATE recordings SET title = ?", (title,), owner, name)
+
+    def delete_recording(self, owner: str, name: str) -> bool:
+        """Forget a recording; False if its owner has no such recording."""
+        return self._change("DELETE FROM recordings", (), owner, name)
+
+    def _change(self, query: str, values: tuple[Any, ...], owner: str, name: str) -> bool:
+        changed = 0
+        with self._writing() as db:
+            found = db.execute(f"{query} WHERE owner = ? AND name = ?", (*values, owner, name))
+            changed = found.rowcount
+        return changed > 0
+
+    def adopt(self, owner: str) -> None:
+        """Give an owner to what was kept when recordings had none."""
+        with self._writing() as db:
+            db.execute("UPDATE recordings SET owner = ? WHERE owner = ''", (owner,))
 
     def tidy(self) -> None:
         """Forget what nobody used for DAYS, and what is more than MOST."""
@@ -188,7 +239,22 @@ def _opened(path: Path | None) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.executescript(TABLES)
-    if "login" not in [column[1] for column in db.execute("PRAGMA table_info(sessions)")]:
-        db.execute("ALTER TABLE sessions ADD COLUMN login TEXT NOT NULL DEFAULT ''")  # before 0.2
-        db.commit()
+    for table, columns in ADDED.items():
+        known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        for column, kind in columns.items():
+            if column not in known:
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    db.commit()
     return db
+
+
+def _unpacked(blob: bytes) -> list[PlayedEvent]:
+    return [
+        PlayedEvent(i, onset, StreamEvent(from_json([event])[0]), PlayerSettings(**settings))
+        for i, (onset, settings, event) in enumerate(json.loads(zlib.decompress(blob)))
+    ]
+
+
+def _described(played: Sequence[PlayedEvent]) -> tuple[str, float]:
+    """The model that played last, and how many seconds all takes."""
+    return played[-1].settings.model if played else "", sum(x.seconds for x in played)

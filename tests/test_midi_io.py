@@ -19,6 +19,7 @@ from families.satb.encoding import Chorale, chorale_of, plan_of
 from midi_io import Played, Refused, Score, midi_file, read_scores, write_midi, write_musicxml
 from music.events import TICKS, Event, Note, Piece, events_from_notes, notes_from_events
 from music.instruments import program_number
+from music.keys import key_name
 
 CHORALE = [
     Event((48, 55, 64, 72), Fraction(1)),
@@ -135,6 +136,52 @@ def test_a_midi_file_has_a_track_for_each_voice(tmp_path: Path) -> None:
     (score,) = read_scores(tmp_path / "x.mid")
     assert (of_score(score).symbols == piece.symbols).all()
     assert score.bpm == 80
+
+
+def test_a_midi_file_has_what_daws_and_notation_programs_show(tmp_path: Path) -> None:
+    """In 3/4 after an upbeat of a quarter; read again by mido and by music21."""
+    bars = [Fraction(3 * i - 2) for i in range(9)]
+    piece = chorale(8)
+    piece = Chorale("x", piece.symbols, plan_of(len(piece), bars), 80.0)
+    path = tmp_path / "Tune for G\u00fcnter \u2669.mid"
+    write_midi(path, piece.events, 80, (69, 72, 70, 71))
+    midi = mido.MidiFile(path, charset="latin1")
+    assert [t.name for t in midi.tracks] == [
+        "Tune for G\u00fcnter ?", "Soprano", "Alto", "Tenor", "Bass"
+    ]  # fmt: skip
+    now, metre, keys = 0, [], []
+    for m in midi.tracks[0]:
+        now += m.time
+        if m.type == "time_signature":
+            metre.append((now / TICKS, m.numerator, m.denominator))
+        keys += [m.key] if m.type == "key_signature" else []
+    assert metre == [(0, 1, 4), (1, 3, 4)]
+    assert keys == [key_name(notes_from_events(piece.events))]
+    score = converter.parse(path, forceSource=True)
+    assert [p.partName for p in score.parts] == ["Soprano", "Alto", "Tenor", "Bass"]
+    players = [p.recurse().getElementsByClass("Instrument").last() for p in score.parts]
+    assert [p.midiProgram for p in players] == [68, 71, 69, 70]
+    signatures = [
+        t.ratioString for t in score.parts[0].recurse().getElementsByClass("TimeSignature")
+    ]
+    assert signatures == ["1/4", "3/4"]
+    assert score.recurse().getElementsByClass("MetronomeMark").first().number == 80
+    assert score.recurse().getElementsByClass("KeySignature").first() is not None
+
+
+def test_a_metre_that_is_not_known_is_not_told() -> None:
+    def metres(*beats: Fraction | None) -> list[str]:
+        events = [Event((60,), Fraction(1), beat=beat) for beat in beats]
+        (conductor, track) = midi_file([Played(e, 90, (41,) * 4) for e in events]).tracks
+        assert track.name == "Violin"
+        return [str(m) for m in conductor if m.type == "time_signature"]
+
+    assert metres(None, None) == []
+    assert len(metres(Fraction(0), Fraction(1), Fraction(0))) == 1
+    for length in (Fraction(2, 3), Fraction(300)):  # what no MIDI file can tell
+        played = [Event((60,), length, beat=Fraction(0))] * 2
+        (conductor, _) = midi_file([Played(e, 90, (1,) * 4) for e in played]).tracks
+        assert not [m for m in conductor if m.type == "time_signature"]
 
 
 # ---- the MusicXML writer

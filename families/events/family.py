@@ -78,13 +78,13 @@ class EventFamily(ModelFamily, abstract=True):
             )
         return Corpus(source, tuple(pieces), tuple(rows))
 
-    def read_prime(self, path: Path, paths: Paths, encoding: Encoding) -> Piece:
-        """A single file. Raises UserError, with the reason, when it holds no music."""
+    def read_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> Piece:
+        """A single score, or a file with one. Raises UserError, with the reason, without music."""
         entry = corpora.read_entry(path, paths)
         pieces = [_piece(score, encoding) for score in entry.scores]
         if not pieces or not pieces[0].events:
             reason = entry.refused or "it has no notes"
-            raise UserError(f"{path} cannot be continued: {reason}; choose another --prime.")
+            raise UserError(f"{entry.path} cannot be continued: {reason}; choose another --prime.")
         return pieces[0]
 
     def vocabulary(self, train: Sequence[Piece], encoding: Encoding) -> Vocabulary:

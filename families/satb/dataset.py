@@ -150,19 +150,21 @@ def _of_steps(name: str, steps: Any, path: Path) -> Chorale:
         raise UserError(f"{path}: piece {name} cannot be read ({error}); mend it.") from error
 
 
-def read_chorale(path: Path, paths: Paths) -> Chorale:
-    """A score file in four voices. Raises UserError, with the reason, for any other."""
+def read_chorale(path: Path | Score, paths: Paths) -> Chorale:
+    """A score, or a file with one, in four voices. Raises UserError, with the reason, for any other."""
     entry = read_entry(path, paths)
     try:
         if not entry.scores:
             raise Refused(entry.refused)
         return of_score(entry.scores[0])
     except Refused as reason:
-        raise UserError(f"{path} is not in four voices: {reason}; choose another.") from reason
+        raise UserError(
+            f"{entry.path} is not in four voices: {reason}; choose another."
+        ) from reason
 
 
-def read_melodies(path: Path, paths: Paths, voices: Sequence[int]) -> Chorale:
-    """A score file with the given voices (0..3), highest first, as a chorale whose others are silent.
+def read_melodies(path: Path | Score, paths: Paths, voices: Sequence[int]) -> Chorale:
+    """A score, or a file with one, of the given voices (0..3), highest first; the others are silent.
 
     A score of four parts gives all of them. Raises UserError if it has other parts than these.
     """
@@ -181,4 +183,6 @@ def read_melodies(path: Path, paths: Paths, voices: Sequence[int]) -> Chorale:
             placed[voice] = part
         return _chorale(score, placed)
     except Refused as reason:
-        raise UserError(f"{path} cannot be composed around: {reason}; choose another.") from reason
+        raise UserError(
+            f"{entry.path} cannot be composed around: {reason}; choose another."
+        ) from reason

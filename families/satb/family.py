@@ -27,7 +27,7 @@ from families.satb.constraints import constraints_of
 from families.satb.dataset import SatbSequence, read, read_chorale, read_melodies, sequence_of
 from families.satb.encoding import FIRST, HOLD, VOICES, Chorale, fits, satb_vocabulary
 from families.satb.features import KEY, rows_transposed
-from families.satb.inpainting import free_bars, free_voices, inpaint, voices_named
+from families.satb.inpainting import PARTICLES, free_bars, free_voices, inpaint, voices_named
 from families.satb.key_bias import with_key_bias
 from families.satb.predictor import SatbPredictor
 from families.satb.sampler import SatbComposer, compose
@@ -237,7 +237,10 @@ class FourVoices(ModelFamily):
         )
         if options.get("harmonise"):
             given, free = _given(request, paths)
-            chorale = inpaint(model.predictor, given, free, settings, constraints)
+            particles = options.get("particles", PARTICLES)
+            chorale = inpaint(
+                model.predictor, given, free, settings, constraints, particles=particles
+            )
             title = f"around {chorale.name}"
         else:
             prime = read_chorale(request.prime, paths) if request.prime else None

@@ -32,10 +32,12 @@ def inpaint(
     free: Mask,
     settings: Composing,
     constraints: Constraints | None = None,
+    *,
+    particles: int = PARTICLES,
 ) -> Chorale:
     """Compose what is free [steps, 4] of a chorale, and leave the rest as it stands, note for note.
 
-    Equal seeds give equal music.
+    particles: pieces side by side. Equal seeds give equal music.
     """
     steps = np.flatnonzero(free.any(1))
     if not len(steps):
@@ -44,8 +46,8 @@ def inpaint(
     sampler = SatbSampler(predictor, settings, np.random.default_rng(settings.seed), constraints)
     for step in range(first):
         sampler.step(dict(enumerate(given.symbols[step].tolist())), given.plan[step].tolist())
-    sampler.spread(PARTICLES)
-    composed = np.zeros((PARTICLES, last - first, len(VOICES)), np.int16)
+    sampler.spread(particles)
+    composed = np.zeros((particles, last - first, len(VOICES)), np.int16)
     for step in tqdm(range(first, last), "composing", leave=False, disable=None):
         fixed = {v: int(given.symbols[step, v]) for v in range(len(VOICES)) if not free[step, v]}
         composed[:, step - first] = sampler.step(fixed, given.plan[step].tolist())

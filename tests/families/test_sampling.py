@@ -367,3 +367,18 @@ def test_a_plain_sampler_leaves_everything_open_and_turns_at_the_first_head() ->
     assert plain.detour([1], {}) == 0
     with pytest.raises(NotImplementedError):
         plain.event([1], [])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("top_p", [0.0, 0.4, 0.9, 1.0])
+def test_many_pieces_choose_at_once_what_each_would_have_chosen(
+    temperature: float, top_p: float
+) -> None:
+    table = np.random.default_rng(3).dirichlet(np.full(30, 0.3), 40).astype(np.float32)
+    table[1, 1:] = 0  # sure of '?'
+    masks: list[Any] = [None if i % 3 else np.arange(30) % 4 != 1 for i in range(40)]
+    masks[6] = np.arange(30) == 7
+    one, many = (sampler(P, seed=5, temperature=temperature, top_p=top_p)[0] for _ in range(2))
+    for closed in ([], [2, 5]):
+        wanted = [one._pick(p, mask, closed) for p, mask in zip(table, masks, strict=True)]
+        assert many._pick_many(table, masks, closed).tolist() == wanted

@@ -85,6 +85,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "ended": token("listen", station="ended"),
         "share ended": token("share", station="ended"),
         "gone": token("keep", recording="gone"),
+        "tunes": token("tunes", user="bach"),
+        "recording": context.keep(station),
+        "another": context.keep(station),
     }
     servers.close()
 
@@ -118,7 +121,19 @@ ASKED = [
     ("get", "/keep/{token}/{filename}", "/keep/{keep}/bach.mp3", 200, "audio/mpeg"),
     ("get", "/keep/{token}/{filename}", "/keep/{keep}/bach.exe", 404, TEXT),
     ("get", "/keep/{token}/{filename}", "/keep/{gone}/bach.mid", 410, TEXT),
+    ("post", "/tunes", "/tunes", 200, "application/json"),
+    ("post", "/tunes/{token}", "/tunes/{tunes}", 200, "application/json"),
+    ("post", "/tunes/{token}", "/tunes/{keep}", 403, TEXT),
+    ("get", "/recordings", "/recordings", 200, "application/json"),
+    ("post", "/recordings/{name}", "/recordings/{recording}", 200, "application/json"),
+    ("post", "/recordings/{name}", "/recordings/none", 404, TEXT),
+    ("delete", "/recordings/{name}", "/recordings/{another}", 200, "application/json"),
+    ("delete", "/recordings/{name}", "/recordings/none", 404, TEXT),
 ]
+BODIES = {
+    "tunes": {"notes": [[60, 1], [62, 1], [64, 2]], "way": "continue"},
+    "recordings": {"title": "Mine"},
+}
 
 
 def test_every_path_of_the_server_is_documented_and_asked(new_context: Callable[..., Any]) -> None:
@@ -141,7 +156,7 @@ def ask(
     request = urllib.request.Request(url, data, told | headers, method=method.upper())
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, answer.headers.get_content_type(), answer.read(20_000)
+            return answer.status, answer.headers.get_content_type(), answer.read(60_000)
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers.get_content_type(), error.read()
@@ -161,7 +176,8 @@ def test_it_answers_as_documented(
     known: dict[str, str], asked: tuple[str, str, str, int, str]
 ) -> None:
     method, path, example, status, kind = asked
-    answer = ask(known["address"] + example.format(**known), method)
+    body = json.dumps(BODIES.get(path.split("/")[1], {"bpm": 100}))
+    answer = ask(known["address"] + example.format(**known), method, body=body)
     assert answer[:2] == (status, kind)
     assert answer[2]
     documented(method, path, *answer)
@@ -171,7 +187,8 @@ def test_it_answers_as_documented(
 @pytest.mark.parametrize(("method", "path"), operations())
 def test_what_needs_the_login_says_so(known: dict[str, str], method: str, path: str) -> None:
     example = next(e for m, p, e, s, _ in ASKED if (m, p, s) == (method, path, 200))
-    status, kind, data = ask(known["address"] + example.format(**known), method, login="")
+    body = json.dumps(BODIES.get(path.split("/")[1], {"bpm": 100}))
+    status, kind, data = ask(known["address"] + example.format(**known), method, "", body)
     is_open = document()["paths"][path][method].get("security") == []
     assert status == (200 if is_open else 401)
     documented(method, path, status, kind, data)
