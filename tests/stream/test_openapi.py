@@ -1,6 +1,7 @@
 """The documented HTTP interface: a valid document, and every path answers as it says."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -178,6 +179,9 @@ def test_it_answers_as_documented(
     method, path, example, status, kind = asked
     body = json.dumps(BODIES.get(path.split("/")[1], {"bpm": 100}))
     answer = ask(known["address"] + example.format(**known), method, body=body)
+    while answer[0] == 503 != status:  # other tests keep the machine busy: try again, as asked
+        time.sleep(0.5)
+        answer = ask(known["address"] + example.format(**known), method, body=body)
     assert answer[:2] == (status, kind)
     assert answer[2]
     documented(method, path, *answer)
