@@ -1,10 +1,9 @@
-"""What stands on the control page, and what happens when it is touched.
+"""What happens on the control page: its session, what it is told, what it asks for.
 
-The page is built of REMI widgets. What moves on it (the piano roll, the bars, the figures) is drawn
-by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
+cards.py says what stands on it, as REMI widgets. What moves on it (the piano roll, the bars, the
+figures) is drawn by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
 """
 
-import html
 import json
 import logging
 import secrets
@@ -15,14 +14,14 @@ from typing import Any
 from remi import gui as remi
 
 from config_bach import UserError
-from families.registry import family_of
+from gui import cards
 from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
-from gui.words import choices, quoted
-from music.instruments import FAMILIES, NAMES
+from gui.widgets import tag
+from gui.words import quoted
 from music.synth import RATE
 from stream.app import station_link
 from stream.context import minutes
-from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.station import Station
 
 log = logging.getLogger("play_bach")
@@ -30,85 +29,11 @@ log = logging.getLogger("play_bach")
 HERE = Path(__file__).parent
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
-OTHERS = ("alto", "tenor", "bass")  # the voices below the first
 SETTING_TYPES = {
     "model": str,
-    **dict.fromkeys(("program", *OTHERS), int),
+    **dict.fromkeys(("program", *cards.OTHERS), int),
     **dict.fromkeys(("bpm", "temperature", "volume"), float),
 }
-FIGURES = {
-    "listeners": "listeners",
-    "stations": "stations playing",
-    "underruns": "underruns",
-    "composed_per_cpu_second": "seconds composed per CPU second",
-    "ms_per_note": "ms to compose a note",
-    "uptime": "on the air",
-}
-HINT = "What you change is heard about a second later."
-GUIDE = (
-    "Press Play. A neural network starts to compose, for you alone, and goes on until you stop.",
-    "Change anything while it plays. The page says when you will hear it: about a second later.",
-    "Low temperature keeps to what is likely; high temperature takes risks.",
-    "Heard something you like? Keep that saves the last minutes as MIDI, score and sound.",
-    "Share gives a link; whoever opens it hears what you hear, at the same time.",
-)
-
-
-def tag(kind: str, css: str, *content: remi.Widget | str, **attributes: str) -> remi.Container:
-    """A REMI widget of any HTML element. Text and attributes are escaped."""
-    widget = remi.Container(_type=kind, _class=css)
-    widget.style.clear()
-    for name, value in attributes.items():
-        widget.attributes[name.rstrip("_").replace("_", "-")] = html.escape(value)
-    for i, item in enumerate(content):
-        if isinstance(item, str):
-            widget.add_child(f"text {i}", html.escape(item))
-        else:
-            widget.append(item)
-    return widget
-
-
-def card(title: str, *content: remi.Widget, name: str = "") -> remi.Container:
-    """A part of the page with a heading. name: its id, where its place depends on the screen."""
-    attributes = {"id": name} if name else {}
-    return tag("section", "card", tag("h2", "", title), *content, aria_label=title, **attributes)
-
-
-def button(text: str, action: str, css: str = "button", **attributes: str) -> remi.Container:
-    """A button that does what page.js calls `action`."""
-    return tag("button", css, text, type="button", onclick=f"bach.{action}", **attributes)
-
-
-def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
-    """A labelled list to choose one of."""
-    chosen = f"bach.update('{name}', this.value)"
-    select = tag("select", "", *options, id=name, onchange=chosen)
-    return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
-
-
-def voice_chooser(voice: str) -> remi.Container:
-    """The instrument of a voice; page.js fills in the choices."""
-    return chooser(voice, voice.capitalize())
-
-
-def slider(name: str, label: str, step: float) -> remi.Container:
-    """A labelled slider with the value of a player setting, over all its range."""
-    low, high = range_of(name)
-    moved, let_go = f"bach.show('{name}', this.value)", f"bach.update('{name}', this.value)"
-    bar = tag(
-        "input",
-        "",
-        type="range",
-        id=name,
-        min=f"{low:g}",
-        max=f"{high:g}",
-        step=str(step),
-        oninput=moved,
-        onchange=let_go,
-        aria_label=label,
-    )
-    value = tag("span", "value", id=f"{name}-value", aria_hidden="true")
-    return tag("label", "knob", tag("span", "name", label), value, bar)
 
 
 class Page(AuthenticatedApp):
@@ -126,8 +51,23 @@ class Page(AuthenticatedApp):
                 self._open(self.context.default_settings())
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
-        station = (_header(), _stage(), _coming(), self._controls(), _keep(), _together())
-        return tag("main", "", *station, _tests(), _figures(), _guide())
+        return self._cards()
+
+    def _cards(self) -> remi.Container:
+        """All that stands on the page, from the top to the bottom."""
+        return tag(
+            "main",
+            "",
+            cards.header(),
+            cards.stage(),
+            cards.coming(),
+            cards.station(self.context),
+            cards.keep(),
+            cards.together(),
+            cards.tests(),
+            cards.figures(),
+            cards.guide(),
+        )
 
     def _dress(self) -> None:
         """Put our style and script into the head, in the place of REMI's."""
@@ -143,27 +83,6 @@ class Page(AuthenticatedApp):
         }
         script = (HERE / "page.js").read_text("utf-8")
         head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
-
-    def _controls(self) -> remi.Container:
-        known, wrong = self.context.models.examined()
-        models = [
-            tag("option", "", label, value=choice, data_score=_score(manifest), **_voices(manifest))
-            for choice, label in choices(known)
-            for manifest in [known[choice.partition(":")[0]]]
-        ]
-        return card(
-            "Your station",
-            chooser("model", "Model", *models),
-            tag("p", "hint score", "", id="score"),
-            *(tag("p", "hint bad", f"Left out: {sentence}") for sentence in wrong.values()),
-            chooser("program", "Instrument", *_families()),
-            tag("div", "voices", *map(voice_chooser, OTHERS), id="voices", hidden=""),
-            slider("bpm", "Tempo", 1),
-            slider("temperature", "Temperature", 0.05),
-            slider("volume", "Volume", 0.01),
-            tag("p", "hint", HINT, id="hint", role="status"),
-            name="station",
-        )
 
     def _restore(self) -> bool:
         """The station that this page had before the server was restarted, if it had one."""
@@ -298,106 +217,3 @@ def _note(x: PlayedEvent) -> list[Any]:
         chosen,
         x.predicted.from_corpus,
     ]
-
-
-def _score(manifest: dict[str, Any]) -> str:
-    """How good a model is at music it has never seen."""
-    valid = manifest["metadata"].get("metrics", {}).get("valid")
-    if not valid:
-        return "not measured yet"
-    return (
-        f"On music it never saw: {valid['accuracy']:.0%} of the notes predicted, "
-        f"{valid['nll']:.2f} nats an event"
-    )
-
-
-def _voices(manifest: dict[str, Any]) -> dict[str, str]:
-    """The mark of a model that has an instrument for each voice."""
-    voices = family_of(manifest["network"]["model_type"]).voices
-    return {"data_voices": str(len(voices))} if voices else {}
-
-
-def _families() -> list[remi.Container]:
-    options = {n: tag("option", "", n, value=str(i)) for i, n in enumerate(NAMES, 1)}
-    return [
-        tag("optgroup", "", *(options[name] for name in names), label=family)
-        for family, names in FAMILIES.items()
-    ]
-
-
-def _header() -> remi.Container:
-    title = tag("h1", "", "Play Bach")
-    return tag("header", "", title, tag("span", "pill", "connecting", id="state", role="status"))
-
-
-def _stage() -> remi.Container:
-    """The piano roll, and the button that matters."""
-    roll = tag(
-        "canvas", "roll", id="roll", role="img", aria_label="the notes that you hear, as they pass"
-    )
-    now = tag("div", "now", tag("strong", "", "", id="chord"), tag("span", "", "", id="chance"))
-    play = tag("button", "play", type="button", id="play", aria_label="Play", onclick="bach.play()")
-    audio = tag("audio", "", id="audio", crossorigin="anonymous", preload="none")
-    return tag("section", "stage", now, roll, play, audio)
-
-
-def _coming() -> remi.Container:
-    bars = tag("ol", "bars", id="bars", aria_label="the likeliest next notes")
-    copied = tag("p", "hint", "", id="copied")
-    return card("What could come next", bars, copied)
-
-
-def _keep() -> remi.Container:
-    links = [
-        tag("a", "chip", kind, id=f"keep-{kind}", download="")
-        for kind in ("mid", "musicxml", "mp3", "wav")
-    ]
-    return card(
-        "Heard something lovely?",
-        button("Keep that", "keep()", "button wide", id="keep"),
-        tag("p", "hint", "The last minutes are always held.", id="kept"),
-        tag("div", "chips", *links, id="downloads", hidden="hidden"),
-    )
-
-
-def _together() -> remi.Container:
-    return card(
-        "Listen together",
-        tag("p", "hint", "A link for friends: they hear what you hear.", id="shared"),
-        button("Share this station", "share()", "button wide", id="share"),
-    )
-
-
-def _tests() -> remi.Container:
-    tests = tag(
-        "div",
-        "pair",
-        button("Server test", "ping()", id="ping"),
-        button("Sound test", "scale()", id="scale"),
-    )
-    formats = [tag("option", "", text, value=kind) for kind, text in FORMATS.items()]
-    choice = tag("select", "", *formats, id="format", onchange="bach.format(this.value)")
-    kind = tag("label", "knob", tag("span", "name", "Sound"), tag("span", "chooser", choice))
-    return card("Is everything all right?", tests, tag("p", "hint", "", id="tested"), kind)
-
-
-FORMATS = {"mp3": "MP3, for every phone", "wav": "WAV, uncompressed"}
-
-
-def _figures() -> remi.Container:
-    rows = (
-        tag("div", "figure", tag("dd", "", "-", id=f"figure-{name}"), tag("dt", "", label))
-        for name, label in FIGURES.items()
-    )
-    return card("The engine room", tag("dl", "figures", *rows))
-
-
-def _guide() -> remi.Container:
-    steps = tag("ol", "guide", *(tag("li", "", step) for step in GUIDE))
-    reading = tag(
-        "p",
-        "hint",
-        "Read on: the articles “Play Bach: let a neural network play for you”, which Play Bach "
-        "follows. The numbers 1 to 128 are those of General MIDI.",
-    )
-    return card("A quick guide", steps, reading)
