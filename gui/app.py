@@ -22,6 +22,8 @@ from urllib.parse import urlparse
 from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
 from stream.connections import client_of
 from stream.context import ServerContext
+from stream.texts import COOKIE as LANGUAGE_COOKIE
+from stream.texts import ENGLISH, Texts, texts_for
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # REMI imports pkg_resources, which complains about itself
@@ -60,6 +62,7 @@ class AuthenticatedApp(remi.App):
     """A REMI app for those who log in; everybody gets a session of their own."""
 
     session: int
+    texts = ENGLISH  # in the language of who asks
     tab = ""  # which loaded page of a browser shows it
     connected = False  # whether its WebSocket was ever opened
     timeout = REQUEST_TIMEOUT
@@ -85,6 +88,7 @@ class AuthenticatedApp(remi.App):
             self._cookie(DEVICE_COOKIE),
         )
         self._device = verdict.device
+        self.texts = texts_for(self._cookie(LANGUAGE_COOKIE), self.headers.get("Accept-Language"))
         upgrade = self._is_upgrade()
         if upgrade and not self._same_origin():
             return self._refuse(403, "this page is not ours.")
@@ -161,6 +165,7 @@ class AuthenticatedApp(remi.App):
                 return
             self._open_page(number)
             remi.clients[number].tab = tab
+            remi.clients[number].speak(self.texts)  # a tab keeps its session, not its HTML
             WebSocketHandler(self.headers, self.request, self.client_address, self.server)
         elif urlparse(self.path).path == "/":
             self._page()
@@ -176,12 +181,15 @@ class AuthenticatedApp(remi.App):
     def _page(self) -> None:
         number = self._free_session()
         if number is None and not self._make_room():
-            self._answer(503, "too many pages are open; try again later.\n", "text/plain")
+            refusal = self.texts.sentence("too many pages are open; try again later.")
+            self._answer(503, refusal + "\n", "text/plain")
             return
         tabs = self._sessions()
         self._open_page(number)
         with self.update_lock:
-            html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", '<html lang="en">', 1)
+            remi.clients[self.session].speak(self.texts)
+            tagged = f'<html lang="{self.texts.language}">'
+            html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", tagged, 1)
             html = html.replace("<head>", "<head>" + TAB_SCRIPT, 1)
             html = html.replace(SESSION, str(self.session))
         rules = "SameSite=Strict; HttpOnly; Path=/"
@@ -230,6 +238,9 @@ class AuthenticatedApp(remi.App):
 
     def on_connect(self, handler: WebSocketHandler) -> None:
         """A page has connected."""
+
+    def speak(self, t: Texts) -> None:
+        """The page is loaded, to be read in this language."""
 
     def on_request(self, **request: str) -> None:
         """The page asks for something."""

@@ -5,63 +5,50 @@ from typing import Any
 from remi import gui as remi
 
 from families.registry import family_of
-from gui.widgets import button, card, chooser, slider, tag, voice_chooser
+from gui.widgets import button, card, chooser, slider, tag
 from gui.words import choices
 from music.instruments import FAMILIES, NAMES
 from stream.context import ServerContext
+from stream.texts import LANGUAGES, Texts
 
 OTHERS = ("alto", "tenor", "bass")  # the voices below the first
-FIGURES = {
-    "listeners": "listeners",
-    "stations": "stations playing",
-    "underruns": "underruns",
-    "composed_per_cpu_second": "seconds composed per CPU second",
-    "ms_per_note": "ms to compose a note",
-    "uptime": "on the air",
-}
-FORMATS = {"mp3": "MP3, for every phone", "wav": "WAV, uncompressed"}
-HINT = "What you change is heard about a second later."
-GUIDE = (
-    "Press Play. A neural network starts to compose, for you alone, and goes on until you stop.",
-    "Change anything while it plays. The page says when you will hear it: about a second later.",
-    "Low temperature keeps to what is likely; high temperature takes risks.",
-    "Heard something you like? Keep that saves the last minutes as MIDI, score and sound.",
-    "Share gives a link; whoever opens it hears what you hear, at the same time.",
-)
+FIGURES = ("listeners", "stations", "underruns", "composed_per_cpu_second", "ms_per_note", "uptime")
+FORMATS = ("mp3", "wav")
+GUIDE = ("guide_play", "guide_change", "guide_temperature", "guide_keep", "guide_share")
 
 
-def station(context: ServerContext) -> remi.Container:
+def station(context: ServerContext, t: Texts) -> remi.Container:
     """The settings of the station."""
     known, wrong = context.models.examined()
     models = [
-        tag("option", "", label, value=choice, data_score=_score(manifest), **_voices(manifest))
-        for choice, label in choices(known)
+        tag("option", "", label, value=choice, data_score=_score(manifest, t), **_voices(manifest))
+        for choice, label in choices(known, t)
         for manifest in [known[choice.partition(":")[0]]]
     ]
     return card(
-        "Your station",
-        chooser("model", "Model", *models),
+        t("station_title"),
+        chooser("model", t("model"), *models),
         tag("p", "hint score", "", id="score"),
-        *(tag("p", "hint bad", f"Left out: {sentence}") for sentence in wrong.values()),
-        chooser("program", "Instrument", *_families()),
-        tag("div", "voices", *map(voice_chooser, OTHERS), id="voices", hidden=""),
-        slider("bpm", "Tempo", 1),
-        slider("temperature", "Temperature", 0.05),
-        slider("volume", "Volume", 0.01),
-        tag("p", "hint", HINT, id="hint", role="status"),
+        *(tag("p", "hint bad", t("left_out", sentence=sentence)) for sentence in wrong.values()),
+        chooser("program", t("instrument"), *_families()),
+        tag(
+            "div", "voices", *(chooser(voice, t(voice)) for voice in OTHERS), id="voices", hidden=""
+        ),
+        slider("bpm", t("tempo"), 1),
+        slider("temperature", t("temperature"), 0.05),
+        slider("volume", t("volume"), 0.01),
+        tag("p", "hint", t("hint"), id="hint", role="status"),
         name="station",
     )
 
 
-def _score(manifest: dict[str, Any]) -> str:
+def _score(manifest: dict[str, Any], t: Texts) -> str:
     """How good a model is at music it has never seen."""
     valid = manifest["metadata"].get("metrics", {}).get("valid")
     if not valid:
-        return "not measured yet"
-    return (
-        f"On music it never saw: {valid['accuracy']:.0%} of the notes predicted, "
-        f"{valid['nll']:.2f} nats an event"
-    )
+        return t("not_measured")
+    percent = t("percent", value=round(100 * valid["accuracy"]))
+    return t("measured", percent=percent, nats=t.number(valid["nll"], 2))
 
 
 def _voices(manifest: dict[str, Any]) -> dict[str, str]:
@@ -78,83 +65,88 @@ def _families() -> list[remi.Container]:
     ]
 
 
-def header() -> remi.Container:
+def header(t: Texts) -> remi.Container:
     """The title, and how things are."""
     title = tag("h1", "", "Play Bach")
-    return tag("header", "", title, tag("span", "pill", "connecting", id="state", role="status"))
+    return tag("header", "", title, tag("span", "pill", t("connecting"), id="state", role="status"))
 
 
-def stage() -> remi.Container:
+def stage(t: Texts) -> remi.Container:
     """The piano roll, and the button that matters."""
-    roll = tag(
-        "canvas", "roll", id="roll", role="img", aria_label="the notes that you hear, as they pass"
-    )
+    roll = tag("canvas", "roll", id="roll", role="img", aria_label=t("roll"))
     now = tag("div", "now", tag("strong", "", "", id="chord"), tag("span", "", "", id="chance"))
-    play = tag("button", "play", type="button", id="play", aria_label="Play", onclick="bach.play()")
+    play = tag(
+        "button", "play", type="button", id="play", aria_label=t("play"), onclick="bach.play()"
+    )
     audio = tag("audio", "", id="audio", crossorigin="anonymous", preload="none")
     return tag("section", "stage", now, roll, play, audio)
 
 
-def coming() -> remi.Container:
+def coming(t: Texts) -> remi.Container:
     """The likeliest next notes."""
-    bars = tag("ol", "bars", id="bars", aria_label="the likeliest next notes")
+    bars = tag("ol", "bars", id="bars", aria_label=t("next_bars"))
     copied = tag("p", "hint", "", id="copied")
-    return card("What could come next", bars, copied)
+    return card(t("next_title"), bars, copied)
 
 
-def keep() -> remi.Container:
+def keep(t: Texts) -> remi.Container:
     """Keep that, and the downloads."""
     links = [
         tag("a", "chip", kind, id=f"keep-{kind}", download="")
         for kind in ("mid", "musicxml", "mp3", "wav")
     ]
     return card(
-        "Heard something lovely?",
-        button("Keep that", "keep()", "button wide", id="keep"),
-        tag("p", "hint", "The last minutes are always held.", id="kept"),
+        t("keep_title"),
+        button(t("keep"), "keep()", "button wide", id="keep"),
+        tag("p", "hint", t("keep_hint"), id="kept"),
         tag("div", "chips", *links, id="downloads", hidden="hidden"),
     )
 
 
-def together() -> remi.Container:
+def together(t: Texts) -> remi.Container:
     """The link for friends."""
     return card(
-        "Listen together",
-        tag("p", "hint", "A link for friends: they hear what you hear.", id="shared"),
-        button("Share this station", "share()", "button wide", id="share"),
+        t("together_title"),
+        tag("p", "hint", t("together_hint"), id="shared"),
+        button(t("share"), "share()", "button wide", id="share"),
     )
 
 
-def tests() -> remi.Container:
+def tests(t: Texts) -> remi.Container:
     """Tests of server and sound; the format."""
     tests = tag(
         "div",
         "pair",
-        button("Server test", "ping()", id="ping"),
-        button("Sound test", "scale()", id="scale"),
+        button(t("server_test"), "ping()", id="ping"),
+        button(t("sound_test"), "scale()", id="scale"),
     )
-    formats = [tag("option", "", text, value=kind) for kind, text in FORMATS.items()]
+    formats = [tag("option", "", t(kind), value=kind) for kind in FORMATS]
     choice = tag("select", "", *formats, id="format", onchange="bach.format(this.value)")
-    kind = tag("label", "knob", tag("span", "name", "Sound"), tag("span", "chooser", choice))
-    return card("Is everything all right?", tests, tag("p", "hint", "", id="tested"), kind)
+    kind = tag("label", "knob", tag("span", "name", t("sound")), tag("span", "chooser", choice))
+    return card(t("tests_title"), tests, tag("p", "hint", "", id="tested"), kind, language(t))
 
 
-def figures() -> remi.Container:
+def language(t: Texts) -> remi.Container:
+    """The languages to choose from, each by its own name."""
+    languages = [tag("option", "", name, value=code, lang=code) for code, name in LANGUAGES.items()]
+    for option, code in zip(languages, LANGUAGES, strict=True):
+        if code == t.language:
+            option.attributes["selected"] = "selected"
+    choice = tag("select", "", *languages, id="language", onchange="speak(this.value)")
+    return tag("label", "knob", tag("span", "name", t("language")), tag("span", "chooser", choice))
+
+
+def figures(t: Texts) -> remi.Container:
     """The figures of the server."""
     rows = (
-        tag("div", "figure", tag("dd", "", "-", id=f"figure-{name}"), tag("dt", "", label))
-        for name, label in FIGURES.items()
+        tag("div", "figure", tag("dd", "", "-", id=f"figure-{name}"), tag("dt", "", t(name)))
+        for name in FIGURES
     )
-    return card("The engine room", tag("dl", "figures", *rows))
+    return card(t("figures_title"), tag("dl", "figures", *rows))
 
 
-def guide() -> remi.Container:
+def guide(t: Texts) -> remi.Container:
     """How to use the page."""
-    steps = tag("ol", "guide", *(tag("li", "", step) for step in GUIDE))
-    reading = tag(
-        "p",
-        "hint",
-        "Read on: the articles “Play Bach: let a neural network play for you”, which Play Bach "
-        "follows. The numbers 1 to 128 are those of General MIDI.",
-    )
-    return card("A quick guide", steps, reading)
+    steps = tag("ol", "guide", *(tag("li", "", t(step)) for step in GUIDE))
+    reading = tag("p", "hint", t("reading"))
+    return card(t("guide_title"), steps, reading)

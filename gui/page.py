@@ -23,10 +23,12 @@ from stream.app import station_link
 from stream.context import minutes
 from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.station import Station
+from stream.texts import COOKIE, Texts
 
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
+SCRIPTS = ("common.js", "roll.js", "page.js")
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
 SETTING_TYPES = {
@@ -45,34 +47,45 @@ class Page(AuthenticatedApp):
         self._listener = secrets.token_urlsafe(6)
         self._sent = self._news_sent = 0
         self._quiet_since = time.monotonic()
-        self._dress()
+        self._refusal = ""
         try:
             if not self._restore():
                 self._open(self.context.default_settings())
         except UserError as error:
-            return tag("main", "", tag("p", "alone", str(error)))
-        return self._cards()
+            self._refusal = str(error)
+        return self._built(self.texts)
 
-    def _cards(self) -> remi.Container:
+    def speak(self, t: Texts) -> None:
+        """The page is loaded: in another language it is built anew."""
+        if t is not self._t:
+            self.set_root_widget(self._built(t))
+
+    def _built(self, t: Texts) -> remi.Container:
         """All that stands on the page, from the top to the bottom."""
+        self._t = t
+        self._dress(t)
+        if self._refusal:
+            return tag("main", "", tag("p", "alone", t.sentence(self._refusal)))
         return tag(
             "main",
             "",
-            cards.header(),
-            cards.stage(),
-            cards.coming(),
-            cards.station(self.context),
-            cards.keep(),
-            cards.together(),
-            cards.tests(),
-            cards.figures(),
-            cards.guide(),
+            cards.header(t),
+            cards.stage(t),
+            cards.coming(t),
+            cards.station(self.context, t),
+            cards.keep(t),
+            cards.together(t),
+            cards.tests(t),
+            cards.figures(t),
+            cards.guide(t),
         )
 
-    def _dress(self) -> None:
+    def _dress(self, t: Texts) -> None:
         """Put our style and script into the head, in the place of REMI's."""
         head = self.page.children["head"]
-        head.add_child("internal_css", f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>")
+        gone = json.dumps(t("gone"), ensure_ascii=False)  # REMI shows it, by a style
+        style = f":root {{ --gone: {gone}; }}\n{(HERE / 'page.css').read_text('utf-8')}"
+        head.add_child("internal_css", f"<style>{style}</style>")
         head.add_child("icon", (HERE / "icon.html").read_text("utf-8"))
         server = self.context.server
         settings = {
@@ -80,9 +93,13 @@ class Page(AuthenticatedApp):
             "dns": server.dns,
             "sound": server.sound_url,
             "session": SESSION,
+            "language": t.language,
+            "cookie": COOKIE,
+            "texts": t.all(),
         }
-        script = (HERE / "page.js").read_text("utf-8")
-        head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
+        script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
+        told = f'"use strict";\nconst BACH = {json.dumps(settings)};'
+        head.add_child("bach", f"<script>{told}\n{script}</script>")
 
     def _restore(self) -> bool:
         """The station that this page had before the server was restarted, if it had one."""
@@ -117,7 +134,7 @@ class Page(AuthenticatedApp):
                 if not self._restore():
                     self._open(station.settings)
             except UserError as error:
-                self._send("say", {"text": str(error), "bad": True})
+                self._refuse_in_words(error)
                 return
         if self._station is not None:
             self._send("news", self._news(self._station))
@@ -143,13 +160,13 @@ class Page(AuthenticatedApp):
             "start": None if start is None else start / RATE,
             "composed": round(station.seconds, 3),
             "notes": [_note(x) for x in new],
-            "trouble": station.trouble,
+            "trouble": self._t.sentence(station.trouble),
             "corpus": station.from_corpus,
             "resting": station.listeners == 0,
         }
         if self._sent % FIGURES_EVERY == 0:
             news["settings"] = station.settings.to_json()
-            news["copied"] = quoted(station.copied.notes, station.copied.piece)
+            news["copied"] = quoted(station.copied.notes, station.copied.piece, self._t)
             news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
         self._sent += 1
@@ -181,7 +198,10 @@ class Page(AuthenticatedApp):
             elif what == "keep":
                 self._keep(station)
         except UserError as error:
-            self._send("say", {"text": str(error), "bad": True})
+            self._refuse_in_words(error)
+
+    def _refuse_in_words(self, error: UserError) -> None:
+        self._send("say", {"text": self._t.sentence(str(error)), "bad": True})
 
     def _update(self, station: Station, name: str, value: str) -> None:
         if name not in SETTING_TYPES:

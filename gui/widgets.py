@@ -39,11 +39,6 @@ def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
     return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
 
 
-def voice_chooser(voice: str) -> remi.Container:
-    """The instrument of a voice; page.js fills in the choices."""
-    return chooser(voice, voice.capitalize())
-
-
 def slider(name: str, label: str, step: float) -> remi.Container:
     """A labelled slider with the value of a player setting, over all its range."""
     low, high = range_of(name)

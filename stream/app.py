@@ -30,6 +30,7 @@ from stream.listener import Full, Listener
 from stream.mp3 import Mp3
 from stream.player_settings import PlayerSettings
 from stream.station import Station
+from stream.texts import COOKIE, Texts, texts_for
 
 TYPES = {
     "wav": "audio/wav",
@@ -122,8 +123,13 @@ def _add_headers(response: Response) -> Response:
     return response
 
 
+def _texts() -> Texts:
+    """The texts in the language of who asks; programs, which name none, are told in English."""
+    return texts_for(request.cookies.get(COOKIE, ""), request.headers.get("Accept-Language"))
+
+
 def _text(status: int | None, text: str) -> Response:
-    return Response(text + "\n", status or 500, mimetype="text/plain")
+    return Response(_texts().sentence(text) + "\n", status or 500, mimetype="text/plain")
 
 
 def _full(error: Full) -> Response:
@@ -270,7 +276,9 @@ def _share(context: ServerContext, token: str) -> Response:
         return _text(410, "this station has ended.")
     link = context.links.sign("listen", {"station": station.name})
     source = f"../listen/{link}/bach.mp3"  # relative: a proxy may have put a path before ours
-    response = Response(render_template("share.html", source=source))
+    t = _texts()
+    page = {"source": source, "language": t.language, "cookie": COOKIE, "texts": t.all()}
+    response = Response(render_template("share.html", page=page, t=t))
     response.headers["Content-Security-Policy"] = (
         "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     )
