@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlparse
 
+from gui.assets import ICONS, MANIFEST, icon, manifest
 from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
 from stream.connections import client_of
 from stream.context import ServerContext
@@ -77,7 +78,14 @@ class AuthenticatedApp(remi.App):
 
     def parse_request(self) -> bool:
         """Read the request; answer it at once if the client has not logged in."""
-        return bool(super().parse_request()) and self._authenticated()
+        return bool(super().parse_request()) and (self._is_open() or self._authenticated())
+
+    def _is_open(self) -> bool:
+        """Whether this asks for no more than an icon, which systems fetch without a login."""
+        if self.path not in ICONS or self.command not in ("GET", "HEAD") or self._is_upgrade():
+            return False
+        self.server.connections.read(self.request)
+        return True
 
     def _authenticated(self) -> bool:
         self.server.connections.read(self.request)  # all of the request has come
@@ -109,9 +117,13 @@ class AuthenticatedApp(remi.App):
     def _answer(
         self, status: int, text: str, kind: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        body = text.encode()
+        self._answer_bytes(status, text.encode(), f"{kind}; charset=utf-8", headers)
+
+    def _answer_bytes(
+        self, status: int, body: bytes, kind: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
@@ -153,7 +165,7 @@ class AuthenticatedApp(remi.App):
             return ""
 
     def do_GET(self) -> None:  # noqa: N802
-        """The page, or the upgrade to a WebSocket. There is nothing else here."""
+        """The page, its manifest and icons, or the upgrade to a WebSocket; there is no more."""
         if self._is_upgrade():
             self.close_connection = True
             if (number := self._session_of_path()) is None:
@@ -169,6 +181,10 @@ class AuthenticatedApp(remi.App):
             WebSocketHandler(self.headers, self.request, self.client_address, self.server)
         elif urlparse(self.path).path == "/":
             self._page()
+        elif self.path in ICONS:
+            self._answer_bytes(200, icon(self.path), ICONS[self.path])
+        elif self.path == MANIFEST:
+            self._answer_bytes(200, manifest(self.texts), "application/manifest+json")
         else:
             self._answer(404, "there is only one page: /\n", "text/plain")
 

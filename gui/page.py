@@ -86,7 +86,7 @@ class Page(AuthenticatedApp):
         gone = json.dumps(t("gone"), ensure_ascii=False)  # REMI shows it, by a style
         style = f":root {{ --gone: {gone}; }}\n{(HERE / 'page.css').read_text('utf-8')}"
         head.add_child("internal_css", f"<style>{style}</style>")
-        head.add_child("icon", (HERE / "icon.html").read_text("utf-8"))
+        head.add_child("icon", (HERE / "head.html").read_text("utf-8"))
         server = self.context.server
         settings = {
             "port": server.flask_port,
