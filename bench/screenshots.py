@@ -9,7 +9,10 @@ import base64
 import io
 import re
 import shutil
+import socket
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +21,23 @@ from typing import Any
 from PIL import Image
 from selenium import webdriver
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from config_bach import Paths
+from gui.server import PageServer
+from stream.server import Servers
+from stream.settings import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+SCREENS = {
+    "small": ((320, 568), "light"),
+    "phone": ((375, 812), "light"),
+    "phone-dark": ((375, 812), "dark"),
+    "side": ((812, 375), "light"),
+    "tablet": ((820, 1180), "light"),
+    "desktop": ((1440, 900), "light"),
+    "desktop-dark": ((1440, 900), "dark"),
+}
 ICONS = ROOT / "gui" / "icons"
 SIZES = {  # of the icons, and whether their colour goes to the edges
     "icon-192.png": (192, False),
@@ -78,8 +95,65 @@ def icons() -> None:
             (image.convert("RGB") if full else image).save(ICONS / name, optimize=True)
 
 
+def free_port() -> int:
+    """A port that nobody uses."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def servers(home: Path) -> Servers:
+    """Both servers on free ports, with the models that are shipped."""
+    (home / "models").mkdir()
+    for model in (ROOT / "models").glob("*.zip"):
+        shutil.copy(model, home / "models")
+    ports = {"remi_port": free_port(), "flask_port": free_port()}
+    return Servers(Server(user="bach", password="x", **ports), Paths(home), PageServer)
+
+
+def shots(folder: Path, only: str) -> None:
+    """Take the pictures, with music in them."""
+    with tempfile.TemporaryDirectory() as home, chromium() as browser:
+        running = servers(Path(home))
+        try:
+            ports = running.context.server
+            browser.get(f"http://bach:x@127.0.0.1:{ports.remi_port}/")
+            time.sleep(2)
+            browser.execute_script("bach.play()")
+            time.sleep(12)
+            shared = browser.execute_script("return bach.links.share")
+            friend = f"http://127.0.0.1:{ports.flask_port}{shared}"
+            for page in ("page", "friend"):
+                if page == "friend":
+                    browser.switch_to.new_window("tab")
+                    browser.get(friend)
+                    browser.execute_script("document.getElementById('play').click()")
+                    time.sleep(10)
+                for name, (size, colours) in SCREENS.items():
+                    if only in f"{page}-{name}":
+                        shot(browser, size, colours).save(folder / f"{page}-{name}.png")
+        finally:
+            running.close()
+
+
+def shot(browser: Any, size: tuple[int, int], colours: str) -> Image.Image:
+    """A picture of a screen, with as many colours as a small file has room for."""
+    resize(browser, *size, dense=1.5 if size[0] < 500 else 1, mobile=size[0] < 1000)
+    scheme = [{"name": "prefers-color-scheme", "value": colours}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    browser.execute_script("scrollTo(0, 0)")
+    time.sleep(2.5)
+    return picture(browser).convert("RGB").quantize(128)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--icons", action="store_true")
-    if parser.parse_args().icons:
+    parser.add_argument("--only", default="", help="part of the name of a picture")
+    parser.add_argument("--to", type=Path, default=ROOT / "docs" / "screens")
+    wanted = parser.parse_args()
+    if wanted.icons:
         icons()
+    else:
+        wanted.to.mkdir(exist_ok=True)
+        shots(wanted.to, wanted.only)

@@ -5,6 +5,7 @@ from typing import Any
 from remi import gui as remi
 
 from families.registry import family_of
+from gui.moods import MOODS
 from gui.widgets import button, card, chooser, slider, tag
 from gui.words import choices
 from music.instruments import FAMILIES, NAMES
@@ -14,6 +15,7 @@ from stream.texts import LANGUAGES, Texts
 OTHERS = ("alto", "tenor", "bass")  # the voices below the first
 FIGURES = ("listeners", "stations", "underruns", "composed_per_cpu_second", "ms_per_note", "uptime")
 FORMATS = ("mp3", "wav")
+SLEEP_MINUTES = (15, 30, 60, 90)
 GUIDE = ("guide_play", "guide_change", "guide_temperature", "guide_keep", "guide_share")
 
 
@@ -31,13 +33,18 @@ def station(context: ServerContext, t: Texts) -> remi.Container:
         tag("p", "hint score", "", id="score"),
         *(tag("p", "hint bad", t("left_out", sentence=sentence)) for sentence in wrong.values()),
         chooser("program", t("instrument"), *_families()),
-        tag(
-            "div", "voices", *(chooser(voice, t(voice)) for voice in OTHERS), id="voices", hidden=""
-        ),
         slider("bpm", t("tempo"), 1),
         slider("temperature", t("temperature"), 0.05),
         slider("volume", t("volume"), 0.01),
         tag("p", "hint", t("hint"), id="hint", role="status"),
+        tag(
+            "details",
+            "voices",
+            tag("summary", "", t("voices")),
+            *(chooser(voice, t(voice)) for voice in OTHERS),
+            id="voices",
+            hidden="",
+        ),
         name="station",
     )
 
@@ -78,8 +85,27 @@ def stage(t: Texts) -> remi.Container:
     play = tag(
         "button", "play", type="button", id="play", aria_label=t("play"), onclick="bach.play()"
     )
+    mute = button(t("mute"), "mute()", "small mute", id="mute", aria_pressed="false")
     audio = tag("audio", "", id="audio", crossorigin="anonymous", preload="none")
-    return tag("section", "stage", now, roll, play, audio)
+    return tag("section", "stage", now, roll, mute, play, _sleep(t), audio, aria_label="Play Bach")
+
+
+def _sleep(t: Texts) -> remi.Container:
+    """The sleep timer: a list over the words that say how much time is left."""
+    options = [tag("option", "", t("minutes", minutes=m), value=str(m)) for m in SLEEP_MINUTES]
+    options.insert(0, tag("option", "", t("off"), value="0"))
+    script = "bach.sleep(this.value)"
+    choice = tag("select", "", *options, id="sleep", aria_label=t("sleep_timer"), onchange=script)
+    left = tag("span", "", t("sleep"), id="sleep-left", aria_hidden="true")
+    return tag("div", "small sleep", left, choice)
+
+
+def moods(t: Texts) -> remi.Container:
+    """A few settings at one tap."""
+    buttons = [
+        button(t(name), f"mood('{name}')", "mood", id=name, aria_pressed="false") for name in MOODS
+    ]
+    return tag("div", "moods", *buttons, role="group", aria_label=t("moods"))
 
 
 def coming(t: Texts) -> remi.Container:
@@ -112,28 +138,25 @@ def together(t: Texts) -> remi.Container:
     )
 
 
-def tests(t: Texts) -> remi.Container:
-    """Tests of server and sound; the format."""
-    tests = tag(
-        "div",
-        "pair",
-        button(t("server_test"), "ping()", id="ping"),
-        button(t("sound_test"), "scale()", id="scale"),
-    )
+def settings(t: Texts) -> remi.Container:
+    """The format of the sound, and the language."""
     formats = [tag("option", "", t(kind), value=kind) for kind in FORMATS]
-    choice = tag("select", "", *formats, id="format", onchange="bach.format(this.value)")
-    kind = tag("label", "knob", tag("span", "name", t("sound")), tag("span", "chooser", choice))
-    return card(t("tests_title"), tests, tag("p", "hint", "", id="tested"), kind, language(t))
-
-
-def language(t: Texts) -> remi.Container:
-    """The languages to choose from, each by its own name."""
     languages = [tag("option", "", name, value=code, lang=code) for code, name in LANGUAGES.items()]
-    for option, code in zip(languages, LANGUAGES, strict=True):
-        if code == t.language:
-            option.attributes["selected"] = "selected"
-    choice = tag("select", "", *languages, id="language", onchange="speak(this.value)")
-    return tag("label", "knob", tag("span", "name", t("language")), tag("span", "chooser", choice))
+    languages[list(LANGUAGES).index(t.language)].attributes["selected"] = "selected"
+    return card(
+        t("settings_title"),
+        chooser("format", t("sound"), *formats, chosen="bach.format(this.value)"),
+        chooser("language", t("language"), *languages, chosen="speak(this.value)"),
+        folded=True,
+    )
+
+
+def tests(t: Texts) -> remi.Container:
+    """Tests of server and sound."""
+    server = button(t("server_test"), "ping()", id="ping")
+    sound = button(t("sound_test"), "scale()", id="scale")
+    said = tag("p", "hint", "", id="tested", role="status")
+    return card(t("tests_title"), tag("div", "pair", server, sound), said, folded=True)
 
 
 def figures(t: Texts) -> remi.Container:
@@ -142,11 +165,11 @@ def figures(t: Texts) -> remi.Container:
         tag("div", "figure", tag("dd", "", "-", id=f"figure-{name}"), tag("dt", "", t(name)))
         for name in FIGURES
     )
-    return card(t("figures_title"), tag("dl", "figures", *rows))
+    return card(t("figures_title"), tag("dl", "figures", *rows), folded=True)
 
 
 def guide(t: Texts) -> remi.Container:
     """How to use the page."""
     steps = tag("ol", "guide", *(tag("li", "", t(step)) for step in GUIDE))
     reading = tag("p", "hint", t("reading"))
-    return card(t("guide_title"), steps, reading)
+    return card(t("guide_title"), steps, reading, folded=True)

@@ -7,7 +7,7 @@ const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
   notes: [], start: null, links: {}, wanted: false, shown: 0, kind: "mp3",
-  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0,
+  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0, composed: 0,
 
   // ---- sound
 
@@ -17,6 +17,7 @@ const bach = {
 
   play() { // straight from the touch, or iPhones will not
     if (bach.wanted) return bach.stop();
+    bach.moved = performance.now();
     if (!bach.links.listen) return bach.say({ text: t("not_connected"), bad: true });
     bach.wanted = true;
     bach.tune();
@@ -28,18 +29,22 @@ const bach = {
     audio.src = bach.url(`${bach.links.listen}/bach.${bach.kind}`);
     bach.start = null;
     audio.play().catch((error) => {
-      if (error.name === "NotAllowedError") { bach.stop(); bach.say({ text: t("touch_again"), bad: true }); }
+      if (error.name !== "NotAllowedError" || document.hidden) return; // hidden: when it is seen again
+      bach.stop();
+      bach.say({ text: t("touch_again"), bad: true });
     });
   },
 
-  stop() {
+  stop(brief = false) { // brief: the sound keeps its place on the lock screen
     const audio = $("audio");
     bach.wanted = bach.lost = false;
     clearTimeout(bach.retry);
     bach.retry = null;
     audio.pause();
-    audio.removeAttribute("src");
-    audio.load(); // lets the connection go
+    if (!brief) {
+      audio.removeAttribute("src");
+      audio.load(); // lets the connection go
+    }
     bach.start = null;
     bach.look();
   },
@@ -51,9 +56,9 @@ const bach = {
     bach.look();
     try {
       const answer = await fetch($("audio").src, { headers: { Range: "bytes=0-1", "Accept-Language": BACH.language } });
-      if (answer.ok || answer.status >= 500) return;
-      bach.stop();
-      bach.say({ text: (await answer.text()).trim(), bad: true });
+      if (answer.ok) return;
+      if (answer.status < 500) bach.stop();
+      bach.say({ text: (await answer.text()).trim(), bad: true }); // such as: no room
     } catch { /* nobody answers: the next try is on its way */ }
   },
 
@@ -78,6 +83,7 @@ const bach = {
 
   update(name, value) {
     bach.held = null;
+    bach.touched = true;
     bach.show(name, value, false);
     bach.request({ what: "update", name, value });
   },
@@ -93,8 +99,8 @@ const bach = {
     }
   },
 
-  updated({ name, seconds }) {
-    const what = t(CHANGED[name] || "the_setting");
+  updated({ names, seconds }) {
+    const what = t(names.length === 1 && CHANGED[names[0]] || "the_setting");
     bach.say({ text: bach.wanted ? t("heard_in", { what, seconds: digits(Math.max(seconds, 0.1), 1) }) : t("heard_at_play", { what }) });
   },
 
@@ -105,6 +111,7 @@ const bach = {
 
   format(kind) {
     bach.kind = kind;
+    bach.remember({ kind });
     if (bach.wanted) bach.tune();
   },
 
@@ -140,6 +147,7 @@ const bach = {
 
   scale() { // in the same audio element, so that the test says something of it
     bach.stop();
+    bach.mute(false);
     const audio = $("audio");
     bach.testing = performance.now();
     $("tested").textContent = t("scale_begins");
@@ -157,6 +165,7 @@ const bach = {
     }
     bach.cut = false;
     bach.start = news.start;
+    bach.composed = news.composed;
     for (const [number, onset, seconds, pitches, likely, chosen, corpus] of news.notes) {
       if (!bach.notes.some((n) => n.number === number)) bach.notes.push({ number, onset, seconds, pitches, likely, chosen, corpus });
     }
@@ -166,6 +175,7 @@ const bach = {
     if (news.figures) bach.figures(news.figures);
     if (news.settings) {
       bach.settle(news.settings);
+      bach.settled(news.settings, news.fresh);
       $("copied").textContent = news.copied;
     }
     bach.trouble = news.corpus ? t("corpus_plays", { trouble: news.trouble }) : news.trouble;
@@ -193,7 +203,8 @@ const bach = {
     }
   },
 
-  look() { // the button and the pill
+  look() { // the button, the pill and the lock screen
+    bach.announce();
     const sounding = bach.wanted && !$("audio").paused && $("audio").currentTime > 0;
     $("play").classList.toggle("on", bach.wanted);
     $("play").classList.toggle("waiting", bach.wanted && !sounding);

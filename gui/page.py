@@ -8,6 +8,7 @@ import json
 import logging
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from remi import gui as remi
 from config_bach import UserError
 from gui import cards
 from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
+from gui.moods import MOODS
 from gui.widgets import tag
 from gui.words import quoted
 from music.synth import RATE
@@ -28,8 +30,17 @@ from stream.texts import COOKIE, Texts
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
-SCRIPTS = ("common.js", "roll.js", "page.js")
+SCRIPTS = ("common.js", "roll.js", "page.js", "device.js")
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
+MORE = (  # cards behind those that are wanted first; the screen says how many columns they have
+    cards.coming,
+    cards.keep,
+    cards.together,
+    cards.settings,
+    cards.tests,
+    cards.figures,
+    cards.guide,
+)
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
 SETTING_TYPES = {
     "model": str,
@@ -48,9 +59,11 @@ class Page(AuthenticatedApp):
         self._sent = self._news_sent = 0
         self._quiet_since = time.monotonic()
         self._refusal = ""
+        self._fresh = False  # nobody has chosen anything yet
         try:
             if not self._restore():
                 self._open(self.context.default_settings())
+                self._fresh = True
         except UserError as error:
             self._refusal = str(error)
         return self._built(self.texts)
@@ -71,13 +84,8 @@ class Page(AuthenticatedApp):
             "",
             cards.header(t),
             cards.stage(t),
-            cards.coming(t),
-            cards.station(self.context, t),
-            cards.keep(t),
-            cards.together(t),
-            cards.tests(t),
-            cards.figures(t),
-            cards.guide(t),
+            tag("div", "first", cards.moods(t), cards.station(self.context, t)),
+            tag("div", "more", *(make(t) for make in MORE)),
         )
 
     def _dress(self, t: Texts) -> None:
@@ -96,6 +104,7 @@ class Page(AuthenticatedApp):
             "language": t.language,
             "cookie": COOKIE,
             "texts": t.all(),
+            "moods": MOODS,
         }
         script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
         told = f'"use strict";\nconst BACH = {json.dumps(settings)};'
@@ -166,6 +175,7 @@ class Page(AuthenticatedApp):
         }
         if self._sent % FIGURES_EVERY == 0:
             news["settings"] = station.settings.to_json()
+            news["fresh"] = self._fresh
             news["copied"] = quoted(station.copied.notes, station.copied.piece, self._t)
             news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
@@ -188,13 +198,21 @@ class Page(AuthenticatedApp):
     # ---- from the page
 
     def on_request(self, **request: str) -> None:
-        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'} and {'what': 'keep'}."""
+        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'}, {'what': 'keep'} and so on.
+
+        'settings' changes several at once, {'what': 'settings', 'bpm': '60', 'program': '20'}; so does
+        'remembered', which leaves out what this server does not take.
+        """
         what, station = request.get("what"), self._station
         if station is None:
             return
         try:
             if what == "update":
-                self._update(station, request.get("name", ""), request.get("value", ""))
+                self._update(station, {request.get("name", ""): request.get("value", "")})
+            elif what == "settings":
+                self._update(station, request)
+            elif what == "remembered":
+                self._remembered(station, request)
             elif what == "keep":
                 self._keep(station)
         except UserError as error:
@@ -203,24 +221,39 @@ class Page(AuthenticatedApp):
     def _refuse_in_words(self, error: UserError) -> None:
         self._send("say", {"text": self._t.sentence(str(error)), "bad": True})
 
-    def _update(self, station: Station, name: str, value: str) -> None:
-        if name not in SETTING_TYPES:
+    def _update(self, station: Station, wanted: dict[str, str]) -> None:
+        """Change settings by their names; what is no setting, or no number, is left out."""
+        changes = _changes(wanted)
+        if not changes:
             return
+        self._fresh = False
         try:
-            changed: Any = SETTING_TYPES[name](value)
-        except ValueError:
-            return
-        try:
-            seconds = station.update(**{name: changed})
-            self._send("updated", {"name": name, "seconds": round(seconds, 1)})
+            seconds = station.update(**changes)
+            self._send("updated", {"names": list(changes), "seconds": round(seconds, 1)})
         finally:
             self._sent = 0  # the settings are sent again, as they are now
+
+    def _remembered(self, station: Station, wanted: dict[str, str]) -> None:
+        """A new session begins with what the listener's browser remembers of the one before."""
+        for name, value in _changes(wanted).items():
+            with suppress(UserError):  # a model may be gone
+                station.update(**{name: value})
+        self._fresh, self._sent = False, 0
 
     def _keep(self, station: Station) -> None:
         name = self.context.keep(station)
         recording = self.context.recording(name)
         link = station_link(self.context, "keep", recording=name)
         self._send("kept", {"link": link, "length": minutes(recording.played if recording else ())})
+
+
+def _changes(wanted: dict[str, str]) -> dict[str, Any]:
+    """The settings among what a page asks for, as numbers where they are numbers."""
+    changes: dict[str, Any] = {}
+    for name in wanted.keys() & SETTING_TYPES.keys():
+        with suppress(ValueError):
+            changes[name] = SETTING_TYPES[name](wanted[name])
+    return changes
 
 
 def _note(x: PlayedEvent) -> list[Any]:

@@ -21,9 +21,12 @@ def tag(kind: str, css: str, *content: remi.Widget | str, **attributes: str) -> 
     return widget
 
 
-def card(title: str, *content: remi.Widget, name: str = "") -> remi.Container:
-    """A part of the page with a heading. name: its id, where its place depends on the screen."""
+def card(title: str, *content: remi.Widget, name: str = "", folded: bool = False) -> remi.Container:
+    """A part of the page with a heading. name: its id. folded: it opens at a touch of the heading."""
     attributes = {"id": name} if name else {}
+    if folded:
+        summary = tag("summary", "", tag("h2", "", title))
+        return tag("details", "card", summary, tag("div", "folded", *content), **attributes)
     return tag("section", "card", tag("h2", "", title), *content, aria_label=title, **attributes)
 
 
@@ -32,10 +35,10 @@ def button(text: str, action: str, css: str = "button", **attributes: str) -> re
     return tag("button", css, text, type="button", onclick=f"bach.{action}", **attributes)
 
 
-def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
-    """A labelled list to choose one of."""
-    chosen = f"bach.update('{name}', this.value)"
-    select = tag("select", "", *options, id=name, onchange=chosen)
+def chooser(name: str, label: str, *options: remi.Widget, chosen: str = "") -> remi.Container:
+    """A labelled list to choose one of. chosen: the script that runs then, if it is no setting."""
+    script = chosen or f"bach.update('{name}', this.value)"
+    select = tag("select", "", *options, id=name, onchange=script)
     return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
 
 

@@ -240,6 +240,7 @@ def _sound(context: ServerContext, station: Station, kind: str, name: str) -> Re
     titles = kind == "mp3" and status == 200 and radio.wants_titles()
     headers |= radio.icy_headers(context, station) if titles else {}
     if last - first < PROBE:
+        context.stations.admit(station)  # else a full server would look like one that plays
         return Response(
             _beginning(kind)[first : last + 1].ljust(last - first + 1, b"\0"), status, headers
         )
