@@ -107,8 +107,8 @@ def servers(home: Path) -> Servers:
     (home / "models").mkdir()
     for model in (ROOT / "models").glob("*.zip"):
         shutil.copy(model, home / "models")
-    ports = {"remi_port": free_port(), "flask_port": free_port()}
-    return Servers(Server(user="bach", password="x", **ports), Paths(home), PageServer)
+    server = Server(password="x", remi_port=free_port(), flask_port=free_port())
+    return Servers(server, Paths(home), PageServer)
 
 
 def shots(folder: Path, only: str) -> None:

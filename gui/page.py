@@ -4,9 +4,9 @@ cards.py says what stands on it, as REMI widgets. What moves on it (the piano ro
 figures) is drawn by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
 """
 
+import hashlib
 import json
 import logging
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -55,7 +55,7 @@ class Page(AuthenticatedApp):
     def main(self) -> remi.Container:
         """Build the page. REMI calls it once for each session."""
         self._station: Station | None = None
-        self._listener = secrets.token_urlsafe(6)
+        self._listener = _listener_of(self.session)
         self._sent = self._news_sent = 0
         self._quiet_since = time.monotonic()
         self._refusal = ""
@@ -187,7 +187,7 @@ class Page(AuthenticatedApp):
         name, program = station.name, station.settings.program
         return {
             "listen": station_link(self.context, "listen", station=name, name=self._listener),
-            "share": station_link(self.context, "share", station=name),
+            "share": station_link(self.context, "share", station=name, owner=self._listener),
             "scale": station_link(self.context, "scale", program=program),
         }
 
@@ -245,6 +245,11 @@ class Page(AuthenticatedApp):
         recording = self.context.recording(name)
         link = station_link(self.context, "keep", recording=name)
         self._send("kept", {"link": link, "length": minutes(recording.played if recording else ())})
+
+
+def _listener_of(session: int) -> str:
+    """What a session is called among listeners; the same after a restart, and no way back."""
+    return hashlib.blake2s(str(session).encode(), digest_size=6).hexdigest()
 
 
 def _changes(wanted: dict[str, str]) -> dict[str, Any]:

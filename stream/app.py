@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
 from music.synth import RATE
-from stream import openapi, radio, recording
+from stream import friends, openapi, radio, recording
 from stream.auth import DEVICE_COOKIE, DEVICE_SECONDS, REALM
 from stream.connections import client_of
 from stream.context import ServerContext
@@ -38,7 +38,7 @@ TYPES = {
     "mid": "audio/midi",
     "musicxml": "application/vnd.recordare.musicxml+xml",
 }
-SIGNED = ("listen", "share", "scale", "keep")  # whose links carry their own proof
+SIGNED = ("listen", "share", "news", "scale", "keep")  # whose links carry their own proof
 OPEN = ("ping", "ready")
 TOTAL = recording.ENDLESS  # bytes that an endless sound pretends to have
 PROBE = 4096  # bytes; a shorter range is a question, not a listener
@@ -51,6 +51,7 @@ def create_app(context: ServerContext) -> Flask:
     app = Flask(
         "play_bach", template_folder=str(Path(__file__).parent.parent / "gui"), static_folder=None
     )
+    app.extensions["news"] = friends.News(context)
     app.config["MAX_CONTENT_LENGTH"] = 4096
     app.before_request(functools.partial(_authenticate, context))
     app.after_request(_add_headers)
@@ -67,6 +68,7 @@ def create_app(context: ServerContext) -> Flask:
         ("/listen/<token>", _listen),
         ("/listen/<token>/<filename>", _listen),
         ("/share/<token>", _share),
+        ("/news/<token>", _news),
         ("/scale/<token>/<filename>", _scale),
         ("/keep/<token>/<filename>", _keep),
     )
@@ -275,15 +277,15 @@ def _share(context: ServerContext, token: str) -> Response:
     station = context.stations.get(g.claims["station"])
     if station is None:
         return _text(410, "this station has ended.")
-    link = context.links.sign("listen", {"station": station.name})
-    source = f"../listen/{link}/bach.mp3"  # relative: a proxy may have put a path before ours
-    t = _texts()
-    page = {"source": source, "language": t.language, "cookie": COOKIE, "texts": t.all()}
-    response = Response(render_template("share.html", page=page, t=t))
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    )
-    return response
+    return friends.page(context, station, _texts())
+
+
+def _news(context: ServerContext, token: str) -> Response:
+    """News for a page of a friend."""
+    station = context.stations.get(g.claims["station"])
+    if station is None:
+        return _text(410, "this station has ended.")
+    return friends.news(current_app.extensions["news"], station, _texts())
 
 
 def _scale(context: ServerContext, token: str, filename: str) -> Response:

@@ -35,10 +35,10 @@ def station_title(context: ServerContext, settings: PlayerSettings) -> str:
     return _line(f"Play Bach: {title_of(name, manifest) if manifest else name}")
 
 
-def now_playing(context: ServerContext, settings: PlayerSettings) -> str:
+def now_playing(context: ServerContext, settings: PlayerSettings, t: Texts = ENGLISH) -> str:
     """'Four voices, after Bach's chorales (Church Organ)', on one line; all instruments that differ."""
     name, manifest = _model(context, settings)
-    title = title_of(name, manifest) if manifest else name
+    title = title_of(name, manifest, t) if manifest else name
     programs = settings.programs if manifest and _has_voices(manifest) else (settings.program,)
     return _line(f"{title} ({', '.join(map(instrument_name, dict.fromkeys(programs)))})")
 
