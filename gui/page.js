@@ -244,7 +244,10 @@ const bach = {
     return ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"][pitch % 12] + (Math.floor(pitch / 12) - 1);
   },
 
-  symbol(name) { return SHARP(name.split("$")[0]).replace(/^R$/, t("rest")); },
+  symbol(name) {
+    const named = { R: t("rest"), silence: t("rest"), hold: t("hold") };
+    return named[name] || SHARP(name.split("$")[0]).replace(/^R$/, t("rest"));
+  },
 
   percent(p) { return t("percent", { value: digits(100 * p, p >= 0.0995 ? 0 : 1) }); },
 

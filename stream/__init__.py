@@ -6,6 +6,8 @@ app.py              the Flask app: sound, links, downloads
 radio.py            playlists, and titles within an MP3 stream
 openapi.py          the HTTP interface as OpenAPI 3.1
 titles.py           what models and stations are called
+friends.py          what friends see: their page, its news
+texts.py texts.json what people read on the pages, in three languages
 auth.py             logins, and links that expire
 connections.py      limits on connections and on the time a request may take
 store.py            what survives a restart, in SQLite
