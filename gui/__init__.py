@@ -1,13 +1,17 @@
-"""The control page, made with REMI for a phone held upright.
+"""The control page, made with REMI for a phone held upright, and an app if it is installed.
 
 server.py              the server of the page
 app.py                 REMI's HTTP and WebSocket behind a login
 login.py, login.html   the login form, guests' links, logging out
-page.py                what stands on the page
+page.py                the session of a page: its station, its news, its requests
+cards.py widgets.py    what stands on the page; what that is built of
 melody.py              the cards of one's own tune and of what was kept
-widgets.py             what cards are made of
-words.py               the list of models; quoted pieces
+moods.py words.py      settings under one name; the list of models, quoted pieces
+assets.py icons/       the web app manifest, the icons
 page.css, page.js      how it looks, and what moves on it
 melody.css, melody.js  the same of the cards of melody.py
-share.html, icon.html  the page for friends, the icon
+common.js, roll.js     what both pages share; the piano roll
+device.js              memory, sleep timer, waking up, keys, the lock screen
+share.html .css .js    the page for friends, which stream/friends.py serves
+head.html              links to manifest and icons
 """

@@ -21,10 +21,13 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlparse
 
+from gui.assets import ICONS, MANIFEST, icon, manifest
 from gui.login import LoginForm
 from stream.accounts import LOGIN_COOKIE
 from stream.auth import DEVICE_COOKIE, REALM, Verdict
 from stream.links import REMEMBERED
+from stream.texts import COOKIE as LANGUAGE_COOKIE
+from stream.texts import ENGLISH, Texts, texts_for
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # REMI imports pkg_resources, which complains about itself
@@ -63,6 +66,7 @@ class AuthenticatedApp(LoginForm, remi.App):
     """A REMI app for those who log in; everybody gets a session of their own."""
 
     session: int
+    texts = ENGLISH  # in the language of who asks
     tab = ""  # which loaded page of a browser shows it
     connected = False  # whether its WebSocket was ever opened
     timeout = REQUEST_TIMEOUT
@@ -72,7 +76,14 @@ class AuthenticatedApp(LoginForm, remi.App):
 
     def parse_request(self) -> bool:
         """Read the request; answer it at once if the client has not logged in."""
-        return bool(super().parse_request()) and self._authenticated()
+        return bool(super().parse_request()) and (self._is_open() or self._authenticated())
+
+    def _is_open(self) -> bool:
+        """Whether this asks for no more than an icon, which systems fetch without a login."""
+        if self.path not in ICONS or self.command not in ("GET", "HEAD") or self._is_upgrade():
+            return False
+        self.server.connections.read(self.request)
+        return True
 
     @property
     def user(self) -> str:
@@ -80,6 +91,7 @@ class AuthenticatedApp(LoginForm, remi.App):
         return Verdict(self.login).user
 
     def _authenticated(self) -> bool:
+        self.texts = texts_for(self._cookie(LANGUAGE_COOKIE), self.headers.get("Accept-Language"))
         if self.asks_for_login():
             return False  # it is answered
         self.server.connections.read(self.request)  # all of the request has come
@@ -122,9 +134,13 @@ class AuthenticatedApp(LoginForm, remi.App):
     def _answer(
         self, status: int, text: str, kind: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        body = text.encode()
+        self._answer_bytes(status, text.encode(), f"{kind}; charset=utf-8", headers)
+
+    def _answer_bytes(
+        self, status: int, body: bytes, kind: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
@@ -176,7 +192,7 @@ class AuthenticatedApp(LoginForm, remi.App):
             return ""
 
     def do_GET(self) -> None:  # noqa: N802
-        """The page, or the upgrade to a WebSocket. There is nothing else here."""
+        """The page, its manifest and icons, or the upgrade to a WebSocket; there is no more."""
         if self._is_upgrade():
             self.close_connection = True
             if (number := self._session_of_path()) is None:
@@ -188,11 +204,16 @@ class AuthenticatedApp(LoginForm, remi.App):
                 return
             self._open_page(number)
             remi.clients[number].tab = tab
+            remi.clients[number].speak(self.texts)  # a tab keeps its session, not its HTML
             WebSocketHandler(self.headers, self.request, self.client_address, self.server)
         elif urlparse(self.path).path == "/":
             self._page()
         elif urlparse(self.path).path == "/login":
             self.redirect()
+        elif self.path in ICONS:
+            self._answer_bytes(200, icon(self.path), ICONS[self.path])
+        elif self.path == MANIFEST:
+            self._answer_bytes(200, manifest(self.texts), "application/manifest+json")
         else:
             self._answer(404, "there is only one page: /\n", "text/plain")
 
@@ -208,12 +229,15 @@ class AuthenticatedApp(LoginForm, remi.App):
     def _page(self) -> None:
         number = self._free_session()
         if number is None and not self._make_room():
-            self._answer(503, "too many pages are open; try again later.\n", "text/plain")
+            refusal = self.texts.sentence("too many pages are open; try again later.")
+            self._answer(503, refusal + "\n", "text/plain")
             return
         tabs = self._sessions()
         self._open_page(number)
         with self.update_lock:
-            html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", '<html lang="en">', 1)
+            remi.clients[self.session].speak(self.texts)
+            tagged = f'<html lang="{self.texts.language}">'
+            html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", tagged, 1)
             html = html.replace("<head>", "<head>" + TAB_SCRIPT, 1)
             html = html.replace(SESSION, str(self.session))
         value = ".".join(map(str, [*(x for x in tabs if x != self.session), self.session][-TABS:]))
@@ -262,6 +286,9 @@ class AuthenticatedApp(LoginForm, remi.App):
 
     def on_connect(self, handler: WebSocketHandler) -> None:
         """A page has connected."""
+
+    def speak(self, t: Texts) -> None:
+        """The page is loaded, to be read in this language."""
 
     def on_request(self, **request: str) -> None:
         """The page asks for something."""

@@ -14,6 +14,7 @@ from stream.auth import DEVICE_COOKIE, Verdict
 from stream.connections import client_of, is_secure
 from stream.context import ServerContext
 from stream.links import REMEMBERED
+from stream.texts import Texts
 
 HERE = Path(__file__).parent
 LARGEST_FORM = 4096  # bytes
@@ -26,19 +27,6 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-TEXTS = {
-    "title": "Play Bach",
-    "intro": "Music that is composed while you listen.",
-    "user": "Name",
-    "password": "Password",
-    "log in": "Log in",
-    "guest": "You have a guest code?",
-    "code": "Code",
-    "come in": "Come in",
-    "wrong password": "That name or password is wrong.",
-    "wrong code": "There is no such code.",
-    "wait": "There were too many wrong tries: wait {seconds} s, then try again.",
-}
 
 
 class LoginForm(BaseHTTPRequestHandler):
@@ -47,6 +35,7 @@ class LoginForm(BaseHTTPRequestHandler):
     server: Any
     request: Any
     login = ""  # as Accounts writes it
+    texts: Texts
     _answer: Callable[..., None]
     _cookie: Callable[[str], str]
     _refuse: Callable[..., bool]
@@ -86,9 +75,10 @@ class LoginForm(BaseHTTPRequestHandler):
         """The form; returns False, as who gets it is not in. wrong: the text that says why."""
         self.close_connection = True
         seconds = int(verdict.wait) + 1
-        problem = TEXTS["wait"].format(seconds=seconds) if verdict.wait else TEXTS.get(wrong, "")
-        html = _form().render(text=TEXTS, problem=problem, guests=self.context.accounts.has_codes)
-        headers = [("Content-Security-Policy", POLICY), ("Vary", "Accept")]
+        t, guests = self.texts, self.context.accounts.has_codes
+        problem = t("login_wait", seconds=seconds) if verdict.wait else t(wrong) if wrong else ""
+        html = _form().render(t=t, problem=problem, guests=guests)
+        headers = [("Content-Security-Policy", POLICY), ("Vary", "Accept, Accept-Language, Cookie")]
         headers += [("Retry-After", str(seconds))] if verdict.wait else []
         if self.context.accounts.is_void(self._cookie(LOGIN_COOKIE)):
             headers += [(ENDED, "1"), self.set_cookie(LOGIN_COOKIE, "", 0)]
@@ -105,7 +95,7 @@ class LoginForm(BaseHTTPRequestHandler):
             if self.context.accounts.login_of(self._cookie(LOGIN_COOKIE)):
                 self.redirect()  # somebody's link must not log out who is logged in
             else:
-                self._let_in(self._check_code(code), "wrong code")
+                self._let_in(self._check_code(code), "wrong_code")
         else:
             return False
         self.close_connection = True
@@ -120,12 +110,12 @@ class LoginForm(BaseHTTPRequestHandler):
         if fields is None:
             self._refuse(400, f"send {FORM} of at most {LARGEST_FORM} bytes.")
         elif "code" in fields:
-            self._let_in(self._check_code(fields["code"]), "wrong code")
+            self._let_in(self._check_code(fields["code"]), "wrong_code")
         else:
             credentials = f"{fields.get('user', '').strip()}:{fields.get('password', '')}".encode()
             check = self.context.authenticator.check_password
             verdict = check(credentials, self.client(), self._cookie(DEVICE_COOKIE))
-            self._let_in(verdict, "wrong password")
+            self._let_in(verdict, "wrong_password")
 
     def _let_in(self, verdict: Verdict, wrong: str) -> None:
         if not verdict.accepted:
@@ -179,5 +169,5 @@ def _form() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(HERE)
     template = jinja2.Environment(loader=loader, autoescape=True).get_template("login.html")
     template.globals["style"] = (HERE / "page.css").read_text("utf-8")
-    template.globals["icon"] = (HERE / "icon.html").read_text("utf-8")
+    template.globals["icon"] = (HERE / "head.html").read_text("utf-8")
     return template

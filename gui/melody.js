@@ -21,7 +21,7 @@ bach.melody = {
   add(pitch) {
     const { notes, quarters, length } = bach.melody;
     if (!notes.length) bach.request({ what: "tune" }); // the server may make itself ready
-    if (length + quarters > MOST_QUARTERS || notes.length >= MOST_NOTES) return bach.melody.say("Sixteen bars are as many as can be.", true);
+    if (length + quarters > MOST_QUARTERS || notes.length >= MOST_NOTES) return bach.melody.say(t("tune_full"), true);
     $("tune-file").value = "";
     notes.push([pitch, quarters]);
     bach.melody.changed();
@@ -39,11 +39,13 @@ bach.melody = {
   changed() {
     const { notes, length } = bach.melody;
     const last = notes.at(-1);
-    const name = last ? last[0] === null ? "rest" : bach.spell(last[0]) : "nothing yet";
-    $("draft").setAttribute("aria-label", `your tune: ${notes.map(([p]) => p === null ? "rest" : bach.spell(p)).join(" ") || "nothing yet"}`);
-    bach.melody.say(`${name}${last ? `: ${length} of ${MOST_QUARTERS} quarters` : ""}`);
+    const name = last ? bach.melody.name(last[0]) : t("nothing_yet");
+    $("draft").setAttribute("aria-label", t("tune_label", { notes: notes.map(([p]) => bach.melody.name(p)).join(" ") || t("nothing_yet") }));
+    bach.melody.say(last ? t("tune_far", { name, length, most: MOST_QUARTERS }) : name);
     bach.melody.draw();
   },
+
+  name(pitch) { return pitch === null ? t("rest") : bach.spell(pitch); },
 
   say(text, bad = false) {
     $("tuned").textContent = text;
@@ -91,9 +93,9 @@ bach.melody = {
     bach.request({ what: "tune" });
     if (file.size > LARGEST_FILE) {
       $("tune-file").value = "";
-      return bach.melody.say("This file is larger than 1 MB; choose another.", true);
+      return bach.melody.say(t("tune_large"), true);
     }
-    bach.melody.say(`${file.name} is ready.`);
+    bach.melody.say(t("tune_ready", { name: file.name }));
   },
 
   asked(way) { // the address and the request
@@ -107,20 +109,20 @@ bach.melody = {
 
   async send(way) {
     const own = bach.melody, buttons = [$("harmonise"), $("go-on")];
-    if (!own.notes.some(([pitch]) => pitch !== null) && !$("tune-file").files.length) return own.say("Tap some notes first, or choose a file.", true);
-    if (!bach.links.tunes) return own.say("Not connected yet; a moment, please.", true);
+    if (!own.notes.some(([pitch]) => pitch !== null) && !$("tune-file").files.length) return own.say(t("tune_empty"), true);
+    if (!bach.links.tunes) return own.say(t("not_connected"), true);
     const [query, type, body] = own.asked(way);
     for (const b of buttons) b.disabled = true;
-    own.say("Composing …");
+    own.say(t("tune_composing"));
     try {
       const answer = await fetch(bach.url(bach.links.tunes + query), { method: "POST", headers: { "Content-Type": type }, body });
       if (!answer.ok) return own.say((await answer.text()).trim(), true);
       const made = await answer.json();
-      own.say("Here it is. It is kept, too.");
+      own.say(t("tune_done"));
       bach.request({ what: "recordings" });
       own.play(made, made.events);
     } catch {
-      own.say("The server does not answer.", true);
+      own.say(t("no_answer"), true);
     } finally {
       for (const b of buttons) b.disabled = false;
     }
@@ -135,7 +137,7 @@ bach.melody = {
     audio.play().catch((error) => {
       if (error.name === "AbortError") return;
       bach.stop();
-      bach.melody.say(error.name === "NotAllowedError" ? "It is in the list of what you kept: touch Listen there." : "This browser did not play it.");
+      bach.melody.say(error.name === "NotAllowedError" ? t("tune_listen") : t("scale_failed"));
     });
     bach.look();
   },
@@ -150,12 +152,12 @@ bach.melody = {
     const row = document.createElement("li"), more = document.createElement("details"), head = document.createElement("summary");
     const title = document.createElement("b"), told = document.createElement("span");
     title.textContent = kept.title;
-    const s = Math.round(kept.seconds), when = new Date(1000 * kept.made).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const s = Math.round(kept.seconds), when = new Date(1000 * kept.made).toLocaleString(BACH.language, { dateStyle: "medium", timeStyle: "short" });
     told.textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")} · ${bach.melody.model(kept.model)} · ${when}`;
     head.append(title, told);
     const name = document.createElement("input");
     Object.assign(name, { type: "text", value: kept.title, maxLength: Number($("kept-list").dataset.longest), onchange: () => bach.request({ what: "rename", name: kept.name, title: name.value }) });
-    name.setAttribute("aria-label", `title of ${kept.title}`);
+    name.setAttribute("aria-label", t("title_of", { title: kept.title }));
     more.append(head, bach.melody.buttons(kept), bach.melody.files(kept), name);
     more.open = bach.melody.rows.some((r) => r.name === kept.name && r.open);
     more.ontoggle = () => { kept.open = more.open; };
@@ -171,9 +173,9 @@ bach.melody = {
       const b = Object.assign(document.createElement("button"), { type: "button", className: "button", textContent: text, onclick: action });
       place.append(b);
     };
-    add("Listen", () => bach.melody.play(kept));
-    if ($("kept-list").dataset.score === "yes") add("Score", () => bach.melody.score(kept));
-    add("Delete", () => { if (confirm(`Delete “${kept.title}”?`)) bach.request({ what: "delete", name: kept.name }); });
+    add(t("listen"), () => bach.melody.play(kept));
+    if ($("kept-list").dataset.score === "yes") add(t("score"), () => bach.melody.score(kept));
+    add(t("delete"), () => { if (confirm(t("delete_really", { title: kept.title }))) bach.request({ what: "delete", name: kept.name }); });
     return place;
   },
 
@@ -192,9 +194,9 @@ bach.melody = {
     bach.melody.shown = kept;
     view.hidden = false;
     view.scrollLeft = 0;
-    picture.alt = "the score is being drawn …";
-    picture.onload = () => { picture.alt = `score of ${kept.title}`; };
-    picture.onerror = () => { picture.alt = "The score cannot be drawn."; };
+    picture.alt = t("score_coming");
+    picture.onload = () => { picture.alt = t("score_of", { title: kept.title }); };
+    picture.onerror = () => { picture.alt = t("score_failed"); };
     picture.src = bach.url(kept.links.svg);
     view.scrollIntoView({ block: "nearest" });
   },

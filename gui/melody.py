@@ -6,57 +6,65 @@ from remi import gui as remi
 
 from gui.widgets import button, card, tag
 from stream.recordings import LONGEST_TITLE
+from stream.texts import Texts
 
 LOWEST, KEYS = 60, 25  # two octaves from middle C on
 NAMES = ("C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A", "A sharp", "B")
 COMPUTER_KEYS = "awsedftgyhujkolp"  # from middle C on, as in most sequencers
-LENGTHS = (("0.5", "Eighth"), ("1", "Quarter"), ("1.5", "Dotted"), ("2", "Half"))
+LENGTHS = (("0.5", "eighth"), ("1", "quarter"), ("1.5", "dotted"), ("2", "half"))
 FILES = ".mid,.midi,.musicxml,.mxl,.xml,audio/midi,application/vnd.recordare.musicxml+xml"
 
 
-def tune_card() -> remi.Container:
+def tune_card(t: Texts) -> remi.Container:
     """Tap a tune in or take a file, and let a model harmonise it or go on."""
-    roll = tag("canvas", "draft", id="draft", role="img", aria_label="your tune: nothing yet")
+    roll = tag(
+        "canvas",
+        "draft",
+        id="draft",
+        role="img",
+        aria_label=t("tune_label", notes=t("nothing_yet")),
+    )
     keys = tag(
         "div",
         "keys",
         tag("div", "keybed", *(_key(i) for i in range(KEYS))),
         id="keys",
         role="group",
-        aria_label="piano keys",
+        aria_label=t("piano_keys"),
     )
     lengths = tag(
-        "div", "lengths", *(_length(*x) for x in LENGTHS), role="group", aria_label="note length"
+        "div",
+        "lengths",
+        *(_length(quarters, t(name)) for quarters, name in LENGTHS),
+        role="group",
+        aria_label=t("note_length"),
     )
     edits = tag(
         "div",
         "lengths",
-        button("Rest", "melody.rest()", id="tune-rest"),
-        button("Undo", "melody.undo()", id="tune-undo"),
-        button("Clear", "melody.clear()", id="tune-clear"),
+        button(t("rest_button"), "melody.rest()", id="tune-rest"),
+        button(t("undo"), "melody.undo()", id="tune-undo"),
+        button(t("clear"), "melody.clear()", id="tune-clear"),
     )
     file = tag(
         "input", "", type="file", id="tune-file", accept=FILES, onchange="bach.melody.took()"
     )
     return card(
-        "Your tune",
+        t("tune_title"),
         roll,
         keys,
         lengths,
         edits,
-        tag("label", "knob", tag("span", "name", "Or a file: MIDI or MusicXML"), file),
+        tag("label", "knob", tag("span", "name", t("tune_file")), file),
         tag(
             "div",
             "pair",
-            button("Harmonise", "melody.send('harmonise')", id="harmonise"),
-            button("Go on", "melody.send('continue')", id="go-on"),
+            button(t("harmonise"), "melody.send('harmonise')", id="harmonise"),
+            button(t("go_on"), "melody.send('continue')", id="go-on"),
         ),
-        tag("p", "hint", HINT, id="tuned", role="status"),
+        tag("p", "hint", t("tune_hint"), id="tuned", role="status"),
         name="tune",
     )
-
-
-HINT = "Tap a melody. Three voices come under it, or it goes on."
 
 
 def _key(number: int) -> remi.Container:
@@ -88,13 +96,13 @@ def _length(quarters: str, name: str) -> remi.Container:
     )
 
 
-def kept_card() -> remi.Container:
+def kept_card(t: Texts) -> remi.Container:
     """What was kept, the newest first, and the score of what is looked at."""
     score = "yes" if importlib.util.find_spec("verovio") else "no"
     picture = tag("img", "", id="score-picture", alt="")
     return card(
-        "What you kept",
-        tag("p", "hint", "Nothing yet.", id="kept-none"),
+        t("kept_title"),
+        tag("p", "hint", t("kept_none"), id="kept-none"),
         tag("ul", "kept", id="kept-list", data_score=score, data_longest=str(LONGEST_TITLE)),
         tag(
             "div",
@@ -104,7 +112,7 @@ def kept_card() -> remi.Container:
             hidden="hidden",
             tabindex="0",
             role="group",
-            aria_label="score",
+            aria_label=t("score_label"),
         ),
         name="recordings",
     )

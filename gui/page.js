@@ -1,15 +1,13 @@
-"use strict";
 // What moves on the page. The server sends news; times in it are seconds of the station.
 
-const $ = (id) => document.getElementById(id);
-const GONE = 7, COMING = 1.6; // seconds of music left and right of the line where it is heard
 const BARS = 5;
 const RETRY = 1000, STUCK = 4000, SILENT = 3000; // milliseconds
+const CHANGED = { bpm: "the_tempo", program: "the_instrument", alto: "the_alto", tenor: "the_tenor", bass: "the_bass", temperature: "the_temperature", volume: "the_volume", model: "the_model" };
 const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
-  notes: [], piece: null, start: null, links: {}, wanted: false, shown: 0, kind: "mp3", lowest: 48, highest: 76,
-  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0,
+  notes: [], piece: null, start: null, links: {}, wanted: false, shown: 0, kind: "mp3",
+  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0, composed: 0,
 
   // ---- sound
 
@@ -19,7 +17,8 @@ const bach = {
 
   play() { // straight from the touch, or iPhones will not
     if (bach.wanted || bach.piece) return bach.stop();
-    if (!bach.links.listen) return bach.say({ text: "Not connected yet; a moment, please.", bad: true });
+    bach.moved = performance.now();
+    if (!bach.links.listen) return bach.say({ text: t("not_connected"), bad: true });
     bach.wanted = true;
     bach.tune();
     bach.look();
@@ -31,19 +30,23 @@ const bach = {
     audio.src = bach.url(`${bach.links.listen}/bach.${bach.kind}`);
     bach.start = null;
     audio.play().catch((error) => {
-      if (error.name === "NotAllowedError") { bach.stop(); bach.say({ text: "Touch Play once more.", bad: true }); }
+      if (error.name !== "NotAllowedError" || document.hidden) return; // hidden: when it is seen again
+      bach.stop();
+      bach.say({ text: t("touch_again"), bad: true });
     });
   },
 
-  stop() {
+  stop(brief = false) { // brief: the sound keeps its place on the lock screen
     const audio = $("audio");
     bach.wanted = bach.lost = false;
     bach.piece = null;
     clearTimeout(bach.retry);
     bach.retry = null;
     audio.pause();
-    audio.removeAttribute("src");
-    audio.load(); // lets the connection go
+    if (!brief) {
+      audio.removeAttribute("src");
+      audio.load(); // lets the connection go
+    }
     bach.start = null;
     bach.look();
   },
@@ -54,10 +57,10 @@ const bach = {
     bach.lost = true;
     bach.look();
     try {
-      const answer = await fetch($("audio").src, { headers: { Range: "bytes=0-1" } });
-      if (answer.ok || answer.status >= 500) return;
-      bach.stop();
-      bach.say({ text: (await answer.text()).trim(), bad: true });
+      const answer = await fetch($("audio").src, { headers: { Range: "bytes=0-1", "Accept-Language": BACH.language } });
+      if (answer.ok) return;
+      if (answer.status < 500) bach.stop();
+      bach.say({ text: (await answer.text()).trim(), bad: true }); // such as: no room
     } catch { /* nobody answers: the next try is on its way */ }
   },
 
@@ -67,7 +70,7 @@ const bach = {
     else if (now - bach.moved > STUCK) { bach.moved = now; bach.failed(); }
     if (bach.lost && bach.wanted && audio.currentTime > 0.5 && !audio.paused) {
       bach.lost = false;
-      bach.say({ text: "The connection was lost for a moment; the music goes on." });
+      bach.say({ text: t("goes_on") });
     }
     bach.look();
   },
@@ -83,6 +86,7 @@ const bach = {
 
   update(name, value) {
     bach.held = null;
+    bach.touched = true;
     bach.show(name, value, false);
     bach.request({ what: "update", name, value });
   },
@@ -92,16 +96,15 @@ const bach = {
     const control = $(name);
     if (control.type === "range") {
       control.style.setProperty("--fill", `${100 * (value - control.min) / (control.max - control.min)}%`);
-      const unit = { bpm: `${Math.round(value)} BPM`, temperature: Number(value).toFixed(2), volume: `${Math.round(100 * value)} %` };
+      const unit = { bpm: t("bpm", { value: Math.round(value) }), temperature: digits(value, 2), volume: t("percent", { value: Math.round(100 * value) }) };
       $(`${name}-value`).textContent = unit[name];
       control.setAttribute("aria-valuetext", unit[name]);
     }
   },
 
-  updated({ name, seconds }) {
-    const label = { bpm: "The tempo", program: "The instrument", alto: "The alto", tenor: "The tenor", bass: "The bass", temperature: "The temperature", volume: "The volume", model: "The new model" }[name];
-    const later = bach.wanted ? `will be heard in ${Math.max(seconds, 0.1).toFixed(1)} s` : "will be heard when you press Play";
-    bach.say({ text: `${label} ${later}.` });
+  updated({ names, seconds }) {
+    const what = t(names.length === 1 && CHANGED[names[0]] || "the_setting");
+    bach.say({ text: bach.wanted ? t("heard_in", { what, seconds: digits(Math.max(seconds, 0.1), 1) }) : t("heard_at_play", { what }) });
   },
 
   say({ text, bad = false }) {
@@ -111,6 +114,7 @@ const bach = {
 
   format(kind) {
     bach.kind = kind;
+    bach.remember({ kind });
     if (bach.wanted) bach.tune();
   },
 
@@ -120,7 +124,7 @@ const bach = {
 
   kept({ link, length }) {
     for (const kind of ["mid", "musicxml", "mp3", "wav"]) $(`keep-${kind}`).href = bach.url(`${link}/bach.${kind}`);
-    $("kept").textContent = `${length} minutes are yours:`;
+    $("kept").textContent = t("kept", { length });
     $("downloads").hidden = false;
   },
 
@@ -129,7 +133,7 @@ const bach = {
     try {
       if (navigator.share) return await navigator.share({ title: "Play Bach", url: link });
       await navigator.clipboard.writeText(link);
-      $("shared").textContent = "The link is copied: paste it to your friends.";
+      $("shared").textContent = t("copied");
     } catch (error) {
       if (error.name !== "AbortError") $("shared").textContent = link;
     }
@@ -140,17 +144,18 @@ const bach = {
     try {
       const answer = await fetch(bach.url("/ping"), { cache: "no-store" });
       const { ping } = await answer.json();
-      $("tested").textContent = `${ping}: the server answered in ${Math.round(performance.now() - begun)} ms.`;
-    } catch { $("tested").textContent = "The server does not answer."; }
+      $("tested").textContent = t("answered", { ping, ms: Math.round(performance.now() - begun) });
+    } catch { $("tested").textContent = t("no_answer"); }
   },
 
   scale() { // in the same audio element, so that the test says something of it
     bach.stop();
+    bach.mute(false);
     const audio = $("audio");
     bach.testing = performance.now();
-    $("tested").textContent = "You should hear a scale …";
+    $("tested").textContent = t("scale_begins");
     audio.src = bach.url(`${bach.links.scale}/scale.${bach.kind}`);
-    audio.play().catch(() => { $("tested").textContent = "This browser did not play it."; });
+    audio.play().catch(() => { $("tested").textContent = t("scale_failed"); });
   },
 
   // ---- news
@@ -170,6 +175,7 @@ const bach = {
     }
     bach.cut = false;
     bach.start = news.start;
+    bach.composed = news.composed;
     for (const [number, onset, seconds, pitches, likely, chosen, corpus] of news.notes) {
       if (!bach.notes.some((n) => n.number === number)) bach.notes.push({ number, onset, seconds, pitches, likely, chosen, corpus });
     }
@@ -179,9 +185,10 @@ const bach = {
     if (news.figures) bach.figures(news.figures);
     if (news.settings) {
       bach.settle(news.settings);
+      bach.settled(news.settings, news.fresh);
       $("copied").textContent = news.copied;
     }
-    bach.trouble = news.corpus ? `${news.trouble}; Bach himself plays on` : news.trouble;
+    bach.trouble = news.corpus ? t("corpus_plays", { trouble: news.trouble }) : news.trouble;
     bach.look();
   },
 
@@ -206,20 +213,21 @@ const bach = {
     }
   },
 
-  look() { // the button and the pill
+  look() { // the button, the pill and the lock screen
+    bach.announce();
     const on = bach.wanted || Boolean(bach.piece);
     const sounding = on && !$("audio").paused && $("audio").currentTime > 0;
     $("play").classList.toggle("on", on);
     $("play").classList.toggle("waiting", on && !sounding);
-    $("play").setAttribute("aria-label", on ? "Stop" : "Play");
+    $("play").setAttribute("aria-label", on ? t("stop") : t("play"));
     const state = $("state");
     const gone = bach.told && performance.now() - bach.told > SILENT;
     if (gone || bach.lost) {
-      state.textContent = "connection lost, trying again …";
+      state.textContent = t("trying_again");
       state.className = "pill bad";
       return;
     }
-    state.textContent = bach.trouble ? bach.trouble : bach.piece ? "playing what was kept" : sounding ? "composing for you" : bach.wanted ? "tuning in …" : "ready";
+    state.textContent = bach.trouble ? bach.trouble : bach.piece ? t("playing_kept") : sounding ? t("composing") : bach.wanted ? t("tuning_in") : t("ready");
     state.className = `pill ${bach.trouble ? "bad" : sounding ? "on" : ""}`;
   },
 
@@ -228,7 +236,7 @@ const bach = {
   draw() {
     requestAnimationFrame(bach.draw);
     const heard = bach.heard();
-    bach.roll(heard);
+    bach.roll.draw(bach.piece || bach.notes, heard);
     const now = heard === null || bach.piece ? null : bach.notes.findLast((n) => n.onset <= heard);
     const next = now && bach.notes.find((n) => n.number === now.number + 1);
     if (!now && bach.shown !== 0) { bach.shown = 0; bach.tell(null); }
@@ -237,9 +245,9 @@ const bach = {
 
   tell(now, next) {
     const quiet = now && (now.corpus || ["hold", "silence"].includes(now.chosen[0]));
-    const words = now ? quiet ? now.pitches.map(bach.spell).join(" ") || "rest" : SHARP(now.chosen[0].split("$")[0]).replace(/^R$/, "rest") : "Music nobody has heard yet";
+    const words = now ? quiet ? now.pitches.map(bach.spell).join(" ") || t("rest") : bach.symbol(now.chosen[0]) : t("unheard");
     $("chord").textContent = words;
-    $("chance").textContent = now ? now.corpus ? "from the corpus" : `drawn at ${bach.percent(now.chosen[1])}` : "";
+    $("chance").textContent = now ? now.corpus ? t("from_corpus") : t("drawn_at", { percent: bach.percent(now.chosen[1]) }) : "";
     bach.bars(next && !next.corpus ? next.likely : []);
   },
 
@@ -247,14 +255,19 @@ const bach = {
     return ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"][pitch % 12] + (Math.floor(pitch / 12) - 1);
   },
 
-  percent(p) { return p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`; },
+  symbol(name) {
+    const named = { R: t("rest"), silence: t("rest"), hold: t("hold") };
+    return named[name] || SHARP(name.split("$")[0]).replace(/^R$/, t("rest"));
+  },
+
+  percent(p) { return t("percent", { value: digits(100 * p, p >= 0.0995 ? 0 : 1) }); },
 
   bars(likely) {
     const list = $("bars");
     if (!likely.length) {
       const empty = document.createElement("li");
       empty.className = "none";
-      empty.textContent = "Before every note the network weighs all it knows. Its favourites appear here.";
+      empty.textContent = t("next_none");
       const ghosts = [62, 41, 25].map((wide) => {
         const row = document.createElement("li"), bar = document.createElement("i");
         row.className = "ghost";
@@ -274,60 +287,10 @@ const bach = {
     [...list.children].forEach((row, i) => {
       const [name, p] = likely[i] || ["", 0];
       row.children[0].style.width = `${p ? Math.max(100 * p * 0.82, 1.5) : 0}%`;
-      row.children[1].textContent = SHARP(name.split("$")[0]).replace(/^R$/, "rest");
+      row.children[1].textContent = bach.symbol(name);
       row.children[2].textContent = p ? bach.percent(p) : "";
       row.classList.toggle("here", i === 0);
     });
-  },
-
-  roll(heard) {
-    const canvas = $("roll");
-    if (!canvas) return;
-    const wide = canvas.clientWidth, high = canvas.clientHeight, dense = Math.min(devicePixelRatio || 1, 3);
-    if (canvas.width !== Math.round(wide * dense)) { canvas.width = Math.round(wide * dense); canvas.height = Math.round(high * dense); }
-    const g = canvas.getContext("2d");
-    g.setTransform(dense, 0, 0, dense, 0, 0);
-    g.clearRect(0, 0, wide, high);
-    const scale = wide / (GONE + COMING), line = GONE * scale;
-    const seen = heard === null ? [] : (bach.piece || bach.notes).filter((n) => n.onset < heard + COMING && n.onset + n.seconds > heard - GONE);
-    const pitches = seen.flatMap((n) => n.pitches);
-    if (pitches.length) {
-      bach.lowest += (Math.min(...pitches) - 3 - bach.lowest) * 0.06;
-      bach.highest += (Math.max(...pitches) + 3 - bach.highest) * 0.06;
-    }
-    const step = high / Math.max(bach.highest - bach.lowest, 20), thick = Math.min(Math.max(step * 0.8, 4), 11);
-    const y = (pitch) => high - (pitch - bach.lowest + 0.5) * step;
-    g.strokeStyle = "rgba(255,255,255,.06)";
-    g.fillStyle = "rgba(255,255,255,.25)";
-    g.font = "10px system-ui, sans-serif";
-    for (let c = 24; c < 108; c += 12) {
-      if (c < bach.lowest || c > bach.highest) continue;
-      g.beginPath(); g.moveTo(0, y(c)); g.lineTo(wide, y(c)); g.stroke();
-      g.fillText(`C${c / 12 - 1}`, 6, y(c) - 3);
-    }
-    g.strokeStyle = "rgba(242,182,109,.35)";
-    g.beginPath(); g.moveTo(line, 4); g.lineTo(line, high - 4); g.stroke();
-    for (const note of seen) bach.bar(g, note, heard, scale, line, y, thick);
-  },
-
-  bar(g, note, heard, scale, line, y, thick) {
-    const from = line + (note.onset - heard) * scale, long = note.seconds * scale;
-    const now = note.onset <= heard && heard < note.onset + note.seconds, past = note.onset + note.seconds <= heard;
-    const fade = past ? Math.max(0.25, 1 - (heard - note.onset) / GONE * 0.8) : 1;
-    const before = (bach.piece || bach.notes).find((n) => n.number === note.number - 1);
-    const same = before && before.pitches.length === note.pitches.length && before.pitches.every((p, i) => p === note.pitches[i]);
-    for (const pitch of note.pitches) {
-      const held = before && !same && before.pitches.includes(pitch);
-      const gap = held ? 0 : 1, round = thick / 2.5;
-      g.globalAlpha = now || past ? fade : 0.28;
-      g.fillStyle = now ? "#ffd08a" : past ? "#e3a45c" : "#f6f1e7";
-      if (now) { g.shadowColor = "rgba(255,190,110,.75)"; g.shadowBlur = 12; }
-      g.beginPath();
-      g.roundRect(from + gap, y(pitch) - thick / 2, Math.max(long - gap - 1, 2), thick, held ? [0, round, round, 0] : round);
-      g.fill();
-      g.shadowBlur = 0;
-    }
-    g.globalAlpha = 1;
   },
 };
 
@@ -338,12 +301,13 @@ document.addEventListener("DOMContentLoaded", () => {
   audio.addEventListener("error", bach.failed);
   audio.addEventListener("ended", () => {
     if (bach.piece) bach.stop();
-    else if (bach.testing) { bach.testing = null; $("tested").textContent = "The scale was played to its end."; } else bach.failed();
+    else if (bach.testing) { bach.testing = null; $("tested").textContent = t("scale_ended"); } else bach.failed();
   });
   for (const voice of ["alto", "tenor", "bass"]) {
-    $(voice).append(new Option("As the first voice", "0"), ...[...$("program").children].map((x) => x.cloneNode(true)));
+    $(voice).append(new Option(t("as_first"), "0"), ...[...$("program").children].map((x) => x.cloneNode(true)));
     $(voice).value = "0";
   }
+  bach.roll = new Roll($("roll"));
   bach.tell(null);
   bach.draw();
   setInterval(bach.alive, 1000);

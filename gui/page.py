@@ -1,96 +1,58 @@
-"""What stands on the control page, and what happens when it is touched.
+"""What happens on the control page: its session, what it is told, what it asks for.
 
-The page is built of REMI widgets. What moves on it (the piano roll, the bars, the figures) is drawn
-by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
+cards.py says what stands on it, as REMI widgets. What moves on it (the piano roll, the bars, the
+figures) is drawn by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
 """
 
+import hashlib
 import json
 import logging
-import secrets
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from remi import gui as remi
 
 from config_bach import UserError
-from families.registry import family_of
+from gui import cards
 from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
 from gui.melody import kept_card, tune_card
-from gui.widgets import button, card, tag
-from gui.words import choices, quoted
-from music.instruments import FAMILIES, NAMES
+from gui.moods import MOODS
+from gui.widgets import tag
+from gui.words import quoted
 from music.synth import RATE
 from stream.accounts import is_guest, number_of
 from stream.app import station_link
 from stream.context import minutes
-from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.recording_views import row
 from stream.station import Station
+from stream.texts import COOKIE, Texts
 
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
-SCRIPTS, STYLES = ("page.js", "melody.js"), ("page.css", "melody.css")
+SCRIPTS = ("common.js", "roll.js", "page.js", "melody.js", "device.js")
+STYLES = ("page.css", "melody.css")
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
+MORE = (  # cards behind those that are wanted first; the screen says how many columns they have
+    cards.coming,
+    cards.keep,
+    kept_card,
+    tune_card,
+    cards.together,
+    cards.settings,
+    cards.tests,
+)
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
 SHOWN = 30  # recordings
-OTHERS = ("alto", "tenor", "bass")  # the voices below the first
 SETTING_TYPES = {
     "model": str,
-    **dict.fromkeys(("program", *OTHERS), int),
+    **dict.fromkeys(("program", *cards.OTHERS), int),
     **dict.fromkeys(("bpm", "temperature", "volume"), float),
 }
-FIGURES = {
-    "listeners": "listeners",
-    "stations": "stations playing",
-    "underruns": "underruns",
-    "composed_per_cpu_second": "seconds composed per CPU second",
-    "ms_per_note": "ms to compose a note",
-    "uptime": "on the air",
-}
-HINT = "What you change is heard about a second later."
-GUIDE = (
-    "Press Play. A neural network starts to compose, for you alone, and goes on until you stop.",
-    "Change anything while it plays. The page says when you will hear it: about a second later.",
-    "Low temperature keeps to what is likely; high temperature takes risks.",
-    "Heard something you like? Keep that saves the last minutes as MIDI, score and sound.",
-    "Tap in a tune of your own: three voices come under it, or the network goes on with it.",
-    "Share gives a link; whoever opens it hears what you hear, at the same time.",
-)
-
-
-def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
-    """A labelled list to choose one of."""
-    chosen = f"bach.update('{name}', this.value)"
-    select = tag("select", "", *options, id=name, onchange=chosen)
-    return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
-
-
-def voice_chooser(voice: str) -> remi.Container:
-    """The instrument of a voice; page.js fills in the choices."""
-    return chooser(voice, voice.capitalize())
-
-
-def slider(name: str, label: str, step: float) -> remi.Container:
-    """A labelled slider with the value of a player setting, over all its range."""
-    low, high = range_of(name)
-    moved, let_go = f"bach.show('{name}', this.value)", f"bach.update('{name}', this.value)"
-    bar = tag(
-        "input",
-        "",
-        type="range",
-        id=name,
-        min=f"{low:g}",
-        max=f"{high:g}",
-        step=str(step),
-        oninput=moved,
-        onchange=let_go,
-        aria_label=label,
-    )
-    value = tag("span", "value", id=f"{name}-value", aria_hidden="true")
-    return tag("label", "knob", tag("span", "name", label), value, bar)
 
 
 class Page(AuthenticatedApp):
@@ -99,58 +61,66 @@ class Page(AuthenticatedApp):
     def main(self) -> remi.Container:
         """Build the page. REMI calls it once for each session."""
         self._station: Station | None = None
-        self._listener = secrets.token_urlsafe(6)
+        self._listener = _listener_of(self.session)
         self._sent = self._news_sent = 0
         self._listed = False  # whether the page knows what was kept
         self._quiet_since = time.monotonic()
-        self._dress()
+        self._refusal = ""
+        self._fresh = False  # nobody has chosen anything yet
         try:
             if not self._restore():
                 self._open(self.context.default_settings())
+                self._fresh = True
         except UserError as error:
-            return tag("main", "", tag("p", "alone", str(error)))
-        station = (_header(), _stage(), _coming(), self._controls(), _keep(), kept_card())
-        figures = [] if is_guest(self.user) else [_figures()]
-        account = [_account(self.user)] if number_of(self.login) else []
-        more = (tune_card(), _together(), _tests(), *figures, _guide(), *account)
-        return tag("main", "", *station, *more)
+            self._refusal = str(error)
+        return self._built(self.texts)
 
-    def _dress(self) -> None:
+    def speak(self, t: Texts) -> None:
+        """The page is loaded: in another language it is built anew."""
+        if t is not self._t:
+            self.set_root_widget(self._built(t))
+
+    def _built(self, t: Texts) -> remi.Container:
+        """All that stands on the page, from the top to the bottom."""
+        self._t = t
+        self._dress(t)
+        if self._refusal:
+            return tag("main", "", tag("p", "alone", t.sentence(self._refusal)))
+        return tag(
+            "main",
+            "",
+            cards.header(t),
+            cards.stage(t),
+            tag("div", "first", cards.moods(t), cards.station(self.context, t)),
+            tag("div", "more", *(make(t) for make in MORE), *self._own(t), cards.guide(t)),
+        )
+
+    def _own(self, t: Texts) -> list[remi.Container]:
+        """The cards that not everybody has: figures are not for guests, HTTP Basic cannot log out."""
+        figures = [] if is_guest(self.user) else [cards.figures(t)]
+        return figures + ([cards.account(self.user, t)] if number_of(self.login) else [])
+
+    def _dress(self, t: Texts) -> None:
         """Put our style and script into the head, in the place of REMI's."""
         head = self.page.children["head"]
+        gone = json.dumps(t("gone"), ensure_ascii=False)  # REMI shows it, by a style
         style = "\n".join((HERE / name).read_text("utf-8") for name in STYLES)
-        head.add_child("internal_css", f"<style>{style}</style>")
-        head.add_child("icon", (HERE / "icon.html").read_text("utf-8"))
+        head.add_child("internal_css", f"<style>:root {{ --gone: {gone}; }}\n{style}</style>")
+        head.add_child("icon", (HERE / "head.html").read_text("utf-8"))
         server = self.context.server
         settings = {
             "port": server.flask_port,
             "dns": server.dns,
             "sound": server.sound_url,
             "session": SESSION,
+            "language": t.language,
+            "cookie": COOKIE,
+            "texts": t.all(),
+            "moods": MOODS,
         }
         script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
-        head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
-
-    def _controls(self) -> remi.Container:
-        known, wrong = self.context.models.examined()
-        models = [
-            tag("option", "", label, value=choice, data_score=_score(manifest), **_voices(manifest))
-            for choice, label in choices(known)
-            for manifest in [known[choice.partition(":")[0]]]
-        ]
-        return card(
-            "Your station",
-            chooser("model", "Model", *models),
-            tag("p", "hint score", "", id="score"),
-            *(tag("p", "hint bad", f"Left out: {sentence}") for sentence in wrong.values()),
-            chooser("program", "Instrument", *_families()),
-            tag("div", "voices", *map(voice_chooser, OTHERS), id="voices", hidden=""),
-            slider("bpm", "Tempo", 1),
-            slider("temperature", "Temperature", 0.05),
-            slider("volume", "Volume", 0.01),
-            tag("p", "hint", HINT, id="hint", role="status"),
-            name="station",
-        )
+        told = f'"use strict";\nconst BACH = {json.dumps(settings)};'
+        head.add_child("bach", f"<script>{told}\n{script}</script>")
 
     def _restore(self) -> bool:
         """The station that this page had before the server was restarted, if it had one."""
@@ -186,7 +156,7 @@ class Page(AuthenticatedApp):
                 if not self._restore():
                     self._open(station.settings)
             except UserError as error:
-                self._send("say", {"text": str(error), "bad": True})
+                self._refuse_in_words(error)
                 return
         if not self._listed:
             self._send_recordings()
@@ -214,13 +184,14 @@ class Page(AuthenticatedApp):
             "start": None if start is None else start / RATE,
             "composed": round(station.seconds, 3),
             "notes": [_note(x) for x in new],
-            "trouble": station.trouble,
+            "trouble": self._t.sentence(station.trouble),
             "corpus": station.from_corpus,
             "resting": station.listeners == 0,
         }
         if self._sent % FIGURES_EVERY == 0:
             news["settings"] = station.settings.to_json()
-            news["copied"] = quoted(station.copied.notes, station.copied.piece)
+            news["fresh"] = self._fresh
+            news["copied"] = quoted(station.copied.notes, station.copied.piece, self._t)
             if not is_guest(self.user):
                 news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
@@ -232,7 +203,7 @@ class Page(AuthenticatedApp):
         name, program = station.name, station.settings.program
         return {
             "listen": station_link(self.context, "listen", station=name, name=self._listener),
-            "share": station_link(self.context, "share", station=name),
+            "share": station_link(self.context, "share", station=name, owner=self._listener),
             "scale": station_link(self.context, "scale", program=program),
             "tunes": station_link(self.context, "tunes", user=self.user),
         }
@@ -244,13 +215,21 @@ class Page(AuthenticatedApp):
     # ---- from the page
 
     def on_request(self, **request: str) -> None:
-        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'}, {'what': 'keep'} and the like."""
+        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'}, {'what': 'keep'} and so on.
+
+        'settings' changes several at once, {'what': 'settings', 'bpm': '60', 'program': '20'}; so does
+        'remembered', which leaves out what this server does not take.
+        """
         what, station = request.get("what"), self._station
         if station is None:
             return
         try:
             if what == "update":
-                self._update(station, request.get("name", ""), request.get("value", ""))
+                self._update(station, {request.get("name", ""): request.get("value", "")})
+            elif what == "settings":
+                self._update(station, request)
+            elif what == "remembered":
+                self._remembered(station, request)
             elif what == "keep":
                 self._keep(station)
             elif what in ("recordings", "rename", "delete"):
@@ -258,18 +237,20 @@ class Page(AuthenticatedApp):
             elif what == "tune":  # somebody begins to write one
                 threading.Thread(target=self.context.tunes.warm, daemon=True).start()
         except UserError as error:
-            self._send("say", {"text": str(error), "bad": True})
+            self._refuse_in_words(error)
 
-    def _update(self, station: Station, name: str, value: str) -> None:
-        if name not in SETTING_TYPES:
+    def _refuse_in_words(self, error: UserError) -> None:
+        self._send("say", {"text": self._t.sentence(str(error)), "bad": True})
+
+    def _update(self, station: Station, wanted: dict[str, str]) -> None:
+        """Change settings by their names; what is no setting, or no number, is left out."""
+        changes = _changes(wanted)
+        if not changes:
             return
+        self._fresh = False
         try:
-            changed: Any = SETTING_TYPES[name](value)
-        except ValueError:
-            return
-        try:
-            seconds = station.update(**{name: changed})
-            self._send("updated", {"name": name, "seconds": round(seconds, 1)})
+            seconds = station.update(**changes)
+            self._send("updated", {"names": list(changes), "seconds": round(seconds, 1)})
         finally:
             self._sent = 0  # the settings are sent again, as they are now
 
@@ -287,12 +268,33 @@ class Page(AuthenticatedApp):
         kept = self.context.recordings.of(self.user)
         self._send("recordings", [row(self.context, x) for x in kept[:SHOWN]])
 
+    def _remembered(self, station: Station, wanted: dict[str, str]) -> None:
+        """A new session begins with what the listener's browser remembers of the one before."""
+        for name, value in _changes(wanted).items():
+            with suppress(UserError):  # a model may be gone
+                station.update(**{name: value})
+        self._fresh, self._sent = False, 0
+
     def _keep(self, station: Station) -> None:
         name = self.context.keep(station, self.user)
         self._send_recordings()
         recording = self.context.recording(name)
         link = station_link(self.context, "keep", recording=name)
         self._send("kept", {"link": link, "length": minutes(recording.played if recording else ())})
+
+
+def _listener_of(session: int) -> str:
+    """What a session is called among listeners; the same after a restart, and no way back."""
+    return hashlib.blake2s(str(session).encode(), digest_size=6).hexdigest()
+
+
+def _changes(wanted: dict[str, str]) -> dict[str, Any]:
+    """The settings among what a page asks for, as numbers where they are numbers."""
+    changes: dict[str, Any] = {}
+    for name in wanted.keys() & SETTING_TYPES.keys():
+        with suppress(ValueError):
+            changes[name] = SETTING_TYPES[name](wanted[name])
+    return changes
 
 
 def _note(x: PlayedEvent) -> list[Any]:
@@ -309,114 +311,3 @@ def _note(x: PlayedEvent) -> list[Any]:
         chosen,
         x.predicted.from_corpus,
     ]
-
-
-def _score(manifest: dict[str, Any]) -> str:
-    """How good a model is at music it has never seen."""
-    valid = manifest["metadata"].get("metrics", {}).get("valid")
-    if not valid:
-        return "not measured yet"
-    return (
-        f"On music it never saw: {valid['accuracy']:.0%} of the notes predicted, "
-        f"{valid['nll']:.2f} nats an event"
-    )
-
-
-def _voices(manifest: dict[str, Any]) -> dict[str, str]:
-    """The mark of a model that has an instrument for each voice."""
-    voices = family_of(manifest["network"]["model_type"]).voices
-    return {"data_voices": str(len(voices))} if voices else {}
-
-
-def _families() -> list[remi.Container]:
-    options = {n: tag("option", "", n, value=str(i)) for i, n in enumerate(NAMES, 1)}
-    return [
-        tag("optgroup", "", *(options[name] for name in names), label=family)
-        for family, names in FAMILIES.items()
-    ]
-
-
-def _header() -> remi.Container:
-    title = tag("h1", "", "Play Bach")
-    return tag("header", "", title, tag("span", "pill", "connecting", id="state", role="status"))
-
-
-def _stage() -> remi.Container:
-    """The piano roll, and the button that matters."""
-    roll = tag(
-        "canvas", "roll", id="roll", role="img", aria_label="the notes that you hear, as they pass"
-    )
-    now = tag("div", "now", tag("strong", "", "", id="chord"), tag("span", "", "", id="chance"))
-    play = tag("button", "play", type="button", id="play", aria_label="Play", onclick="bach.play()")
-    audio = tag("audio", "", id="audio", crossorigin="anonymous", preload="none")
-    return tag("section", "stage", now, roll, play, audio)
-
-
-def _coming() -> remi.Container:
-    bars = tag("ol", "bars", id="bars", aria_label="the likeliest next notes")
-    copied = tag("p", "hint", "", id="copied")
-    return card("What could come next", bars, copied)
-
-
-def _keep() -> remi.Container:
-    links = [
-        tag("a", "chip", kind, id=f"keep-{kind}", download="")
-        for kind in ("mid", "musicxml", "mp3", "wav")
-    ]
-    return card(
-        "Heard something lovely?",
-        button("Keep that", "keep()", "button wide", id="keep"),
-        tag("p", "hint", "The last minutes are always held.", id="kept"),
-        tag("div", "chips", *links, id="downloads", hidden="hidden"),
-    )
-
-
-def _together() -> remi.Container:
-    return card(
-        "Listen together",
-        tag("p", "hint", "A link for friends: they hear what you hear.", id="shared"),
-        button("Share this station", "share()", "button wide", id="share"),
-    )
-
-
-def _tests() -> remi.Container:
-    tests = tag(
-        "div",
-        "pair",
-        button("Server test", "ping()", id="ping"),
-        button("Sound test", "scale()", id="scale"),
-    )
-    formats = [tag("option", "", text, value=kind) for kind, text in FORMATS.items()]
-    choice = tag("select", "", *formats, id="format", onchange="bach.format(this.value)")
-    kind = tag("label", "knob", tag("span", "name", "Sound"), tag("span", "chooser", choice))
-    return card("Is everything all right?", tests, tag("p", "hint", "", id="tested"), kind)
-
-
-FORMATS = {"mp3": "MP3, for every phone", "wav": "WAV, uncompressed"}
-
-
-def _figures() -> remi.Container:
-    rows = (
-        tag("div", "figure", tag("dd", "", "-", id=f"figure-{name}"), tag("dt", "", label))
-        for name, label in FIGURES.items()
-    )
-    return card("The engine room", tag("dl", "figures", *rows))
-
-
-def _account(user: str) -> remi.Container:
-    """Who is logged in, and the way out. Who sends HTTP Basic is in again at once, and has none."""
-    name = "You are a guest." if is_guest(user) else f"You are logged in as {user}."
-    leave = tag("button", "button", "Log out", type="submit", id="logout")
-    form = tag("form", "account", tag("span", "hint", name), leave, method="post", action="logout")
-    return card("Your login", form)
-
-
-def _guide() -> remi.Container:
-    steps = tag("ol", "guide", *(tag("li", "", step) for step in GUIDE))
-    reading = tag(
-        "p",
-        "hint",
-        "Read on: the articles “Play Bach: let a neural network play for you”, which Play Bach "
-        "follows. The numbers 1 to 128 are those of General MIDI.",
-    )
-    return card("A quick guide", steps, reading)

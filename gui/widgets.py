@@ -1,8 +1,10 @@
-"""What cards of the page are made of."""
+"""The building blocks of the page, as REMI widgets: elements, cards, buttons, lists, sliders."""
 
 import html
 
 from remi import gui as remi
+
+from stream.player_settings import range_of
 
 
 def tag(kind: str, css: str, *content: remi.Widget | str, **attributes: str) -> remi.Container:
@@ -19,12 +21,42 @@ def tag(kind: str, css: str, *content: remi.Widget | str, **attributes: str) -> 
     return widget
 
 
-def card(title: str, *content: remi.Widget, name: str = "") -> remi.Container:
-    """A part of the page with a heading. name: its id, where its place depends on the screen."""
+def card(title: str, *content: remi.Widget, name: str = "", folded: bool = False) -> remi.Container:
+    """A part of the page with a heading. name: its id. folded: it opens at a touch of the heading."""
     attributes = {"id": name} if name else {}
+    if folded:
+        summary = tag("summary", "", tag("h2", "", title))
+        return tag("details", "card", summary, tag("div", "folded", *content), **attributes)
     return tag("section", "card", tag("h2", "", title), *content, aria_label=title, **attributes)
 
 
 def button(text: str, action: str, css: str = "button", **attributes: str) -> remi.Container:
     """A button that does what page.js calls `action`."""
     return tag("button", css, text, type="button", onclick=f"bach.{action}", **attributes)
+
+
+def chooser(name: str, label: str, *options: remi.Widget, chosen: str = "") -> remi.Container:
+    """A labelled list to choose one of. chosen: the script that runs then, if it is no setting."""
+    script = chosen or f"bach.update('{name}', this.value)"
+    select = tag("select", "", *options, id=name, onchange=script)
+    return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
+
+
+def slider(name: str, label: str, step: float) -> remi.Container:
+    """A labelled slider with the value of a player setting, over all its range."""
+    low, high = range_of(name)
+    moved, let_go = f"bach.show('{name}', this.value)", f"bach.update('{name}', this.value)"
+    bar = tag(
+        "input",
+        "",
+        type="range",
+        id=name,
+        min=f"{low:g}",
+        max=f"{high:g}",
+        step=str(step),
+        oninput=moved,
+        onchange=let_go,
+        aria_label=label,
+    )
+    value = tag("span", "value", id=f"{name}-value", aria_hidden="true")
+    return tag("label", "knob", tag("span", "name", label), value, bar)

@@ -4,18 +4,19 @@ import re
 from collections import Counter
 from typing import Any
 
-from litert.variants import loss_note
+from litert.variants import is_lossy
+from stream.texts import ENGLISH, Texts
 from stream.titles import title_of
 
 WORK = re.compile(r"bwv(\d+)", re.IGNORECASE)
 
 
-def choices(manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+def choices(manifests: dict[str, dict[str, Any]], t: Texts = ENGLISH) -> list[tuple[str, str]]:
     """What a person may choose from: (model or 'model:variant', what it is called), the latest first.
 
     manifests: by name, the latest last. Titles that two models share have the name of the model behind.
     """
-    titles = {name: title_of(name, manifest) for name, manifest in reversed(manifests.items())}
+    titles = {name: title_of(name, manifest, t) for name, manifest in reversed(manifests.items())}
     shared = Counter(titles.values())
     found = []
     for name, title in titles.items():
@@ -24,13 +25,21 @@ def choices(manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
         metadata = manifests[name]["metadata"]
         variants = metadata.get("variants", {})
         if len(variants) > 1:
-            found += [(f"{name}:{v}", f"{shown}, {v}{loss_note(v, metadata)}") for v in variants]
+            found += [(f"{name}:{v}", f"{shown}, {v}{_loss(v, metadata, t)}") for v in variants]
     return found
 
 
-def quoted(notes: int, piece: str) -> str:
+def _loss(variant: str, metadata: dict[str, Any], t: Texts) -> str:
+    """' (loses 0.05 nats)', or nothing if a variant loses none."""
+    if not is_lossy(variant, metadata):
+        return ""
+    nats = t.number(metadata["variants"][variant]["nll_change"], 2)
+    return " (" + t("loses", nats=nats) + ")"
+
+
+def quoted(notes: int, piece: str, t: Texts = ENGLISH) -> str:
     """'Quotes 9 notes of BWV 157.'; empty for nothing."""
     if not notes:
         return ""
     work = WORK.search(piece)
-    return f"Quotes {notes} notes of {f'BWV {work[1]}' if work else piece}."
+    return t("quotes", notes=notes, piece=f"BWV {work[1]}" if work else piece)

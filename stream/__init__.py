@@ -6,6 +6,8 @@ app.py              the Flask app: sound, links, downloads
 radio.py            playlists, and titles within an MP3 stream
 openapi.py          the HTTP interface as OpenAPI 3.1
 titles.py           what models and stations are called
+friends.py          what friends see: their page, its news
+texts.py texts.json what people read on the pages, in three languages
 accounts.py         users, guests, and the cookie of who has logged in
 auth.py             logins with a limit on guessing
 links.py            links and cookies that are signed and expire

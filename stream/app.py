@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
 from music.synth import RATE
-from stream import openapi, radio, recording, recording_views
+from stream import friends, openapi, radio, recording, recording_views
 from stream.accounts import LOGIN_COOKIE, is_guest
 from stream.auth import DEVICE_COOKIE, REALM
 from stream.connections import client_of, is_secure
@@ -33,6 +33,7 @@ from stream.mp3 import Mp3
 from stream.player_settings import PlayerSettings
 from stream.recordings import WRITERS
 from stream.station import Station
+from stream.texts import COOKIE, Texts, texts_for
 
 TYPES = {
     "wav": "audio/wav",
@@ -41,7 +42,7 @@ TYPES = {
     "musicxml": "application/vnd.recordare.musicxml+xml",
     "svg": "image/svg+xml",
 }
-SIGNED = ("listen", "share", "scale", "keep", "tunes")  # whose links carry their own proof
+SIGNED = ("listen", "share", "news", "scale", "keep", "tunes")  # links carry their own proof
 OPEN = ("ping", "ready")
 FOR_GUESTS = ("play", "answer")  # beside those: a station of their own, and /openapi.json
 TOTAL = recording.ENDLESS  # bytes that an endless sound pretends to have
@@ -56,6 +57,7 @@ def create_app(context: ServerContext) -> Flask:
     app = Flask(
         "play_bach", template_folder=str(Path(__file__).parent.parent / "gui"), static_folder=None
     )
+    app.extensions["news"] = friends.News(context)
     app.config["MAX_CONTENT_LENGTH"] = 4096
     app.before_request(functools.partial(_authenticate, context))
     app.after_request(functools.partial(_add_headers, context))
@@ -72,6 +74,7 @@ def create_app(context: ServerContext) -> Flask:
         ("/listen/<token>", _listen),
         ("/listen/<token>/<filename>", _listen),
         ("/share/<token>", _share),
+        ("/news/<token>", _news),
         ("/scale/<token>/<filename>", _scale),
         ("/keep/<token>/<filename>", _keep),
     )
@@ -135,8 +138,13 @@ def _add_headers(context: ServerContext, response: Response) -> Response:
     return response
 
 
+def _texts() -> Texts:
+    """The texts in the language of who asks; programs, which name none, are told in English."""
+    return texts_for(request.cookies.get(COOKIE, ""), request.headers.get("Accept-Language"))
+
+
 def _text(status: int | None, text: str) -> Response:
-    return Response(text + "\n", status or 500, mimetype="text/plain")
+    return Response(_texts().sentence(text) + "\n", status or 500, mimetype="text/plain")
 
 
 def _full(error: Full) -> Response:
@@ -247,6 +255,7 @@ def _sound(context: ServerContext, station: Station, kind: str, name: str) -> Re
     titles = kind == "mp3" and status == 200 and radio.wants_titles()
     headers |= radio.icy_headers(context, station) if titles else {}
     if last - first < PROBE:
+        context.stations.admit(station)  # else a full server would look like one that plays
         return Response(
             _beginning(kind)[first : last + 1].ljust(last - first + 1, b"\0"), status, headers
         )
@@ -281,13 +290,15 @@ def _share(context: ServerContext, token: str) -> Response:
     station = context.stations.get(g.claims["station"])
     if station is None:
         return _text(410, "this station has ended.")
-    link = context.links.sign("listen", {"station": station.name})
-    source = f"../listen/{link}/bach.mp3"  # relative: a proxy may have put a path before ours
-    response = Response(render_template("share.html", source=source))
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    )
-    return response
+    return friends.page(context, station, _texts())
+
+
+def _news(context: ServerContext, token: str) -> Response:
+    """News for a page of a friend."""
+    station = context.stations.get(g.claims["station"])
+    if station is None:
+        return _text(410, "this station has ended.")
+    return friends.news(current_app.extensions["news"], station, _texts())
 
 
 def _scale(context: ServerContext, token: str, filename: str) -> Response:

@@ -78,6 +78,26 @@ TOKEN: Json = {
     "schema": {"type": "string"},
     "description": "what the server has signed for this purpose",
 }
+AFTER: Json = {
+    "name": "after",
+    "in": "query",
+    "schema": {"type": "integer", "default": 0},
+    "description": "the number of the latest note that is known",
+}
+NEWS: Json = {
+    "title": {"type": "string", "description": "what plays, in the language of Accept-Language"},
+    "trouble": STATION["trouble"],
+    "resting": {"type": "boolean", "description": "whether nobody listens"},
+    "composed": {"type": "number", "description": "seconds of sound"},
+    "last": {"type": "integer", "description": "the number of the latest note"},
+    "notes": {
+        "type": "array",
+        "items": {"type": "array"},
+        "description": "[number, onset in seconds, seconds, MIDI pitches]",
+    },
+    "start": {"type": ["number", "null"], "description": "the second at which this friend began"},
+    "owner": {"type": ["boolean", "null"], "description": "whether who shared it listens"},
+}
 TEXT: Json = {"text/plain": {"schema": {"type": "string"}}}
 
 
@@ -124,6 +144,7 @@ def document() -> Json:
                 "Changes": {**_object(settings), "required": []},
                 "Station": _object(STATION),
                 "Figures": _object({k: _figure(*told) for k, told in FIGURES.items()}),
+                "News": _object(NEWS),
                 "Ping": _object({"ping": {"const": "pong"}}),
                 "Changed": _object({"heard_in": STATION["heard_in"]}),
                 "Recording": _object(RECORDING),
@@ -193,6 +214,12 @@ def _paths() -> Json:
         "/share/{token}": {
             "parameters": [TOKEN],
             "get": _open("A page that plays a station", _kinds("text/html"), 403, 410),
+        },
+        "/news/{token}": {
+            "parameters": [TOKEN, AFTER],
+            "get": _open(
+                "What plays on a station, for a page of a friend", _json("News"), 403, 410
+            ),
         },
         "/scale/{token}/{filename}": {
             "parameters": [TOKEN, part],

@@ -79,27 +79,34 @@ class Stations:
 
     def join(self, station: Station, kind: str, name: str = "") -> Listener:
         """A new listener of a station. Raises Full when a limit of the settings is reached."""
-        limits = self._server
         with self._lock:
-            playing = [s for s in self._stations.values() if s.listeners and s is not station]
-            listening = sum(s.listeners for s in self._stations.values()) + self._joining
-            if not station.listeners and len(playing) >= limits.max_stations:
-                raise Full(
-                    f"all {limits.max_stations} stations (max_stations) are taken; try again later."
-                )
-            if not station.listeners and not self.workers.has_room(station.settings.model):
-                raise Full("this machine has no room for one more station; try again later.")
-            if listening >= limits.max_connections:
-                raise Full(
-                    f"all {limits.max_connections} places (max_connections) are taken; "
-                    "try again later."
-                )
+            self._admit(station)
             self._joining += 1
         try:
             return station.join(kind, name)
         finally:
             with self._lock:
                 self._joining -= 1
+
+    def admit(self, station: Station) -> None:
+        """Raises Full if a new listener of a station would be refused now."""
+        with self._lock:
+            self._admit(station)
+
+    def _admit(self, station: Station) -> None:
+        limits = self._server
+        playing = [s for s in self._stations.values() if s.listeners and s is not station]
+        listening = sum(s.listeners for s in self._stations.values()) + self._joining
+        if not station.listeners and len(playing) >= limits.max_stations:
+            raise Full(
+                f"all {limits.max_stations} stations (max_stations) are taken; try again later."
+            )
+        if not station.listeners and not self.workers.has_room(station.settings.model):
+            raise Full("this machine has no room for one more station; try again later.")
+        if listening >= limits.max_connections:
+            raise Full(
+                f"all {limits.max_connections} places (max_connections) are taken; try again later."
+            )
 
     def end(self, station: Station) -> None:
         """End a station and free what it holds; its figures are kept."""

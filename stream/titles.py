@@ -7,23 +7,26 @@ from families.registry import family_of
 from music.instruments import instrument_name
 from stream.context import ServerContext
 from stream.player_settings import PlayerSettings
+from stream.texts import ENGLISH, Texts
 
-CORPORA = {
-    "music21:chorales": "Bach's chorales",
-    "music21:bach": "Bach",
-    "music21:palestrina": "Palestrina",
-    "music21:monteverdi": "Monteverdi",
-    "music21:essenFolksong": "folk songs",
-    "music21:ryansMammoth": "fiddle tunes",
+CORPORA = {  # and their names in the table of texts
+    "music21:chorales": "corpus_chorales",
+    "music21:bach": "corpus_bach",
+    "music21:palestrina": "corpus_palestrina",
+    "music21:monteverdi": "corpus_monteverdi",
+    "music21:essenFolksong": "corpus_folk",
+    "music21:ryansMammoth": "corpus_fiddle",
 }
 LONGEST = 200  # characters; model files may be called anything
 
 
-def title_of(name: str, manifest: Mapping[str, Any]) -> str:
+def title_of(name: str, manifest: Mapping[str, Any], t: Texts = ENGLISH) -> str:
     """'Four voices, after Bach's chorales'."""
     source = manifest["metadata"].get("corpus", {}).get("source", "")
-    kind = "Four voices" if _has_voices(manifest) else "Notes and chords"
-    return f"{kind}, after {CORPORA[source]}" if source in CORPORA else f"{kind}: {name}"
+    kind = t("four_voices") if _has_voices(manifest) else t("notes_and_chords")
+    if source in CORPORA:
+        return t("after", kind=kind, source=t(CORPORA[source]))
+    return t("named", kind=kind, name=name)
 
 
 def station_title(context: ServerContext, settings: PlayerSettings) -> str:
@@ -32,10 +35,10 @@ def station_title(context: ServerContext, settings: PlayerSettings) -> str:
     return _line(f"Play Bach: {title_of(name, manifest) if manifest else name}")
 
 
-def now_playing(context: ServerContext, settings: PlayerSettings) -> str:
+def now_playing(context: ServerContext, settings: PlayerSettings, t: Texts = ENGLISH) -> str:
     """'Four voices, after Bach's chorales (Church Organ)', on one line; all instruments that differ."""
     name, manifest = _model(context, settings)
-    title = title_of(name, manifest) if manifest else name
+    title = title_of(name, manifest, t) if manifest else name
     programs = settings.programs if manifest and _has_voices(manifest) else (settings.program,)
     return _line(f"{title} ({', '.join(map(instrument_name, dict.fromkeys(programs)))})")
 

@@ -97,4 +97,6 @@ def choose(phone: Any, name: str, value: str) -> None:
 def touch(phone: Any, name: str) -> None:
     from selenium.webdriver.common.by import By
 
+    opened = "document.getElementById(arguments[0]).closest('details')?.setAttribute('open', '')"
+    phone.execute_script(opened, name)
     phone.find_element(By.ID, name).click()

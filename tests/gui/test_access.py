@@ -96,11 +96,39 @@ def test_all_controls_have_names_and_are_large_enough_for_a_finger(
     }
     assert {"Tempo", "Temperature", "Volume"} <= names
     assert all(names)
-    small = phone.execute_script(
-        "return [...document.querySelectorAll('button, select, input, a.chip')]"
-        ".filter((x) => x.offsetParent && x.getBoundingClientRect().height < 44).map((x) => x.id)"
+    phone.execute_script("for (const x of document.querySelectorAll('details')) x.open = true")
+    assert unnamed_or_small(phone) == []
+
+
+def unnamed_or_small(phone: Any) -> list[str]:
+    """What a finger cannot hit, or the keyboard or a screen reader cannot find."""
+    found: list[str] = phone.execute_script(
+        "return [...document.querySelectorAll('button, select, input, summary, a.chip')]"
+        ".filter((x) => x.offsetParent && (x.getBoundingClientRect().height < 44"
+        " || x.getBoundingClientRect().width < 44 || x.tabIndex < 0)).map((x) => x.outerHTML)"
     )
-    assert small == []
+    tree = phone.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = ("button", "slider", "combobox", "link", "DisclosureTriangle")
+    controls = [n for n in tree if n.get("role", {}).get("value") in roles]
+    return found + [str(n) for n in controls if not n.get("name", {}).get("value")]
+
+
+def test_where_motion_is_unwanted_nothing_moves_but_the_line(
+    phone: Any, new_servers: NewServers
+) -> None:
+    reduced = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    ask = visit(phone, new_servers())
+    lines = (
+        "(() => { const seen = []; bach.roll.lines = (g, w, h, place) => seen.push(place.x(0));"
+        "for (const at of [8, 9, 10]) bach.roll.draw([], at); delete bach.roll.lines;"
+        "return new Set(seen).size })()"
+    )
+    assert ask(lines) == 3  # the notes pass
+    phone.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": reduced})
+    assert ask(lines) == 1  # they stand, for seven seconds at a time
+    touch(phone, "play")
+    assert ask("getComputedStyle(document.getElementById('play')).animationName") == "none"
+    phone.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_play_and_sliders_answer_to_the_keyboard(phone: Any, new_servers: NewServers) -> None:
@@ -130,6 +158,12 @@ def test_the_page_of_friends_is_for_everybody_too(
     for size in SCREENS:
         screen(size)
         assert violations(phone) == [], size
+        place = phone.execute_script(
+            "return document.getElementById('play').getBoundingClientRect()"
+        )
+        assert place["bottom"] <= size[1]
+        assert phone.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        assert unnamed_or_small(phone) == []
     touch(phone, "play")
     until(lambda: "You hear" in phone.find_element("id", "state").text, 10)
 

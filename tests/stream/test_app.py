@@ -400,7 +400,7 @@ def test_friends_with_the_link_hear_the_same_station(new_servers: NewServers) ->
     shared = station_link(servers.context, "share", station=station.name)
     status, _, page = get(port(servers), shared, None)
     assert status == 200
-    found = re.search(r'source = "([^"]+)"', page.decode())
+    found = re.search(r'"source": "([^"]+)"', page.decode())
     assert found
     source = urllib.parse.urljoin(shared, found[1])
     assert source.startswith("/listen/")
