@@ -227,6 +227,11 @@ class LoadedModel:
         chosen = primes[int(np.random.default_rng(seed).integers(len(primes)))]
         return str(chosen["name"]), from_json(chosen["events"])
 
+    @cached_property
+    def example(self) -> Sequence[Event]:
+        """A few beginnings of held-out pieces: what its music is like."""
+        return [e for row in self.metadata["primes"][:4] for e in from_json(row["events"][:6])]
+
 
 # ---- the family
 

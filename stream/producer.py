@@ -54,7 +54,7 @@ class Producer:
     ) -> None:
         """Raises UserError if there is no sound to be had, or the model is unusable."""
         self.number, self.name, self.settings = begin.number, begin.station, begin.settings
-        self.pool, self.synths = pool, models.synths
+        self.pool, self.synths, self.levels = pool, models.synths, models.levels
         self._models, self._server, self._report = models, server, report
         self._model = models.model(begin.settings.model)
         self._drawn = begin.seed  # a player that follows another composes something else

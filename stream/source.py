@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,6 +80,16 @@ class Source:
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
+
+    @property
+    def has_voices(self) -> bool:
+        """Whether its music has voices."""
+        return bool(self._model.family.voices)
+
+    @property
+    def passage(self) -> Sequence[Event]:
+        """Some music of the model's kind."""
+        return self._model.example
 
     def __next__(self) -> StreamEvent:
         if self._composer is None and time.monotonic() >= self._retry:
