@@ -127,12 +127,14 @@ class Dataset:
 class Prediction:
     """A composed event, with the probabilities [symbols] it was sampled from and the token chosen.
 
-    With several heads they are those of the first one.
+    With several heads they are those of the first one. begins: the seed of the piece that begins with
+    this event, from which alone the same piece comes again; None: the piece before goes on.
     """
 
     event: Event
     probabilities: Probabilities
     chosen: int
+    begins: int | None = None
 
 
 class Composer(Protocol):

@@ -21,7 +21,7 @@ LEAST = 1e-9  # probability; what is given may be anything
 
 
 def with_temperature(
-    probabilities: npt.NDArray[np.floating], temperature: float, forbidden: Collection[int] = ()
+    probabilities: npt.NDArray[np.floating], temperature: float, forbidden: npt.ArrayLike = ()
 ) -> npt.NDArray[np.float64]:
     """The softmax at a temperature: [symbols] -> [symbols], summing to 1.
 
@@ -30,7 +30,7 @@ def with_temperature(
     """
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         logits = np.log(np.asarray(probabilities, np.float64))
-        closed = [0, *forbidden]
+        closed = np.append(np.asarray(forbidden, np.intp), 0)
         logits[closed] = -np.inf
         if not np.isfinite(logits).any():
             logits[:] = 0.0  # a network that is sure of '?' alone: anything else goes
@@ -62,6 +62,20 @@ def _descending(p: npt.NDArray[np.float64], mass: float) -> npt.NDArray[np.intp]
         if p[best].sum() > mass + 1e-9:
             return best[np.argsort(-p[best], kind="stable")]
     return np.argsort(-p, kind="stable")
+
+
+def _closed(
+    symbols: int, mask: npt.NDArray[np.bool_] | None, closed: Collection[int]
+) -> npt.NDArray[np.intp]:
+    """The tokens that may not come: those that are masked or closed.
+
+    Something must be left: if nothing is, those that are only closed may come again.
+    """
+    masked = np.ones(symbols, bool) if mask is None else mask.copy()
+    masked[0] = False
+    allowed = masked.copy()
+    allowed[list(closed)] = False
+    return np.flatnonzero(~(allowed if allowed.any() else masked))
 
 
 class FeatureExtractor(Protocol):
@@ -181,7 +195,7 @@ class StepSampler(Generic[F]):
     def _pick(
         self, p: Probabilities, mask: npt.NDArray[np.bool_] | None, closed: Collection[int]
     ) -> int:
-        forbidden = [*closed] if mask is None else [*np.flatnonzero(~mask).tolist(), *closed]
+        forbidden = () if mask is None and not closed else _closed(len(p), mask, closed)
         q = nucleus(with_temperature(p, self.settings.temperature, forbidden), self.settings.top_p)
         return int(self.rng.choice(len(q), p=q))
 

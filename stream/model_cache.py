@@ -54,6 +54,16 @@ class ModelCache:
                 self._models[choice] = (stamp, self._load(path, variant))
             return self._models[choice][1]
 
+    def label(self, choice: str) -> str:
+        """'NAME:variant' of a model, which says on every machine what plays. Raises as `model` does."""
+        model = self.model(choice)
+        return f"{model.bundle.name}:{model.variant}"
+
+    def choice(self, label: str) -> str:
+        """The inverse: NAME alone where that variant is the one that plays here anyway."""
+        name = label.partition(":")[0]
+        return name if self.label(name) == label else label
+
     def _load(self, path: Path, variant: str) -> LoadedModel:
         """Read a model. Memory is dear on small machines: of what it has only what plays is kept."""
         bundle = load(path, weights=False)

@@ -7,6 +7,7 @@ from flask import Response, jsonify
 
 from stream import radio
 from stream.context import ServerContext
+from stream.piece import LARGEST_SEED
 from stream.player_settings import PlayerSettings
 
 Json = dict[str, Any]
@@ -31,6 +32,12 @@ STATION: Json = {
     "trouble": {"type": "string", "description": "what is wrong, for people; empty: nothing"},
     "heard_in": {"type": "number", "description": "seconds until a changed setting is heard"},
     "listen": {"type": "string", "description": "the path of a signed link to the sound"},
+    "piece": {"$ref": "#/components/schemas/Piece"},
+}
+SEED: Json = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}
+PIECE: Json = {
+    "seed": SEED,
+    "link": {"type": "string", "description": "the path on the control page that plays it again"},
 }
 OTHERS = {
     206: "the part of the sound that was asked for by Range",
@@ -91,6 +98,10 @@ def document() -> Json:
                 "Figures": _object({k: _figure(*told) for k, told in FIGURES.items()}),
                 "Ping": _object({"ping": {"const": "pong"}}),
                 "Changed": _object({"heard_in": STATION["heard_in"]}),
+                "Piece": _object(PIECE),
+                "NewPiece": {**_object({"seed": SEED}), "required": []},
+                "Nothing": _object({}),
+                "Begun": _object({"heard_in": STATION["heard_in"], "seed": SEED}),
             },
         },
     }
@@ -124,6 +135,20 @@ def _paths() -> Json:
             "get": _login("How a station is, and a link to it", _json("Station"), 404),
             "post": _login("Change its settings", _json("Changed"), 400, 404, 415)
             | {"requestBody": {"required": True, "content": _json("Changes")}},
+        },
+        "/stations/{name}/new": {
+            "parameters": [name],
+            "post": _login("Begin a new piece", _json("Begun"), 400, 404, 415)
+            | {"requestBody": {"required": True, "content": _json("NewPiece")}},
+        },
+        "/stations/{name}/back": {
+            "parameters": [name],
+            "post": _login(
+                "Begin the piece again, or the one before if it has just begun",
+                _json("Begun"),
+                *(400, 404, 415),
+            )
+            | {"requestBody": {"required": True, "content": _json("Nothing")}},
         },
         "/listen/{token}": {
             "parameters": [TOKEN],

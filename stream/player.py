@@ -114,7 +114,7 @@ class Player:
         settings, before = self._station.settings, self._settings
         self._settings = settings
         performer.bpm = settings.bpm
-        self.source.set_temperature(settings.temperature)
+        self.source.sample(settings.temperature, settings.scale)
         self.source.thrifty = self._station.pool.load > THRIFTY
         if self.cut:
             self.cut = False
