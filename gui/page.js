@@ -90,13 +90,15 @@ const bach = {
     if (control.type === "range") {
       control.style.setProperty("--fill", `${100 * (value - control.min) / (control.max - control.min)}%`);
       const unit = { bpm: `${Math.round(value)} BPM`, temperature: Number(value).toFixed(2), volume: `${Math.round(100 * value)} %` };
-      $(`${name}-value`).textContent = unit[name];
-      control.setAttribute("aria-valuetext", unit[name]);
+      const text = unit[name] || bach.unit(name, value);
+      $(`${name}-value`).textContent = text;
+      control.setAttribute("aria-valuetext", text);
+      bach.pressed(name, value);
     }
   },
 
   updated({ name, seconds }) {
-    const label = { bpm: "The tempo", program: "The instrument", alto: "The alto", tenor: "The tenor", bass: "The bass", temperature: "The temperature", volume: "The volume", model: "The new model" }[name];
+    const label = { bpm: "The tempo", program: "The instrument", alto: "The alto", tenor: "The tenor", bass: "The bass", temperature: "The temperature", volume: "The volume", model: "The new model" }[name] || bach.named(name);
     const later = bach.wanted ? `will be heard in ${Math.max(seconds, 0.1).toFixed(1)} s` : "will be heard when you press Play";
     bach.say({ text: `${label} ${later}.` });
   },
@@ -167,6 +169,7 @@ const bach = {
     bach.notes = bach.notes.slice(-160);
     if (news.links) bach.links = news.links;
     if (news.figures) bach.figures(news.figures);
+    if (news.piece) bach.piece(news.piece);
     if (news.settings) {
       bach.settle(news.settings);
       $("copied").textContent = news.copied;
@@ -182,6 +185,7 @@ const bach = {
       $(name).value = value;
       bach.show(name, value, false);
     }
+    bach.settled(settings);
     const model = $("model").selectedOptions[0];
     $("score").textContent = model ? model.dataset.score : "";
     $("voices").hidden = !(model && model.dataset.voices);

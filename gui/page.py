@@ -4,7 +4,6 @@ The page is built of REMI widgets. What moves on it (the piano roll, the bars, t
 by page.js from the news that `idle` sends four times a second over REMI's WebSocket.
 """
 
-import html
 import json
 import logging
 import secrets
@@ -16,13 +15,17 @@ from remi import gui as remi
 
 from config_bach import UserError
 from families.registry import family_of
+from gui import listening
 from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
+from gui.widgets import button, card, chooser, slider, tag
 from gui.words import choices, quoted
 from music.instruments import FAMILIES, NAMES
 from music.synth import RATE
 from stream.app import station_link
 from stream.context import minutes
-from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.permalink import link_of, read_link
+from stream.piece import StationPiece
+from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.station import Station
 
 log = logging.getLogger("play_bach")
@@ -35,6 +38,7 @@ SETTING_TYPES = {
     "model": str,
     **dict.fromkeys(("program", *OTHERS), int),
     **dict.fromkeys(("bpm", "temperature", "volume"), float),
+    **listening.SETTING_TYPES,
 }
 FIGURES = {
     "listeners": "listeners",
@@ -54,61 +58,9 @@ GUIDE = (
 )
 
 
-def tag(kind: str, css: str, *content: remi.Widget | str, **attributes: str) -> remi.Container:
-    """A REMI widget of any HTML element. Text and attributes are escaped."""
-    widget = remi.Container(_type=kind, _class=css)
-    widget.style.clear()
-    for name, value in attributes.items():
-        widget.attributes[name.rstrip("_").replace("_", "-")] = html.escape(value)
-    for i, item in enumerate(content):
-        if isinstance(item, str):
-            widget.add_child(f"text {i}", html.escape(item))
-        else:
-            widget.append(item)
-    return widget
-
-
-def card(title: str, *content: remi.Widget, name: str = "") -> remi.Container:
-    """A part of the page with a heading. name: its id, where its place depends on the screen."""
-    attributes = {"id": name} if name else {}
-    return tag("section", "card", tag("h2", "", title), *content, aria_label=title, **attributes)
-
-
-def button(text: str, action: str, css: str = "button", **attributes: str) -> remi.Container:
-    """A button that does what page.js calls `action`."""
-    return tag("button", css, text, type="button", onclick=f"bach.{action}", **attributes)
-
-
-def chooser(name: str, label: str, *options: remi.Widget) -> remi.Container:
-    """A labelled list to choose one of."""
-    chosen = f"bach.update('{name}', this.value)"
-    select = tag("select", "", *options, id=name, onchange=chosen)
-    return tag("label", "knob", tag("span", "name", label), tag("span", "chooser", select))
-
-
 def voice_chooser(voice: str) -> remi.Container:
     """The instrument of a voice; page.js fills in the choices."""
     return chooser(voice, voice.capitalize())
-
-
-def slider(name: str, label: str, step: float) -> remi.Container:
-    """A labelled slider with the value of a player setting, over all its range."""
-    low, high = range_of(name)
-    moved, let_go = f"bach.show('{name}', this.value)", f"bach.update('{name}', this.value)"
-    bar = tag(
-        "input",
-        "",
-        type="range",
-        id=name,
-        min=f"{low:g}",
-        max=f"{high:g}",
-        step=str(step),
-        oninput=moved,
-        onchange=let_go,
-        aria_label=label,
-    )
-    value = tag("span", "value", id=f"{name}-value", aria_hidden="true")
-    return tag("label", "knob", tag("span", "name", label), value, bar)
 
 
 class Page(AuthenticatedApp):
@@ -122,12 +74,18 @@ class Page(AuthenticatedApp):
         self._quiet_since = time.monotonic()
         self._dress()
         try:
-            if not self._restore():
+            if self.asked:
+                self._open(*self.asked)
+            elif not self._restore():
                 self._open(self.context.default_settings())
         except UserError as error:
             return tag("main", "", tag("p", "alone", str(error)))
         station = (_header(), _stage(), _coming(), self._controls(), _keep(), _together())
-        return tag("main", "", *station, _tests(), _figures(), _guide())
+        return tag("main", "", *station, listening.piece(), _tests(), _figures(), _guide())
+
+    def wanted(self, query: str) -> tuple[PlayerSettings, StationPiece] | None:
+        """The piece that the address asks for, if it does. Raises UserError."""
+        return read_link(query, self.context.models)
 
     def _dress(self) -> None:
         """Put our style and script into the head, in the place of REMI's."""
@@ -141,7 +99,7 @@ class Page(AuthenticatedApp):
             "sound": server.sound_url,
             "session": SESSION,
         }
-        script = (HERE / "page.js").read_text("utf-8")
+        script = "".join((HERE / name).read_text("utf-8") for name in ("page.js", "listening.js"))
         head.add_child("bach", f"<script>const BACH = {json.dumps(settings)};\n{script}</script>")
 
     def _controls(self) -> remi.Container:
@@ -157,10 +115,19 @@ class Page(AuthenticatedApp):
             tag("p", "hint score", "", id="score"),
             *(tag("p", "hint bad", f"Left out: {sentence}") for sentence in wrong.values()),
             chooser("program", "Instrument", *_families()),
-            tag("div", "voices", *map(voice_chooser, OTHERS), id="voices", hidden=""),
+            tag(
+                "div",
+                "voices",
+                *map(voice_chooser, OTHERS),
+                listening.voices(),
+                id="voices",
+                hidden="",
+            ),
             slider("bpm", "Tempo", 1),
             slider("temperature", "Temperature", 0.05),
+            listening.keys(),
             slider("volume", "Volume", 0.01),
+            slider("room", "Room", 0.01),
             tag("p", "hint", HINT, id="hint", role="status"),
             name="station",
         )
@@ -171,9 +138,9 @@ class Page(AuthenticatedApp):
         self._station = self.context.stations.get(name) if name else None
         return self._station is not None
 
-    def _open(self, settings: PlayerSettings) -> None:
+    def _open(self, settings: PlayerSettings, piece: StationPiece | None = None) -> None:
         """A station of one's own. It costs nothing until Play is pressed."""
-        self._station = self.context.stations.open(settings)
+        self._station = self.context.stations.open(settings, piece=piece)
         self._news_sent = 0
 
     # ---- to the page
@@ -233,6 +200,8 @@ class Page(AuthenticatedApp):
             news["copied"] = quoted(station.copied.notes, station.copied.piece)
             news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
+            piece = station.piece
+            news["piece"] = {"seed": piece.seed, "link": link_of(piece, station.settings)}
         self._sent += 1
         return news
 
@@ -252,7 +221,8 @@ class Page(AuthenticatedApp):
     # ---- from the page
 
     def on_request(self, **request: str) -> None:
-        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'} and {'what': 'keep'}."""
+        """Handle {'what': 'update', 'name': 'bpm', 'value': '120'} and {'what': 'keep'},
+        'new' or 'back'."""
         what, station = request.get("what"), self._station
         if station is None:
             return
@@ -261,6 +231,10 @@ class Page(AuthenticatedApp):
                 self._update(station, request.get("name", ""), request.get("value", ""))
             elif what == "keep":
                 self._keep(station)
+            elif what in ("new", "back"):
+                seconds = station.new() if what == "new" else station.back()
+                self._sent = 0  # a piece may bring its settings with it
+                self._send("updated", {"name": what, "seconds": round(seconds, 1)})
         except UserError as error:
             self._send("say", {"text": str(error), "bad": True})
 
@@ -338,7 +312,7 @@ def _stage() -> remi.Container:
     now = tag("div", "now", tag("strong", "", "", id="chord"), tag("span", "", "", id="chance"))
     play = tag("button", "play", type="button", id="play", aria_label="Play", onclick="bach.play()")
     audio = tag("audio", "", id="audio", crossorigin="anonymous", preload="none")
-    return tag("section", "stage", now, roll, play, audio)
+    return tag("section", "stage", now, roll, *listening.pieces(), play, audio)
 
 
 def _coming() -> remi.Container:

@@ -28,7 +28,7 @@ from stream.connections import client_of
 from stream.context import ServerContext
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
-from stream.permalink import NewPiece
+from stream.permalink import NewPiece, link_of
 from stream.player_settings import PlayerSettings
 from stream.station import Station
 
@@ -174,6 +174,7 @@ def _station(context: ServerContext, name: str) -> Response:
         trouble=station.trouble,
         heard_in=round(station.lead, 2),
         listen=station_link(context, "listen", station=name),
+        piece={"seed": station.piece.seed, "link": link_of(station.piece, station.settings)},
     )
 
 

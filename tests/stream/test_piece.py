@@ -259,7 +259,8 @@ def test_a_new_piece_cuts_the_present_event_short(models: ModelCache) -> None:
     first = len(player.blocks)
     player.producer.compose(Compose(1, player.producer.settings, 77))
     player.sound(0.2)
-    (event,) = [x for x in player.blocks[first].events if x.predicted.origin.sampling.first == 0]
+    events: list[Any] = list(player.blocks[first].events)
+    (event,) = [x for x in events if x.predicted.origin.sampling.first == 0]
     assert event.predicted.origin.seed == 77
     assert event.onset == player.blocks[first].frame
 
