@@ -367,3 +367,14 @@ def test_a_plain_sampler_leaves_everything_open_and_turns_at_the_first_head() ->
     assert plain.detour([1], {}) == 0
     with pytest.raises(NotImplementedError):
         plain.event([1], [])
+
+
+def test_something_may_come_though_all_that_is_allowed_was_tried() -> None:
+    """What is masked never comes; what was tried and copied does, before nothing could."""
+    p = np.array([0.1, 0.2, 0.3, 0.4])
+    made, _ = sampler(p)
+    mask = np.array([True, True, True, False])
+    assert {made._pick(p, mask, {1}) for _ in range(30)} == {2}
+    assert {made._pick(p, mask, {1, 2}) for _ in range(60)} == {1, 2}
+    assert {made._pick(p, None, {1, 2, 3}) for _ in range(99)} == {1, 2, 3}
+    assert {made._pick(p, None, {3}) for _ in range(60)} == {1, 2}
