@@ -26,8 +26,8 @@ def _voice(voice: str) -> remi.Container:
         name, f"voice('{voice}')", "button switch", id=f"{voice}-on", aria_pressed="true"
     )
     sliders = (
-        slider(f"{voice}_volume", f"{name}, volume", 0.01),
-        slider(f"{voice}_pan", f"{name}, left to right", 0.05),
+        slider(f"{voice}_volume", "Volume", 0.01),  # the group says of which voice
+        slider(f"{voice}_pan", "Place", 0.05),
     )
     return tag("div", "voice", switch, *sliders, role="group", aria_label=name)
 
