@@ -184,6 +184,7 @@ class Composing(Settings):
     seed: int | None = setting(None, 0, 2**63 - 1, "the same seed gives the same notes")
     bpm: float | None = setting(None, *BPM_RANGE, "quarter notes a minute")
     max_copy: int | None = setting(None, 4, 10_000, "notes that may be copied in a row")
+    scale: str = ""  # only notes of it, such as 'G major' (music.scales); empty: any
 
 
 @dataclass(frozen=True)

@@ -128,12 +128,14 @@ class Dataset:
 class Prediction:
     """A composed event, with the probabilities [symbols] it was sampled from and the token chosen.
 
-    With several heads they are those of the first one.
+    With several heads they are those of the first one. begins: the seed of the piece that begins with
+    this event, from which alone the same piece comes again; None: the piece before goes on.
     """
 
     event: Event
     probabilities: Probabilities
     chosen: int
+    begins: int | None = None
 
 
 class Composer(Protocol):
@@ -228,6 +230,11 @@ class LoadedModel:
         primes = self.metadata["primes"]
         chosen = primes[int(np.random.default_rng(seed).integers(len(primes)))]
         return str(chosen["name"]), from_json(chosen["events"])
+
+    @cached_property
+    def example(self) -> Sequence[Event]:
+        """A few beginnings of held-out pieces: what its music is like."""
+        return [e for row in self.metadata["primes"][:4] for e in from_json(row["events"][:6])]
 
 
 # ---- the family

@@ -21,7 +21,7 @@ LEAST = 1e-9  # probability; what is given may be anything
 
 
 def with_temperature(
-    probabilities: npt.NDArray[np.floating], temperature: float, forbidden: Collection[int] = ()
+    probabilities: npt.NDArray[np.floating], temperature: float, forbidden: npt.ArrayLike = ()
 ) -> npt.NDArray[np.float64]:
     """The softmax at a temperature: [symbols] -> [symbols], summing to 1.
 
@@ -30,7 +30,7 @@ def with_temperature(
     """
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         logits = np.log(np.asarray(probabilities, np.float64))
-        closed = [0, *forbidden]
+        closed = np.append(np.asarray(forbidden, np.intp), 0)
         logits[closed] = -np.inf
         if not np.isfinite(logits).any():
             logits[:] = 0.0  # a network that is sure of '?' alone: anything else goes
@@ -76,6 +76,20 @@ def drawn(
     below = np.cumsum(q, 1)
     points = rng.random(len(p)) * below[:, -1]
     return np.asarray((below <= points[:, None]).sum(1))
+
+
+def _closed(
+    symbols: int, mask: npt.NDArray[np.bool_] | None, closed: Collection[int]
+) -> npt.NDArray[np.intp]:
+    """The tokens that may not come: those that are masked or closed.
+
+    Something must be left: if nothing is, those that are only closed may come again.
+    """
+    masked = np.ones(symbols, bool) if mask is None else mask.copy()
+    masked[0] = False
+    allowed = masked.copy()
+    allowed[list(closed)] = False
+    return np.flatnonzero(~(allowed if allowed.any() else masked))
 
 
 class FeatureExtractor(Protocol):
@@ -197,7 +211,7 @@ class StepSampler(Generic[F]):
     def _pick(
         self, p: Probabilities, mask: npt.NDArray[np.bool_] | None, closed: Collection[int]
     ) -> int:
-        forbidden = [*closed] if mask is None else [*np.flatnonzero(~mask).tolist(), *closed]
+        forbidden = () if mask is None and not closed else _closed(len(p), mask, closed)
         q = nucleus(with_temperature(p, self.settings.temperature, forbidden), self.settings.top_p)
         return int(self.rng.choice(len(q), p=q))
 
@@ -208,8 +222,9 @@ class StepSampler(Generic[F]):
         closed: Collection[int],
     ) -> npt.NDArray[np.intp]:
         """What `_pick` would choose for each piece in turn, several times as fast [pieces]."""
-        allowed = np.array([np.ones(p.shape[1], bool) if m is None else m for m in masks])
-        allowed[:, [0, *closed]] = False
+        allowed = np.ones(p.shape, bool)
+        for row, mask in zip(allowed, masks, strict=True):
+            row[_closed(p.shape[1], mask, closed)] = False
         q = np.where(allowed, np.asarray(p, np.float64), 0.0)
         lost = ~q.any(1)
         q[lost] = allowed[lost]  # a network that is sure of what is forbidden

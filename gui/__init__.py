@@ -5,6 +5,7 @@ app.py                 REMI's HTTP and WebSocket behind a login
 login.py, login.html   the login form, guests' links, logging out
 page.py                the session of a page: its station, its news, its requests
 cards.py widgets.py    what stands on the page; what that is built of
+listening.py, .js      voices, key, room, pieces
 melody.py              the cards of one's own tune and of what was kept
 moods.py words.py      settings under one name; the list of models, quoted pieces
 assets.py icons/       the web app manifest, the icons

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlparse
 
+from config_bach import UserError
 from gui.assets import ICONS, MANIFEST, icon, manifest
 from gui.login import LoginForm
 from stream.accounts import LOGIN_COOKIE
@@ -40,6 +41,7 @@ SESSION = "number-of-the-session"  # in REMI's script, which is written before t
 TABS = 8  # of one browser that are remembered
 LEAVING = 10  # looks, 0.05 s apart, whether one of them has gone
 TAB_SCRIPT = "<script>const TAB = crypto.getRandomValues(new Uint32Array(2)).join('');</script>"
+OWN_SCRIPT = f"<script>sessionStorage.bach = '{SESSION}';</script>"  # not that of the tab before
 WAITING = 64  # pages whose WebSocket has not opened yet
 REQUEST_TIMEOUT = 15.0  # seconds that a client may take to say what it wants
 IDLE_TIMEOUT = 75.0  # seconds without a message, after which a page is taken for gone
@@ -69,6 +71,7 @@ class AuthenticatedApp(LoginForm, remi.App):
     texts = ENGLISH  # in the language of who asks
     tab = ""  # which loaded page of a browser shows it
     connected = False  # whether its WebSocket was ever opened
+    asked: Any = None  # what its address asked for, see `wanted`
     timeout = REQUEST_TIMEOUT
     server_version = "PlayBach"
     sys_version = ""
@@ -226,8 +229,17 @@ class AuthenticatedApp(LoginForm, remi.App):
             return
         self._answer(405, "there is nothing to post.\n", "text/plain")
 
+    def wanted(self, query: str) -> Any:
+        """What the address of a page asks for: then it is a new one. Raises UserError."""
+        return None
+
     def _page(self) -> None:
-        number = self._free_session()
+        try:
+            self.asked = self.wanted(urlparse(self.path).query)
+        except UserError as error:
+            self._answer(400, f"{error}\n", "text/plain")
+            return
+        number = None if self.asked else self._free_session()
         if number is None and not self._make_room():
             refusal = self.texts.sentence("too many pages are open; try again later.")
             self._answer(503, refusal + "\n", "text/plain")
@@ -238,7 +250,8 @@ class AuthenticatedApp(LoginForm, remi.App):
             remi.clients[self.session].speak(self.texts)
             tagged = f'<html lang="{self.texts.language}">'
             html = "<!DOCTYPE html>\n" + self.page.repr().replace("<html>", tagged, 1)
-            html = html.replace("<head>", "<head>" + TAB_SCRIPT, 1)
+            script = TAB_SCRIPT + (OWN_SCRIPT if self.asked else "")
+            html = html.replace("<head>", "<head>" + script, 1)
             html = html.replace(SESSION, str(self.session))
         value = ".".join(map(str, [*(x for x in tabs if x != self.session), self.session][-TABS:]))
         cookies = [self.set_cookie(COOKIE, value)]

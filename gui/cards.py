@@ -5,6 +5,7 @@ from typing import Any
 from remi import gui as remi
 
 from families.registry import family_of
+from gui import listening
 from gui.moods import MOODS
 from gui.widgets import button, card, chooser, slider, tag
 from gui.words import choices
@@ -43,13 +44,16 @@ def station(context: ServerContext, t: Texts) -> remi.Container:
         chooser("program", t("instrument"), *_families()),
         slider("bpm", t("tempo"), 1),
         slider("temperature", t("temperature"), 0.05),
+        listening.keys(t),
         slider("volume", t("volume"), 0.01),
+        slider("room", t("room"), 0.01),
         tag("p", "hint", t("hint"), id="hint", role="status"),
         tag(
             "details",
             "voices",
             tag("summary", "", t("voices")),
             *(chooser(voice, t(voice)) for voice in OTHERS),
+            listening.voices(t),
             id="voices",
             hidden="",
         ),
@@ -95,7 +99,18 @@ def stage(t: Texts) -> remi.Container:
     )
     mute = button(t("mute"), "mute()", "small mute", id="mute", aria_pressed="false")
     audio = tag("audio", "", id="audio", crossorigin="anonymous", preload="none")
-    return tag("section", "stage", now, roll, mute, play, _sleep(t), audio, aria_label="Play Bach")
+    return tag(
+        "section",
+        "stage",
+        now,
+        roll,
+        mute,
+        *listening.pieces(t),
+        play,
+        _sleep(t),
+        audio,
+        aria_label="Play Bach",
+    )
 
 
 def _sleep(t: Texts) -> remi.Container:

@@ -2,7 +2,7 @@
 
 const BARS = 5;
 const RETRY = 1000, STUCK = 4000, SILENT = 3000; // milliseconds
-const CHANGED = { bpm: "the_tempo", program: "the_instrument", alto: "the_alto", tenor: "the_tenor", bass: "the_bass", temperature: "the_temperature", volume: "the_volume", model: "the_model" };
+const CHANGED = { bpm: "the_tempo", program: "the_instrument", alto: "the_alto", tenor: "the_tenor", bass: "the_bass", temperature: "the_temperature", volume: "the_volume", model: "the_model", scale: "the_key", room: "the_room", new: "the_new_piece", back: "the_beginning" };
 const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
@@ -97,8 +97,10 @@ const bach = {
     if (control.type === "range") {
       control.style.setProperty("--fill", `${100 * (value - control.min) / (control.max - control.min)}%`);
       const unit = { bpm: t("bpm", { value: Math.round(value) }), temperature: digits(value, 2), volume: t("percent", { value: Math.round(100 * value) }) };
-      $(`${name}-value`).textContent = unit[name];
-      control.setAttribute("aria-valuetext", unit[name]);
+      const text = unit[name] || bach.unit(name, value);
+      $(`${name}-value`).textContent = text;
+      control.setAttribute("aria-valuetext", text);
+      bach.pressed(name, value);
     }
   },
 
@@ -183,6 +185,7 @@ const bach = {
     bach.notes = bach.notes.slice(-160);
     if (news.links) bach.links = news.links;
     if (news.figures) bach.figures(news.figures);
+    if (news.piece) bach.showPiece(news.piece);
     if (news.settings) {
       bach.settle(news.settings);
       bach.settled(news.settings, news.fresh);
@@ -199,6 +202,7 @@ const bach = {
       $(name).value = value;
       bach.show(name, value, false);
     }
+    bach.showKey(settings);
     const model = $("model").selectedOptions[0];
     $("score").textContent = model ? model.dataset.score : "";
     $("voices").hidden = !(model && model.dataset.voices);

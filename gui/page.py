@@ -16,7 +16,7 @@ from typing import Any
 from remi import gui as remi
 
 from config_bach import UserError
-from gui import cards
+from gui import cards, listening
 from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
 from gui.melody import kept_card, tune_card
 from gui.moods import MOODS
@@ -26,6 +26,8 @@ from music.synth import RATE
 from stream.accounts import is_guest, number_of
 from stream.app import station_link
 from stream.context import minutes
+from stream.permalink import link_of, read_link
+from stream.piece import StationPiece
 from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.recording_views import row
 from stream.station import Station
@@ -34,7 +36,7 @@ from stream.texts import COOKIE, Texts
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
-SCRIPTS = ("common.js", "roll.js", "page.js", "melody.js", "device.js")
+SCRIPTS = ("common.js", "roll.js", "page.js", "listening.js", "melody.js", "device.js")
 STYLES = ("page.css", "melody.css")
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
 MORE = (  # cards behind those that are wanted first; the screen says how many columns they have
@@ -43,6 +45,7 @@ MORE = (  # cards behind those that are wanted first; the screen says how many c
     kept_card,
     tune_card,
     cards.together,
+    listening.piece,
     cards.settings,
     cards.tests,
 )
@@ -52,6 +55,7 @@ SETTING_TYPES = {
     "model": str,
     **dict.fromkeys(("program", *cards.OTHERS), int),
     **dict.fromkeys(("bpm", "temperature", "volume"), float),
+    **listening.SETTING_TYPES,
 }
 
 
@@ -68,12 +72,18 @@ class Page(AuthenticatedApp):
         self._refusal = ""
         self._fresh = False  # nobody has chosen anything yet
         try:
-            if not self._restore():
+            if self.asked:
+                self._open(*self.asked)
+            elif not self._restore():
                 self._open(self.context.default_settings())
                 self._fresh = True
         except UserError as error:
             self._refusal = str(error)
         return self._built(self.texts)
+
+    def wanted(self, query: str) -> tuple[PlayerSettings, StationPiece] | None:
+        """The piece that the address asks for, if it does. Raises UserError."""
+        return read_link(query, self.context.models)
 
     def speak(self, t: Texts) -> None:
         """The page is loaded: in another language it is built anew."""
@@ -128,9 +138,9 @@ class Page(AuthenticatedApp):
         self._station = self.context.stations.get(name) if name else None
         return self._station is not None
 
-    def _open(self, settings: PlayerSettings) -> None:
+    def _open(self, settings: PlayerSettings, piece: StationPiece | None = None) -> None:
         """A station of one's own. It costs nothing until Play is pressed."""
-        self._station = self.context.stations.open(settings)
+        self._station = self.context.stations.open(settings, piece=piece)
         self._news_sent = 0
 
     # ---- to the page
@@ -195,6 +205,8 @@ class Page(AuthenticatedApp):
             if not is_guest(self.user):
                 news["figures"] = self.context.stations.figures()
             news["links"] = self._links(station)
+            piece = station.piece
+            news["piece"] = {"seed": piece.seed, "link": link_of(piece, station.settings)}
         self._sent += 1
         return news
 
@@ -236,6 +248,10 @@ class Page(AuthenticatedApp):
                 self._change_recordings(what, request.get("name", ""), request.get("title", ""))
             elif what == "tune":  # somebody begins to write one
                 threading.Thread(target=self.context.tunes.warm, daemon=True).start()
+            elif what in ("new", "back"):
+                seconds = station.new() if what == "new" else station.back()
+                self._sent = 0  # a piece may bring its settings with it
+                self._send("updated", {"names": [what], "seconds": round(seconds, 1)})
         except UserError as error:
             self._refuse_in_words(error)
 

@@ -3,7 +3,10 @@
 events.py       notes, events, pieces, bars; exact times in quarter lengths
 notation.py     keys, spelling, staves and bars of a score
 instruments.py  the 128 General MIDI instruments
+scales.py       'G major' -> its notes
 synth.py        events -> sound, through FluidSynth
+loudness.py     how loud instruments are; gain, limiter, volume
+wav.py          events -> a WAV file
 copies.py       passages that a piece copies from others
 lookback.py     the longest earlier match within a piece
 """

@@ -9,6 +9,7 @@ from config_bach import UserError
 
 Programs = int | Sequence[int]  # General MIDI 1..128: one for all voices, or one for each
 VOICES = 4
+VOICE_NAMES = ("soprano", "alto", "tenor", "bass")
 ORGAN = 20  # it holds its notes as voices do
 VOICE_RANGES = ((60, 81), (53, 74), (48, 69), (36, 64))  # MIDI pitches of Bach's four voices
 

@@ -2,8 +2,8 @@
 
 import importlib.util
 import os
-import wave
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from config_bach import UserError, quiet
 from music.events import Event, held_over
-from music.instruments import Programs, by_voice
-from storage.files import replacing
+from music.instruments import VOICES, Programs, by_voice
 
 RATE = 44_100  # frames a second
 BLOCK = 1024  # frames
 TAIL = 2 * RATE  # frames in which the last notes die away
-GAIN = 0.6
+GAIN = 0.3  # so that loud instruments do not clip; see music.loudness for the rest
+ROOM_SIZE, ROOM_DAMPING, ROOM_WIDTH = 0.75, 0.2, 0.9  # of FluidSynth's reverb
+VOLUME, PAN, REVERB_SEND = 7, 10, 91  # MIDI controllers
 SOUNDFONT_VARIABLE = "PLAY_BACH_SOUNDFONT"
 SOUNDFONTS = (  # the better ones first
     "MuseScore_General.sf3",
@@ -38,6 +39,21 @@ SOUNDFONT_FOLDERS = (
 )
 
 Pcm = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How voices are heard: volume (0..1) and place (-1 left .. 1 right) of each; the room (0..1).
+
+    As in a choir the sopranos stand on the left of who listens, the basses on the right.
+    """
+
+    volumes: tuple[float, ...] = (1.0,) * VOICES
+    pans: tuple[float, ...] = (-0.5, -0.2, 0.2, 0.5)
+    room: float = 0.4
+
+
+MIDDLE = (0.0,) * VOICES  # where music without voices sounds
 
 
 def fluidsynth_module() -> ModuleType:
@@ -97,9 +113,14 @@ class Synth:
     """One FluidSynth with a channel for each voice, rendering on demand, without a sound card."""
 
     def __init__(
-        self, programs: Programs, soundfont: Path | None = None, gain: float = GAIN
+        self,
+        programs: Programs,
+        soundfont: Path | None = None,
+        *,
+        mix: Mix | None = None,
+        rate: int = RATE,
     ) -> None:
-        """programs: General MIDI 1..128, one for all voices or one for each.
+        """programs: General MIDI 1..128, one for all voices or one for each. rate: frames a second.
 
         Raises UserError if FluidSynth or the SoundFont is missing.
         """
@@ -107,17 +128,27 @@ class Synth:
         font = soundfont or find_soundfont()
         with quiet():
             self._synth: Any = module.Synth(
-                gain=gain, samplerate=float(RATE), channels=16, **{"synth.chorus.active": 0}
+                gain=GAIN, samplerate=float(rate), channels=16, **{"synth.chorus.active": 0}
             )
             self._font = self._synth.sfload(str(font))
         if self._font < 0:
             raise UserError(f"{font} is not a SoundFont that FluidSynth can read; choose another.")
         self.program(programs)
+        self.mix(mix or Mix())
 
     def program(self, programs: Programs) -> None:
         """Change the instruments (1..128) of the notes to come, of all voices or of each."""
         for voice, program in enumerate(by_voice(programs)):
             self._synth.program_select(voice, self._font, 0, program - 1)
+
+    def mix(self, mix: Mix) -> None:
+        """Change volumes, places and room at once, also of what sounds."""
+        for voice, (volume, pan) in enumerate(zip(mix.volumes, mix.pans, strict=True)):
+            # FluidSynth's loudness goes with the square of the controller
+            self._synth.cc(voice, VOLUME, round(127 * volume**0.5))
+            self._synth.cc(voice, PAN, round(63.5 + 63.5 * pan))
+            self._synth.cc(voice, REVERB_SEND, 127)
+        self._synth.set_reverb(ROOM_SIZE, ROOM_DAMPING, ROOM_WIDTH, mix.room)
 
     def strike(self, pitch: int, velocity: int, voice: int = 0) -> None:
         """Begin a note: MIDI pitch, velocity 1..127."""
@@ -134,8 +165,10 @@ class Synth:
     def reset(self) -> None:
         """Silence: as if it had just been made. What still echoes dies away unheard."""
         self._synth.system_reset()
+        self.render(BLOCK)
+        self._synth.system_reset()  # now the room is empty, too
         for _ in range(TAIL // BLOCK):
-            if np.abs(self.render(BLOCK)).max() <= 1:
+            if np.abs(self.render(BLOCK)).max() <= 2:
                 break
 
     def close(self) -> None:
@@ -153,13 +186,14 @@ class Synths:
     def __init__(self) -> None:
         self._free: list[Synth] = []  # append and pop are atomic
 
-    def take(self, programs: Programs) -> Synth:
+    def take(self, programs: Programs, mix: Mix | None = None) -> Synth:
         """A silent synth with these instruments (1..128). Raises UserError as Synth does."""
         try:
             synth = self._free.pop()
         except IndexError:
-            return Synth(programs)
+            return Synth(programs, mix=mix)
         synth.program(programs)
+        synth.mix(mix or Mix())
         return synth
 
     def give_back(self, synth: Synth) -> None:
@@ -175,9 +209,10 @@ class Performer:
     ends of blocks and events. `bpm` may be changed at any time and holds from the next frame.
     """
 
-    def __init__(self, events: Iterable[Event], synth: Synth, bpm: float) -> None:
+    def __init__(self, events: Iterable[Event], synth: Synth, bpm: float, rate: int = RATE) -> None:
+        """rate: frames a second of the synth."""
         self.frames = 0  # rendered so far; while the next event is asked for, this is its onset
-        self._bpm = bpm
+        self._bpm, self._rate = bpm, rate
         self._events = iter(events)
         self._synth = synth
         self._last: Event | None = None
@@ -241,18 +276,4 @@ class Performer:
             if (voice, pitch) not in held:
                 self._synth.strike(pitch, coming.velocity, voice)
         self._last = coming
-        self._until_change += coming.duration * 60 * RATE / Fraction(str(self._bpm))
-
-
-def write_wav(path: Path, events: Iterable[Event], bpm: float, programs: Programs) -> None:
-    """Render events to a WAV file: PCM 16 bit, stereo, 44.1 kHz. Raises UserError as Synth does."""
-    synth = Synth(programs)
-    try:
-        with replacing(path) as aside, wave.open(str(aside), "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(RATE)
-            for block in Performer(events, synth, bpm):
-                file.writeframes(block.astype("<i2").tobytes())
-    finally:
-        synth.close()
+        self._until_change += coming.duration * 60 * self._rate / Fraction(str(self._bpm))

@@ -24,6 +24,8 @@ producer.py         what it does for a station: sound, block after block, again 
 pool.py             its predict threads, and how busy they are
 player.py           what they do for a producer
 player_settings.py  what a listener can change; the events that were played
+piece.py            what a piece comes of; which pieces a station has played
+permalink.py        links by which a piece plays again
 source.py           events from the model or, when it fails, from the corpus
 model_cache.py      the models that stations play, read once
 listener.py         the bounded backlog of one listener

@@ -30,6 +30,7 @@ from stream.context import ServerContext
 from stream.links import REMEMBERED
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
+from stream.permalink import NewPiece, link_of
 from stream.player_settings import PlayerSettings
 from stream.recordings import WRITERS
 from stream.station import Station
@@ -88,6 +89,10 @@ def create_app(context: ServerContext) -> Flask:
         "/stations/<name>", "update", functools.partial(_update, context), methods=["POST"]
     )
     recording_views.register(app, context)
+    for what in (_new, _back):
+        name = what.__name__.strip("_")
+        view = functools.partial(what, context)
+        app.add_url_rule(f"/stations/<name>/{name}", name, view, methods=["POST"])
     return app
 
 
@@ -190,6 +195,7 @@ def _station(context: ServerContext, name: str) -> Response:
         trouble=station.trouble,
         heard_in=round(station.lead, 2),
         listen=station_link(context, "listen", station=name),
+        piece={"seed": station.piece.seed, "link": link_of(station.piece, station.settings)},
     )
 
 
@@ -203,6 +209,27 @@ def _update(context: ServerContext, name: str) -> Response:
     if not isinstance(changes, dict) or not set(changes) <= set(known):
         return _text(400, f"there are {', '.join(known)} to change, as JSON.")
     return jsonify(heard_in=round(station.update(**changes), 2))
+
+
+def _new(context: ServerContext, name: str) -> Response:
+    """Begin a new piece: POST {} or {"seed": 7}."""
+    station = context.stations.get(name)
+    if station is None:
+        return _text(404, "there is no such station.")
+    asked = _body()
+    if not isinstance(asked, dict) or not set(asked) <= {"seed"}:
+        return _text(400, "there is a seed to give, as JSON, or {}.")
+    return jsonify(heard_in=round(station.new(NewPiece(**asked).seed), 2), seed=station.seed)
+
+
+def _back(context: ServerContext, name: str) -> Response:
+    """Begin the present piece again, or the one before if it is younger than 3 s: POST {}."""
+    station = context.stations.get(name)
+    if station is None:
+        return _text(404, "there is no such station.")
+    if _body() != {}:
+        return _text(400, "there is nothing to give but {}, as JSON.")
+    return jsonify(heard_in=round(station.back(), 2), seed=station.seed)
 
 
 def _body() -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from music.copies import Copy
 from music.synth import RATE
+from stream.piece import Sampling
 from stream.player_settings import PlayerSettings
 from stream.source import StreamEvent
 
@@ -18,6 +19,7 @@ class Begin:
 
     number: of the producer, new for each. first: the frame of the station that it begins with.
     kinds: the formats that are listened to. trouble: why the model is not to be tried at once.
+    samplings: how the first piece is sampled, where that is fixed beforehand.
     """
 
     number: int
@@ -27,6 +29,20 @@ class Begin:
     first: int
     kinds: tuple[str, ...] = ("mp3",)
     trouble: str = ""
+    samplings: tuple[Sampling, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compose:
+    """To a worker: begin a piece with the next block, by these settings.
+
+    samplings: how it is sampled, where that is fixed beforehand.
+    """
+
+    number: int
+    settings: PlayerSettings
+    seed: int
+    samplings: tuple[Sampling, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,5 +141,5 @@ class Load:
     cpu: float = 0.0
 
 
-Order = Begin | Change | Pace | End
+Order = Begin | Compose | Change | Pace | End
 Report = Block | Earlier | Restarted | Load

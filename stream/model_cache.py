@@ -10,6 +10,7 @@ from families.base import LoadedModel
 from families.registry import families
 from litert.loading import playing
 from music.events import from_json
+from music.loudness import Levels
 from music.synth import Synths
 from storage import catalog
 from storage.bundle import SUFFIX, load
@@ -20,7 +21,7 @@ class ModelCache:
 
     def __init__(self, paths: Paths, variant: str = "", runtime: Runtime | None = None) -> None:
         """variant: what models play with that have it; empty: the fastest on this machine."""
-        self.synths = Synths()
+        self.synths, self.levels = Synths(), Levels()
         self._paths, self._variant, self._runtime = paths, variant, runtime or Runtime()
         self._models: dict[str, tuple[tuple[int, int], LoadedModel]] = {}
         self._lock = threading.Lock()
@@ -53,6 +54,16 @@ class ModelCache:
                 self._models[choice] = (stamp, self._load(path, variant))
             return self._models[choice][1]
 
+    def label(self, choice: str) -> str:
+        """'NAME:variant' of a model, which says on every machine what plays. Raises as `model` does."""
+        model = self.model(choice)
+        return f"{model.bundle.name}:{model.variant}"
+
+    def choice(self, label: str) -> str:
+        """The inverse: NAME alone where that variant is the one that plays here anyway."""
+        name = label.partition(":")[0]
+        return name if self.label(name) == label else label
+
     def _load(self, path: Path, variant: str) -> LoadedModel:
         """Read a model. Memory is dear on small machines: of what it has only what plays is kept."""
         bundle = load(path, weights=False)
@@ -61,7 +72,8 @@ class ModelCache:
             raise UserError(f"{path} holds nothing to compose with; train it anew.")
         model = playing(bundle, self._paths, variant or usual, self._runtime)
         kept = {model.variant: bundle.steps[model.variant]}
-        model = replace(model, bundle=replace(bundle, steps=kept, held_out=b""))
+        known = replace(bundle, name=path.stem, steps=kept, held_out=b"")
+        model = replace(model, bundle=known)
         try:
             for prime in bundle.metadata["primes"]:
                 from_json(prime["events"])

@@ -9,6 +9,7 @@ from flask import Response, jsonify
 from stream import radio
 from stream.accounts import LOGIN_COOKIE
 from stream.context import ServerContext
+from stream.piece import LARGEST_SEED
 from stream.player_settings import PlayerSettings
 from stream.recording_views import UPLOADS
 from stream.recordings import LONGEST_TITLE
@@ -36,6 +37,12 @@ STATION: Json = {
     "trouble": {"type": "string", "description": "what is wrong, for people; empty: nothing"},
     "heard_in": {"type": "number", "description": "seconds until a changed setting is heard"},
     "listen": {"type": "string", "description": "the path of a signed link to the sound"},
+    "piece": {"$ref": "#/components/schemas/Piece"},
+}
+SEED: Json = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}
+PIECE: Json = {
+    "seed": SEED,
+    "link": {"type": "string", "description": "the path on the control page that plays it again"},
 }
 LINKS = {
     "type": "object",
@@ -153,6 +160,10 @@ def document() -> Json:
                 "Deleted": _object({"deleted": {"type": "string"}}),
                 "Answered": _object(ANSWERED),
                 **_tune_schemas(),
+                "Piece": _object(PIECE),
+                "NewPiece": {**_object({"seed": SEED}), "required": []},
+                "Nothing": _object({}),
+                "Begun": _object({"heard_in": STATION["heard_in"], "seed": SEED}),
             },
         },
     }
@@ -198,6 +209,20 @@ def _paths() -> Json:
             "get": _login("How a station is, and a link to it", _json("Station"), 403, 404),
             "post": _login("Change its settings", _json("Changed"), 400, 403, 404, 415)
             | {"requestBody": {"required": True, "content": _json("Changes")}},
+        },
+        "/stations/{name}/new": {
+            "parameters": [name],
+            "post": _login("Begin a new piece", _json("Begun"), 400, 404, 415)
+            | {"requestBody": {"required": True, "content": _json("NewPiece")}},
+        },
+        "/stations/{name}/back": {
+            "parameters": [name],
+            "post": _login(
+                "Begin the piece again, or the one before if it has just begun",
+                _json("Begun"),
+                *(400, 404, 415),
+            )
+            | {"requestBody": {"required": True, "content": _json("Nothing")}},
         },
         "/listen/{token}": {
             "parameters": [TOKEN],

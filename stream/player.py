@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from music.events import Event
+from music.instruments import Programs
+from music.loudness import Fader, Levels
 from music.synth import RATE, Pcm, Performer, Synth, Synths
 from stream.messages import BLOCK
 from stream.player_settings import PlayerSettings
@@ -28,6 +28,7 @@ class PlayerHost(Protocol):
     name: str
     settings: PlayerSettings
     synths: Synths
+    levels: Levels
     pool: Pool
 
     def due(self, player: Player) -> float | None:
@@ -55,7 +56,10 @@ class Player:
         self.composing = 0.0  # seconds that composing took in this block
         self.cut = False  # end the present event, a new model is waiting
         self._station, self._settings = station, station.settings
-        self._gain = self._settings.volume
+        self._mix = self._settings.mix(source.has_voices)
+        self._measured: tuple[Sequence[Event], Programs] = ((), ())  # what the gain is for
+        self._gain = 1.0
+        self._fader: Fader | None = None
         self._synth: Synth | None = None
         self._performer: Performer | None = None
 
@@ -91,7 +95,7 @@ class Player:
 
     def _instrument(self) -> tuple[Performer, Synth]:
         if self._synth is None or self._performer is None:
-            self._synth = self._station.synths.take(self._settings.programs)
+            self._synth = self._station.synths.take(self._settings.programs, self._mix)
             self._performer = Performer(self._events(), self._synth, self._settings.bpm)
         return self._performer, self._synth
 
@@ -110,7 +114,7 @@ class Player:
         settings, before = self._station.settings, self._settings
         self._settings = settings
         performer.bpm = settings.bpm
-        self.source.set_temperature(settings.temperature)
+        self.source.sample(settings.temperature, settings.scale)
         self.source.thrifty = self._station.pool.load > THRIFTY
         if self.cut:
             self.cut = False
@@ -118,11 +122,18 @@ class Player:
         if settings.programs != before.programs:
             synth.program(settings.programs)
             performer.strike_again()
+        mix = settings.mix(self.source.has_voices)
+        if mix != self._mix:
+            self._mix = mix
+            synth.mix(mix)
 
     def _with_volume(self, pcm: Pcm) -> Pcm:
-        """The sound at the present volume; a change is spread over the block, so that nothing clicks."""
-        now, self._gain = self._gain, self._settings.volume
-        if now == self._gain:
-            return pcm if now == 1 else np.asarray(pcm * np.float32(now), np.int16)
-        gain = np.linspace(now, self._gain, len(pcm), dtype=np.float32)[:, None]
-        return np.asarray(pcm * gain, np.int16)
+        """The sound as loud as its instruments should be, at the present volume."""
+        measured = (self.source.passage, self._settings.programs)
+        if measured != self._measured:
+            self._measured = measured
+            self._gain = self._station.levels.gain(*measured)
+        volume = self._settings.volume
+        if self._fader is None:
+            self._fader = Fader(self._gain, volume)
+        return self._fader(pcm, self._gain, volume)

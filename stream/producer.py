@@ -15,6 +15,7 @@ from stream.messages import (
     BLOCK_SECONDS,
     Begin,
     Block,
+    Compose,
     Composed,
     Earlier,
     Report,
@@ -23,6 +24,7 @@ from stream.messages import (
 )
 from stream.model_cache import ModelCache
 from stream.mp3 import Mp3
+from stream.piece import Sampling
 from stream.player import Player
 from stream.player_settings import PlayerSettings
 from stream.pool import Pool
@@ -54,10 +56,10 @@ class Producer:
     ) -> None:
         """Raises UserError if there is no sound to be had, or the model is unusable."""
         self.number, self.name, self.settings = begin.number, begin.station, begin.settings
-        self.pool, self.synths = pool, models.synths
+        self.pool, self.synths, self.levels = pool, models.synths, models.levels
         self._models, self._server, self._report = models, server, report
         self._model = models.model(begin.settings.model)
-        self._drawn = begin.seed  # a player that follows another composes something else
+        self._seed = begin.seed
         self._ahead = int(server.ahead * RATE)
         self._encoders: dict[str, Encoder] = {}  # of the formats that are listened to
         self._ring: deque[tuple[int, Pcm]] = deque()  # what is composed and not yet heard
@@ -69,11 +71,18 @@ class Producer:
         self._restarts = 0
         self._lock = threading.Lock()
         self._want(begin.kinds)
-        self._player = self._new_player(begin.trouble)
+        self._player = self._new_player(begin.trouble, begin.samplings)
 
-    def _new_player(self, trouble: str) -> Player:
-        self._drawn += 1
-        source = Source(self._model, self.settings.temperature, self._drawn, trouble)
+    def _new_player(self, trouble: str, samplings: tuple[Sampling, ...] = ()) -> Player:
+        settings = self.settings
+        source = Source(
+            self._model,
+            settings.temperature,
+            self._seed,
+            trouble,
+            scale=settings.scale,
+            samplings=samplings,
+        )
         player = Player(self, source, self._frames)
         self.pool.add(player)
         return player
@@ -83,12 +92,19 @@ class Producer:
     def change(self, settings: PlayerSettings) -> None:
         """Other settings, from the next block on. Raises UserError for an unusable model."""
         if settings.model != self.settings.model:
-            model = self._models.model(settings.model)
-            composer = composer_of(model, settings.temperature, self._drawn)
-            self._player.source.swap(model, composer)
-            self._player.cut = True
-            self._model = model
+            self.compose(Compose(self.number, settings, self._seed))
         self.settings = settings
+
+    def compose(self, order: Compose) -> None:
+        """Begin a piece with the next block. Raises UserError for an unusable model."""
+        settings = order.settings
+        model = self._models.model(settings.model)
+        told = (settings.temperature, settings.scale)
+        composer = composer_of(model, settings.temperature, order.seed, settings.scale)
+        self.settings = settings  # before the piece begins, or the player would take it for changed
+        self._model, self._seed = model, order.seed
+        self._player.source.swap(model, composer, order.seed, told, order.samplings)
+        self._player.cut = True
 
     def pace(self, kinds: tuple[str, ...], begun: float | None) -> None:
         """The formats that are listened to, and when frame 0 was heard; None: nothing was yet."""
@@ -213,5 +229,6 @@ class Producer:
         self.pool.replace_thread(player.thread)
         with self._lock:
             self._events = []
+            self._seed += 1  # the player that follows another composes something else
             self._player = self._new_player(why)
         self._report(Restarted(self.number, self.state()))

@@ -14,7 +14,9 @@ from pathlib import Path
 from config_bach import UserError, require
 from midi_io import Played, midi_file, write_musicxml
 from music.events import Event, from_json, to_json
+from music.loudness import Fader, Levels
 from music.synth import RATE, Pcm, Performer, Synth
+from music.wav import rendered
 from stream.mp3 import Mp3
 from stream.player_settings import PlayedEvent
 
@@ -105,25 +107,30 @@ def _drawn(score: str) -> str:
 
 def sound(played: Sequence[PlayedEvent]) -> Iterator[Pcm]:
     """The music rendered again, block by block, with the settings as they were."""
-    synth = Synth(played[0].settings.programs)
+    now, music = played[0].settings, [x.event for x in played]
+    voices = any(event.voices for event in music)
+    synth, levels = Synth(now.programs, mix=now.mix(voices)), Levels()
     try:
-        coming = iter(played)
-        now = played[0].settings
+        gain = levels.gain(music, now.programs)
 
         def events() -> Iterator[Event]:
-            nonlocal now
-            for x in coming:
+            nonlocal now, gain
+            for x in played:
                 if x.settings.programs != now.programs:
                     synth.program(x.settings.programs)
+                    gain = levels.gain(music, x.settings.programs)
+                if x.settings.mix(voices) != now.mix(voices):
+                    synth.mix(x.settings.mix(voices))
                 now = x.settings
                 performer.bpm = now.bpm
                 yield x.event
 
-        performer = Performer(events(), synth, now.bpm)
+        performer, fade = Performer(events(), synth, now.bpm), Fader(gain, now.volume)
         for block in performer:
-            yield (block * now.volume).astype("<i2")
+            yield fade(block, gain, now.volume).astype("<i2")
     finally:
         synth.close()
+        levels.close()
 
 
 def wav(played: Sequence[PlayedEvent]) -> bytes:
@@ -142,11 +149,7 @@ def scale(program: int, kind: str) -> bytes:
     """A scale of C major, two seconds long, as a 'wav' or 'mp3' file: the audio test."""
     pitches = (60, 62, 64, 65, 67, 69, 71, 72)
     events = [Event((p,), Fraction(1, 2), 96) for p in pitches]
-    synth = Synth(program)
-    try:
-        blocks = list(Performer(iter(events), synth, 120))
-    finally:
-        synth.close()
+    blocks = list(rendered(events, 120, program))
     if kind == "mp3":
         encoder = Mp3(128)
         return b"".join(encoder.encode(b) for b in blocks) + encoder.close()

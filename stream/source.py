@@ -2,16 +2,18 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from config_bach import Composing, UserError
-from families.base import Composer, LoadedModel
+from families.base import Composer, LoadedModel, Prediction
 from families.sampling import with_temperature
 from music.copies import Copy, CopyTracker, sixteenths
 from music.events import Event
+from stream.piece import Origin, Sampling
 
 log = logging.getLogger("play_bach")
 
@@ -23,7 +25,8 @@ RETRY_AFTER = (1.0, 30.0)  # seconds before the model is tried again: at first, 
 class StreamEvent:
     """One event, and what else could have come: (symbol, probability), the likeliest first.
 
-    probability: of the symbol that was chosen. from_corpus: it is not composed, but from a piece.
+    probability: of the symbol that was chosen. from_corpus: it is not composed, but from a piece; else
+    origin tells what it comes of.
     """
 
     event: Event
@@ -31,12 +34,14 @@ class StreamEvent:
     chosen: str = ""
     probability: float = 0.0
     from_corpus: bool = False
+    origin: Origin | None = None
 
 
-def composer_of(model: LoadedModel, temperature: float, seed: int) -> Composer:
+def composer_of(model: LoadedModel, temperature: float, seed: int, scale: str = "") -> Composer:
     """Music without end by a model. Raises UserError if the model cannot run."""
     try:
-        return model.family.stream(model, Composing(temperature=temperature, seed=seed))
+        settings = Composing(temperature=temperature, seed=seed, scale=scale)
+        return model.family.stream(model, settings)
     except UserError:
         raise
     except Exception as error:  # a damaged bundle can fail in any way
@@ -52,24 +57,74 @@ def fallback(model: LoadedModel, seed: int) -> Iterator[Event]:
         yield from model.prime(int(rng.integers(2**31)))[1]
 
 
+class Course:
+    """A composer at work, and how far it is: the piece, and the number of the next event in it."""
+
+    def __init__(
+        self, model: LoadedModel, composer: Composer, seed: int, samplings: Sequence[Sampling] = ()
+    ) -> None:
+        """samplings: how the first piece is sampled, where that is fixed beforehand."""
+        self.composer, self.symbols = composer, model.vocabulary.fields[0].symbols
+        self._model, self._seed, self._number = f"{model.bundle.name}:{model.variant}", seed, 0
+        self._fixed = deque(samplings)
+
+    @property
+    def free(self) -> bool:
+        """Whether the sampling is not fixed, or no longer."""
+        return not self._fixed
+
+    def sample(self, temperature: float, scale: str) -> None:
+        """How events are sampled from now on; what was fixed no longer holds."""
+        self._fixed.clear()
+        now = self.composer.settings
+        if (now.temperature, now.scale) != (temperature, scale):
+            self.composer.settings = replace(now, temperature=temperature, scale=scale)
+
+    def compose(self) -> tuple[Prediction, Origin]:
+        """The next event, and what it comes of."""
+        self._follow_fixed()
+        settings = self.composer.settings
+        predicted = next(self.composer)
+        if predicted.begins is not None:
+            self._fixed = self._fixed if self._number == 0 else deque()
+            self._seed, self._number = predicted.begins, 0
+        sampling = Sampling(self._number, settings.temperature, settings.scale)
+        self._number += 1
+        return predicted, Origin(self._model, self._seed, sampling)
+
+    def _follow_fixed(self) -> None:
+        while self._fixed and self._fixed[0].first <= self._number:
+            to = self._fixed.popleft()
+            self.composer.settings = replace(
+                self.composer.settings, temperature=to.temperature, scale=to.scale
+            )
+
+
 class Source:
     """An endless iterator over events that never fails: when the model does, the corpus plays on."""
 
     def __init__(
-        self, model: LoadedModel, temperature: float, seed: int, trouble: str = ""
+        self,
+        model: LoadedModel,
+        temperature: float,
+        seed: int,
+        trouble: str = "",
+        *,
+        scale: str = "",
+        samplings: Sequence[Sampling] = (),
     ) -> None:
-        """trouble: why the model is not to be tried at once; empty if it is."""
+        """trouble: why the model is not to be tried at once; empty if it is. samplings: as of Course."""
         self.trouble = trouble  # empty while the model composes
         self.notes = 0
         self.seconds = 0.0  # spent composing
         self.thrifty = False  # do without what is only shown: the machine is busy
-        self._temperature, self._seed = temperature, seed
+        self._told, self._seed = (temperature, scale), seed
         self._failures = 1 if trouble else 0
         self._retry = time.monotonic() + RETRY_AFTER[0] if trouble else 0.0
-        self._composer: Composer | None = None
+        self._course: Course | None = None
         self._use(model)
         if not trouble:
-            self._try()
+            self._try(samplings)
 
     def _use(self, model: LoadedModel) -> None:
         """Take a model, its held-out pieces to fall back on, and what watches for copies."""
@@ -81,13 +136,23 @@ class Source:
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
 
+    @property
+    def has_voices(self) -> bool:
+        """Whether its music has voices."""
+        return bool(self._model.family.voices)
+
+    @property
+    def passage(self) -> Sequence[Event]:
+        """Some music of the model's kind."""
+        return self._model.example
+
     def __next__(self) -> StreamEvent:
-        if self._composer is None and time.monotonic() >= self._retry:
+        if self._course is None and time.monotonic() >= self._retry:
             self._try()
-        composer, begun = self._composer, time.perf_counter()
-        if composer is not None:
+        course, begun = self._course, time.perf_counter()
+        if course is not None:
             try:
-                event = self._predict(composer)
+                event = self._predict(course)
             except Exception as error:  # whatever it is, silence would be worse
                 log.warning("a model failed, the corpus plays on: %r", error)
                 self.give_up(f"the model failed ({type(error).__name__})")
@@ -99,18 +164,29 @@ class Source:
                 return event
         return StreamEvent(next(self._fallback), from_corpus=True)
 
-    def swap(self, model: LoadedModel, composer: Composer) -> None:
-        """Go on with another model."""
+    def swap(
+        self,
+        model: LoadedModel,
+        composer: Composer,
+        seed: int,
+        told: tuple[float, str],
+        samplings: Sequence[Sampling] = (),
+    ) -> None:
+        """Go on with another model, or another piece. told: the temperature and scale that are set."""
         self._use(model)
-        self._composer = composer
+        self._told, self._seed = told, seed
+        self._course = Course(model, composer, seed, samplings)
         self.trouble, self._failures = "", 0
 
-    def set_temperature(self, temperature: float) -> None:
-        """Change the temperature of the events to come."""
-        self._temperature = temperature
-        composer = self._composer
-        if composer is not None and composer.settings.temperature != temperature:
-            composer.settings = replace(composer.settings, temperature=temperature)
+    def sample(self, temperature: float, scale: str) -> None:
+        """The temperature and the scale (empty: none) that are set for the events to come.
+
+        What is fixed beforehand holds until one of them is changed.
+        """
+        changed, self._told = (temperature, scale) != self._told, (temperature, scale)
+        course = self._course
+        if course is not None and (changed or course.free):
+            course.sample(temperature, scale)
 
     def _track(self, event: Event) -> None:
         """Remember the longest passage that was copied."""
@@ -120,11 +196,12 @@ class Source:
             if self._tracker.feed(part) > self.copy.notes:
                 self.copy = self._tracker.copy()
 
-    def _try(self) -> None:
+    def _try(self, samplings: Sequence[Sampling] = ()) -> None:
         """Begin anew with the model."""
         try:
-            seed = self._seed + self._failures
-            self._composer = composer_of(self._model, self._temperature, seed)
+            seed, (temperature, scale) = self._seed + self._failures, self._told
+            composer = composer_of(self._model, temperature, seed, scale)
+            self._course = Course(self._model, composer, seed, samplings)
             self.trouble = ""
         except UserError as error:
             log.warning("a model cannot start, the corpus plays on: %s", error)
@@ -132,20 +209,21 @@ class Source:
 
     def give_up(self, why: str) -> None:
         """Let the corpus play, and try the model again after a while."""
-        self._composer = None
+        self._course = None
         self._failures += 1
         wait = min(RETRY_AFTER[0] * 2.0 ** (self._failures - 1), RETRY_AFTER[1])
         self._retry = time.monotonic() + wait
         self.trouble = why
 
-    def _predict(self, composer: Composer) -> StreamEvent:
-        symbols = self._model.vocabulary.fields[0].symbols
-        predicted = next(composer)
+    def _predict(self, course: Course) -> StreamEvent:
+        symbols = course.symbols
+        predicted, origin = course.compose()
+        chosen = symbols[predicted.chosen]
         if self.thrifty:
-            return StreamEvent(predicted.event, chosen=symbols[predicted.chosen])
-        p = with_temperature(predicted.probabilities, composer.settings.temperature)
+            return StreamEvent(predicted.event, chosen=chosen, origin=origin)
+        p = with_temperature(predicted.probabilities, origin.sampling.temperature)
         best = np.argpartition(-p, min(LIKELY, len(p) - 1))[:LIKELY]
         likely = sorted(((symbols[i], float(p[i])) for i in best), key=lambda x: -x[1])
         shown = tuple(x for x in likely if x[1] > 0)
-        chosen = predicted.chosen
-        return StreamEvent(predicted.event, shown, symbols[chosen], float(p[chosen]))
+        chance = float(p[predicted.chosen])
+        return StreamEvent(predicted.event, shown, chosen, chance, origin=origin)

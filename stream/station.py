@@ -6,6 +6,7 @@ so that nobody can hold up anybody else. While nobody listens the station rests.
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from music.synth import RATE
 from stream.listener import Full, Listener
 from stream.messages import BLOCK, Begin, Block, Earlier, Restarted, State
 from stream.model_cache import ModelCache
+from stream.piece import History, Sampling, StationPiece
 from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.settings import Server
 from stream.source import composer_of
@@ -25,6 +27,7 @@ from stream.workers import RemoteProducer, Workers
 log = logging.getLogger("play_bach")
 
 LATE_FOR = 10.0  # seconds for which an underrun is reported
+YOUNG = 3.0  # seconds; back from a younger piece leads to the one before
 FORMATS = ("wav", "mp3")
 
 
@@ -40,14 +43,19 @@ class Station:
         *,
         workers: Workers,
         seed: int,
+        samplings: tuple[Sampling, ...] = (),
     ) -> None:
-        """Costs next to nothing until somebody listens. Raises UserError if the model is unusable."""
+        """Costs next to nothing until somebody listens. Raises UserError if the model is unusable.
+
+        samplings: how the first piece is sampled, where that is fixed beforehand.
+        """
         self.name, self.settings = name, settings
         self.brief = False  # ends as soon as nobody listens
         self.underruns = self.dropped = 0
         self.quiet_since = time.monotonic()
         self._models, self._server, self.seed = models, server, seed
-        models.model(settings.model)
+        self._samplings = samplings
+        self._history = History(self._piece(seed, samplings))
         self._workers = workers
         self._lock = threading.RLock()
         self._producer: RemoteProducer | None = None
@@ -209,6 +217,8 @@ class Station:
         for x in block.events:
             self._numbers += 1
             self._log.append(PlayedEvent(self._numbers, x.onset, x.predicted, x.settings))
+            if x.predicted.origin:
+                self._history.take(x.onset, x.predicted.origin)
         oldest = self._frames - self._server.keep_minutes * 60 * RATE
         while self._log and self._log[0].onset < oldest:
             self._log.popleft()
@@ -223,12 +233,62 @@ class Station:
         """
         settings = replace(self.settings, **changes)
         if settings.model != self.settings.model:
-            composer_of(self._models.model(settings.model), settings.temperature, self.seed)
+            model = self._models.model(settings.model)
+            composer_of(model, settings.temperature, self.seed, settings.scale)
         with self._lock:  # somebody else may have changed another one meanwhile
             self.settings = replace(self.settings, **changes)
             if self._producer is not None:
                 self._producer.change(self.settings)
+            elif {"model", "temperature", "scale"} & set(changes):  # before anything was composed
+                self._samplings = ()
+                self._history = History(self._piece(self.seed))
             return self.lead
+
+    # ---- pieces
+
+    @property
+    def piece(self) -> StationPiece:
+        """The piece that is heard; before that, the one that will be."""
+        with self._lock:
+            return self._history.present(self._clock())
+
+    def new(self, seed: int | None = None) -> float:
+        """Begin a piece, from a new seed or from this one; returns the seconds until it is heard."""
+        with self._lock:
+            seed = secrets.randbelow(2**31) if seed is None else seed
+            self._history.new(self._piece(seed), self._clock())
+            return self._compose(seed, self.settings)
+
+    def back(self) -> float:
+        """Begin the present piece again, or the one before if it has just begun.
+
+        With the temperature and the scale that it had. Returns the seconds until it is heard. Raises
+        UserError if its model is gone.
+        """
+        with self._lock:
+            piece = self._history.back(self._clock(), YOUNG * RATE)
+            last = piece.samplings[-1]
+            settings = replace(
+                self.settings,
+                model=self._models.choice(piece.model),
+                temperature=last.temperature,
+                scale=last.scale,
+            )
+            return self._compose(piece.seed, settings, piece.samplings)
+
+    def _piece(self, seed: int, samplings: tuple[Sampling, ...] = ()) -> StationPiece:
+        """A piece that is not begun. Raises UserError if the model is unusable."""
+        now = self.settings
+        samplings = samplings or (Sampling(0, now.temperature, now.scale),)
+        return StationPiece(self._models.label(now.model), seed, samplings)
+
+    def _compose(
+        self, seed: int, settings: PlayerSettings, samplings: tuple[Sampling, ...] = ()
+    ) -> float:
+        self.seed, self.settings, self._samplings = seed, settings, samplings
+        if self._producer is not None:
+            self._producer.compose(settings, seed, samplings)
+        return self.lead
 
     # ---- what others ask
 
@@ -297,7 +357,8 @@ class Station:
     def _begin(self) -> None:
         """Let a worker produce sound. After another producer it composes something else."""
         kinds = tuple(sorted({x.kind for x in self._listeners}))
-        begin = Begin(0, self.name, self.settings, self.seed + self._past, self._frames, kinds)
+        seed, samplings = self.seed + self._past, () if self._past else self._samplings
+        begin = Begin(0, self.name, self.settings, seed, self._frames, kinds, samplings=samplings)
         self._state = State()
         self._producer = self._workers.producer(self, begin)
         self._producer.start()

@@ -9,6 +9,7 @@ from typing import Any
 from config_bach import UserError
 from stream.listener import Full, Listener
 from stream.model_cache import ModelCache
+from stream.piece import StationPiece
 from stream.player_settings import PlayerSettings
 from stream.settings import Server
 from stream.station import Station
@@ -39,11 +40,13 @@ class Stations:
         self._over = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
 
-    def open(self, settings: PlayerSettings, brief: bool = False) -> Station:
+    def open(
+        self, settings: PlayerSettings, brief: bool = False, piece: StationPiece | None = None
+    ) -> Station:
         """A station of one's own; it costs nothing until somebody listens.
 
-        brief: it ends soon after its last listener. Raises UserError for an unusable model, and
-        Full when too many were opened.
+        brief: it ends soon after its last listener. piece: what it begins with; None: a new one.
+        Raises UserError for an unusable model, and Full when too many were opened.
         """
         station = Station(
             secrets.token_urlsafe(9),
@@ -51,7 +54,8 @@ class Stations:
             settings,
             self._server,
             workers=self.workers,
-            seed=secrets.randbelow(2**31),
+            seed=piece.seed if piece else secrets.randbelow(2**31),
+            samplings=piece.samplings if piece else (),
         )
         station.brief = brief
         return self._add(station)

@@ -213,9 +213,8 @@ class Tunes:
 
 def _played(done: Done, model: str) -> tuple[PlayedEvent, ...]:
     """What is to be kept, as if a station had played it."""
-    programs = by_voice(done.programs)
-    voices = dict(zip(("program", "alto", "tenor", "bass"), programs, strict=True))
-    settings = PlayerSettings(model=model, bpm=done.bpm, **voices)
+    program, alto, tenor, bass = by_voice(done.programs)
+    settings = PlayerSettings(model, program, alto, tenor, bass, bpm=done.bpm)
     played, now = [], 0.0
     for number, event in enumerate(from_json(done.events)):
         played.append(PlayedEvent(number, round(now * RATE), StreamEvent(event), settings))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from config_bach import Paths, UserError
-from stream.messages import Begin, Change, End, Load, Order, Pace, Report
+from stream.messages import Begin, Change, Compose, End, Load, Order, Pace, Report
 from stream.model_cache import ModelCache
 from stream.pool import Pool
 from stream.producer import Producer
@@ -50,6 +50,8 @@ class Worker:
             )
         elif (producer := self._producers.get(number)) is None:
             return  # it could not begin
+        elif isinstance(order, Compose):
+            producer.compose(order)
         elif isinstance(order, Change):
             producer.change(order.settings)
         elif isinstance(order, Pace):

@@ -11,8 +11,21 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from config_bach import Paths
-from stream.messages import Begin, Block, Change, Earlier, End, Load, Order, Pace, Report, Restarted
+from stream.messages import (
+    Begin,
+    Block,
+    Change,
+    Compose,
+    Earlier,
+    End,
+    Load,
+    Order,
+    Pace,
+    Report,
+    Restarted,
+)
 from stream.model_cache import ModelCache
+from stream.piece import Sampling
 from stream.player_settings import PlayerSettings
 from stream.pool import NEW_COST, THREADS
 from stream.settings import Server
@@ -54,6 +67,11 @@ class RemoteProducer:
         """Other settings, from the next block on."""
         self.settings = settings
         self._link.order(Change(self.number, settings))
+
+    def compose(self, settings: PlayerSettings, seed: int, samplings: tuple[Sampling, ...]) -> None:
+        """Begin a piece with the next block."""
+        self.settings = settings
+        self._link.order(Compose(self.number, settings, seed, samplings))
 
     def pace(self, kinds: Iterable[str], begun: float | None = None) -> None:
         """The formats that are listened to, and when frame 0 was heard (time.monotonic)."""

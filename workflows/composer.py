@@ -7,8 +7,8 @@ import midi_io
 from config_bach import Paths
 from evaluation import plots
 from families.base import Composition, CompositionRequest, LoadedModel
-from music import synth
 from music.instruments import by_voice, instrument_name
+from music.wav import write_wav
 from storage.files import keep_previous
 
 
@@ -35,7 +35,7 @@ def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tup
     writers: dict[str, tuple[str, bool, Callable[[Path], None]]] = {
         "music": (midi.suffix, True, lambda p: midi_io.write_midi(p, *how)),
         "score": (".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how)),
-        "sound": (".wav", wav, lambda p: synth.write_wav(p, *how)),
+        "sound": (".wav", wav, lambda p: write_wav(p, *how)),
         "picture": (".png", drawn, lambda p: plots.piano_roll(p, piece.events, piece.title)),
     }
     keep_previous(*(midi.with_suffix(suffix) for suffix, _, _ in writers.values()))

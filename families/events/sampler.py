@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from config_bach import Composing
 from families.base import LoadedModel, Prediction
-from families.events.encoding import EventEncoder, knows_durations
+from families.events.encoding import EventEncoder, chord_pitches, knows_durations
 from families.events.rhythm import Rhythm
 from families.sampling import StepSampler
 from families.steps import Predictor, Rows
 from music.copies import CopyTracker
-from music.events import Event
+from music.events import NOTE_NAMES, Event
 from music.lookback import Lookback
+from music.scales import scale_of
 from storage.vocabulary import Vocabulary
 
 LONGEST_RUN = 8  # the same note or chord in a row
@@ -64,6 +65,19 @@ def repeating(recent: Sequence[int]) -> set[int]:
     return forbidden
 
 
+def within(vocabulary: Vocabulary, scale: frozenset[int]) -> npt.NDArray[np.bool_]:
+    """Which pitch symbols have notes of a scale only, and rests [symbols]; '?' is none of them.
+
+    If no note or chord does, those with the fewest notes outside: a scale gives way where else nothing
+    could sound.
+    """
+    chords = [chord_pitches(s.partition("$")[0], 4) for s in vocabulary.fields[0].symbols[1:]]
+    outside = np.array([sum(p % 12 not in scale for p in chord) for chord in chords])
+    rest = np.array([not chord for chord in chords])
+    fewest = outside[~rest].min(initial=len(NOTE_NAMES))
+    return np.append(False, rest | (outside == fewest))
+
+
 class EventSampler(StepSampler[EventFeatures]):
     """A StepSampler of one piece, whose steps are events."""
 
@@ -83,6 +97,7 @@ class EventSampler(StepSampler[EventFeatures]):
         self.last = Event((), Fraction(1))
         self._encoder, self._rhythm = EventEncoder(vocabulary), rhythm
         self._symbols = len(vocabulary.fields[0].symbols)
+        self._scale: tuple[str, npt.NDArray[np.bool_]] = ("", np.ones(self._symbols, bool))
         self._durations: list[Fraction] = []
 
     def begin(self, prime: Sequence[Event]) -> None:
@@ -108,13 +123,23 @@ class EventSampler(StepSampler[EventFeatures]):
     def allowed(
         self, head: int, piece: int, tokens: Rows, row: Rows, given: Mapping[int, int]
     ) -> npt.NDArray[np.bool_] | None:
-        """All tokens, but no pitch that only goes on with a repetition."""
+        """Pitches of the scale, and none that only goes on with a repetition.
+
+        Where nothing but a repetition is of the scale, it goes on.
+        """
         closed = repeating(self.features[piece].recent) if head == 0 else ()
+        scale = self._within(self.settings.scale) if head == 0 and self.settings.scale else None
         if not closed:
-            return None
-        mask = np.ones(self._symbols, bool)
+            return scale
+        mask = np.ones(self._symbols, bool) if scale is None else scale.copy()
         mask[list(closed)] = False
-        return mask
+        return scale if scale is not None and not mask.any() else mask
+
+    def _within(self, scale: str) -> npt.NDArray[np.bool_]:
+        """Which symbols have notes of a scale only [symbols]."""
+        if self._scale[0] != scale:
+            self._scale = (scale, within(self._encoder.vocabulary, scale_of(scale)))
+        return self._scale[1]
 
     def event(self, tokens: Sequence[int], row: Sequence[int]) -> Event:
         """The event of a row of ids; the rhythm gives its duration where the network does not."""
@@ -131,6 +156,7 @@ class EventComposer:
     ) -> None:
         """Of the prime the last `seqlen` events are used. Equal seeds give equal music."""
         vocabulary = model.vocabulary
+        self._begins = settings.seed
         rhythm = None if knows_durations(vocabulary) else Rhythm(model.metadata["rhythm"])
         tracker = model.copy_tracker(settings)
         self._sampler = EventSampler(
@@ -142,9 +168,10 @@ class EventComposer:
         return self
 
     def __next__(self) -> Prediction:
+        begins, self._begins = self._begins, None
         event = self._sampler.next()
         chosen = self._sampler.features[0].recent[-1]
-        return Prediction(event, self._sampler.probabilities[0], chosen)
+        return Prediction(event, self._sampler.probabilities[0], chosen, begins)
 
     @property
     def settings(self) -> Composing:

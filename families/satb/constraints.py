@@ -16,8 +16,7 @@ from config_bach import UserError
 from families.satb.encoding import FIRST, HOLD, LOWEST, NOTHING, SILENCE, SYMBOLS, VOICES
 from music.events import pitch_number
 from music.instruments import VOICE_RANGES
-
-MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 9, 10, 11)  # minor with both its sixths
+from music.scales import scale_of
 
 Mask = npt.NDArray[np.bool_]
 
@@ -89,29 +88,3 @@ def constraints_of(scale: str | None, ranges: Sequence[str], no_crossing: bool) 
             raise UserError(f"--range {text!r} is narrower than an octave; widen it.")
         found[VOICES.index(voice)] = (low, high)
     return Constraints(scale_of(scale) if scale else frozenset(), tuple(found), not no_crossing)
-
-
-def scale_of(text: str) -> frozenset[int]:
-    """The pitch classes of 'G major', 'F# minor' or a list such as 'C D E G A'. Raises UserError."""
-    names = text.replace(",", " ").split()
-    try:
-        if len(names) == 2 and names[1].lower() in ("major", "minor"):
-            steps = MAJOR if names[1].lower() == "major" else MINOR
-            return frozenset((_pitch_class(names[0]) + s) % 12 for s in steps)
-        classes = frozenset(_pitch_class(n) for n in names)
-    except ValueError as error:
-        raise UserError(
-            f"--scale {text!r} is not understood; write it as 'G major' or 'C D E G A'."
-        ) from error
-    if len(classes) < 3:
-        raise UserError(f"--scale {text!r} leaves fewer than three notes to choose from; add some.")
-    return classes
-
-
-def _pitch_class(name: str) -> int:
-    """0..11 of a note name: 'F#', 'Bb', 'B-'. Raises ValueError."""
-    letter, accidentals = name[:1].upper(), name[1:]
-    if letter not in tuple("CDEFGAB") or accidentals.strip("#b-"):
-        raise ValueError(name)
-    sharps = accidentals.count("#") - accidentals.count("b") - accidentals.count("-")
-    return (pitch_number(f"{letter}4") + sharps) % 12

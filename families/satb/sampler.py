@@ -27,6 +27,7 @@ from families.satb.templates import template_of
 from families.steps import Predictor, Probabilities, Rows
 from music.copies import CopyTracker
 from music.events import Event
+from music.scales import scale_of
 
 REST = 4  # steps of silence between two chorales
 LONGEST_EVENT = 16  # steps; a longer chord comes in parts
@@ -46,6 +47,15 @@ class SatbSampler(StepSampler[SatbFeatures]):
     ) -> None:
         super().__init__(predictor, settings, rng, [SatbFeatures()], tracker)
         self.constraints = constraints or Constraints()
+        self._scale = ""  # that of the settings which the constraints have
+
+    def follow(self, settings: Composing) -> None:
+        """Compose by other settings from the next step on, with their scale."""
+        if settings.scale != self._scale:
+            self._scale = settings.scale
+            scale = scale_of(settings.scale) if settings.scale else frozenset()
+            self.constraints = replace(self.constraints, scale=scale, _masks={})
+        self.settings = settings
 
     def allowed(
         self, head: int, piece: int, tokens: Rows, row: Rows, given: Mapping[int, int]
@@ -110,47 +120,67 @@ def compose(
 
 
 class SatbComposer:
-    """An endless iterator over predictions of events in four voices: chorale after chorale."""
+    """An endless iterator over predictions of events in four voices: chorale after chorale.
+
+    Each chorale is a piece that comes of its seed alone, and so does the seed of the next one.
+    """
 
     def __init__(self, model: LoadedModel, settings: Composing) -> None:
         """`settings` may be replaced at any time; the next event follows the new ones."""
         self.settings = settings
         self._model = model
-        self._rng = np.random.default_rng(settings.seed)
-        self._steps = self._compose()
-        self._next = next(self._steps)
+        self._seed = drawn() if settings.seed is None else settings.seed
+        self._steps = self._compose(self._seed)
+        self._next: tuple[Any, ...] | None = (
+            None  # the first step of the next event; None: a new piece
+        )
 
     def __iter__(self) -> Iterator[Prediction]:
         return self
 
     def __next__(self) -> Prediction:
         """The next event, with the probabilities of the soprano [SYMBOLS]."""
+        begins = None
+        if self._next is None:
+            begins, self._seed = self._seed, seed_after(self._seed)
+            self._steps = self._compose(begins)
+            self._next = next(self._steps)
         symbols, sounds, plan, p = self._next
         length = 1
         while True:
-            before, self._next = self._next, next(self._steps)
-            if length == LONGEST_EVENT or _begins(before, self._next):
+            before, self._next = self._next, next(self._steps, None)
+            if self._next is None or length == LONGEST_EVENT or _begins(before, self._next):
                 break
             length += 1
         event = event_of(symbols.tolist(), sounds.tolist(), plan.tolist(), length)
-        return Prediction(event, p, int(symbols[0]))
+        return Prediction(event, p, int(symbols[0]), begins)
 
-    def _compose(self) -> Iterator[tuple[Grid, Grid, Grid, Probabilities]]:
-        """Steps without end: symbols [4], what sounds [4], the plan [3], the soprano's probabilities."""
-        while True:
-            seed = int(self._rng.integers(2**31))
-            settings = self._model.limited(replace(self.settings, seed=seed))
-            tracker = self._model.copy_tracker(settings)
-            sampler = SatbSampler(self._model.predictor, settings, self._rng, tracker=tracker)
-            for plan in template_of(self._model.metadata, seed).plan:
-                sampler.settings = self._model.limited(self.settings)
-                symbols = sampler.step(plan=plan.tolist())[0].astype(np.int16)
-                sounds = np.array(sampler.features[0].sounding, np.int16)
-                yield symbols, sounds, plan, sampler.probabilities[0]
-            rest, plan = np.full(len(VOICES), SILENCE, np.int16), np.zeros(3, np.int16)
-            for step in range(REST):
-                symbols = np.full_like(rest, HOLD) if step else rest
-                yield symbols, rest, plan, sampler.probabilities[0]
+    def _compose(self, seed: int) -> Iterator[tuple[Grid, Grid, Grid, Probabilities]]:
+        """The steps of a chorale and of a rest: symbols [4], what sounds [4], the plan [3], the
+        soprano's probabilities."""
+        settings = self._model.limited(replace(self.settings, seed=seed))
+        tracker = self._model.copy_tracker(settings)
+        rng = np.random.default_rng(seed)
+        sampler = SatbSampler(self._model.predictor, settings, rng, tracker=tracker)
+        for plan in template_of(self._model.metadata, seed).plan:
+            sampler.follow(self._model.limited(self.settings))
+            symbols = sampler.step(plan=plan.tolist())[0].astype(np.int16)
+            sounds = np.array(sampler.features[0].sounding, np.int16)
+            yield symbols, sounds, plan, sampler.probabilities[0]
+        rest, plan = np.full(len(VOICES), SILENCE, np.int16), np.zeros(3, np.int16)
+        for step in range(REST):
+            symbols = np.full_like(rest, HOLD) if step else rest
+            yield symbols, rest, plan, sampler.probabilities[0]
+
+
+def drawn() -> int:
+    """A seed that nobody knew before."""
+    return int(np.random.default_rng().integers(2**31))
+
+
+def seed_after(seed: int) -> int:
+    """The seed of the piece that comes after a piece."""
+    return int(np.random.default_rng((seed, 1)).integers(2**31))
 
 
 def _begins(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:

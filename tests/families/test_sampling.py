@@ -382,3 +382,14 @@ def test_many_pieces_choose_at_once_what_each_would_have_chosen(
     for closed in ([], [2, 5]):
         wanted = [one._pick(p, mask, closed) for p, mask in zip(table, masks, strict=True)]
         assert many._pick_many(table, masks, closed).tolist() == wanted
+
+
+def test_something_may_come_though_all_that_is_allowed_was_tried() -> None:
+    """What is masked never comes; what was tried and copied does, before nothing could."""
+    p = np.array([0.1, 0.2, 0.3, 0.4])
+    made, _ = sampler(p)
+    mask = np.array([True, True, True, False])
+    assert {made._pick(p, mask, {1}) for _ in range(30)} == {2}
+    assert {made._pick(p, mask, {1, 2}) for _ in range(60)} == {1, 2}
+    assert {made._pick(p, None, {1, 2, 3}) for _ in range(99)} == {1, 2, 3}
+    assert {made._pick(p, None, {3}) for _ in range(60)} == {1, 2}

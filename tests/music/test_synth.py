@@ -16,7 +16,8 @@ from config_bach import UserError
 from music import synth
 from music.events import Event
 from music.instruments import Programs
-from music.synth import BLOCK, RATE, TAIL, Performer, Synth, Synths
+from music.synth import BLOCK, MIDDLE, RATE, TAIL, Mix, Performer, Synth, Synths
+from music.wav import write_wav
 
 PIANO = 1
 
@@ -42,7 +43,7 @@ class Logged(Synth):
 
 
 def performed(events: list[Event], bpm: float, block: int = synth.BLOCK) -> Samples:
-    player = Performer(events, Synth(PIANO), bpm)
+    player = Performer(events, Synth(PIANO, mix=Mix(room=0.0)), bpm)
     blocks = []
     while player._left is None or player._left > 0:
         blocks.append(player.block(block))
@@ -179,8 +180,7 @@ def test_instruments_are_those_of_general_midi() -> None:
 
 def test_each_voice_has_an_instrument_of_its_own() -> None:
     def sound(program: int, voice: int) -> Samples:
-        four = Synth((1, 57, 74, 20))
-        one = Synth(program)
+        four, one = (Synth(p, mix=Mix(pans=MIDDLE)) for p in ((1, 57, 74, 20), program))
         for made in (four, one):
             made.strike(60, 100, voice if made is four else 0)
         return np.abs(four.render(RATE).astype(float) - one.render(RATE)).max()
@@ -190,7 +190,7 @@ def test_each_voice_has_an_instrument_of_its_own() -> None:
 
 
 def test_wav_files_are_44100_hz_stereo_and_not_silent(tmp_path: Path) -> None:
-    synth.write_wav(tmp_path / "x.wav", [Event((60,), Fraction(2), 90)], 60, PIANO)
+    write_wav(tmp_path / "x.wav", [Event((60,), Fraction(2), 90)], 60, PIANO)
     with wave.open(str(tmp_path / "x.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (44100, 2, 2)
         assert file.getnframes() / RATE == pytest.approx(4, abs=0.05)  # two seconds and the tail
@@ -200,7 +200,7 @@ def test_wav_files_are_44100_hz_stereo_and_not_silent(tmp_path: Path) -> None:
 
 def test_a_wav_file_ends_when_its_synth_fails_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        synth.write_wav(tmp_path / "x.wav", [Event((60,), Fraction(1))], 0, PIANO)
+        write_wav(tmp_path / "x.wav", [Event((60,), Fraction(1))], 0, PIANO)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,12 +263,12 @@ def test_a_synth_that_is_used_again_is_silent_and_has_the_instrument_asked_for()
     synths.give_back(used)
     again = synths.take(57)
     assert again is used
-    assert np.abs(again.render(4410)).max() <= 1
+    assert np.abs(again.render(4410)).max() <= 2
 
     def spectrum(synth: Synth) -> Samples:
         synth.strike(60, 100)
         return np.asarray(np.abs(np.fft.rfft(synth.render(RATE).mean(1))))
 
     new, old, other = spectrum(Synth(57)), spectrum(again), spectrum(Synth(PIANO))
-    assert np.corrcoef(new, old)[0, 1] > 0.95 > np.corrcoef(other, old)[0, 1]
+    assert np.corrcoef(new, old)[0, 1] > 0.9 > np.corrcoef(other, old)[0, 1]
     assert synths.take(57) is not again  # which nobody gave back

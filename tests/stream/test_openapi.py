@@ -109,6 +109,10 @@ ASKED = [
     ("get", "/stations/{name}", "/stations/none", 404, TEXT),
     ("post", "/stations/{name}", "/stations/{station}", 200, "application/json"),
     ("post", "/stations/{name}", "/stations/none", 404, TEXT),
+    ("post", "/stations/{name}/new", "/stations/{station}/new", 200, "application/json"),
+    ("post", "/stations/{name}/new", "/stations/none/new", 404, TEXT),
+    ("post", "/stations/{name}/back", "/stations/{station}/back", 200, "application/json"),
+    ("post", "/stations/{name}/back", "/stations/none/back", 404, TEXT),
     ("get", "/listen/{token}", "/listen/{listen}", 200, "audio/mpeg"),
     ("get", "/listen/{token}", "/listen/forged", 403, TEXT),
     ("get", "/listen/{token}", "/listen/{ended}", 410, TEXT),
@@ -153,7 +157,7 @@ def test_every_path_of_the_server_is_documented_and_asked(new_context: Callable[
 
 
 def ask(
-    url: str, method: str = "get", login: str = LOGIN, body: str = '{"bpm": 100}', **headers: str
+    url: str, method: str = "get", login: str = LOGIN, body: str = "{}", **headers: str
 ) -> tuple[int, str, bytes]:
     """Status, media type, and the first bytes of what is answered."""
     told = {"Authorization": login} if login else {}
@@ -219,6 +223,33 @@ def test_changes_are_answered_as_documented(
     answer = ask(known["address"] + f"/stations/{known['station']}", "post", LOGIN, body, **headers)
     assert answer[0] == status
     documented("post", "/stations/{name}", *answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "body", "status"),
+    [
+        ("new", '{"seed": 7}', 200),
+        ("new", '{"seed": -1}', 400),
+        ("new", '{"seed": 9007199254740992}', 400),
+        ("new", '{"seed": "7"}', 400),
+        ("new", '{"seed": 7, "x": 1}', 400),
+        ("new", "[]", 400),
+        ("new", "", 400),
+        ("back", '{"seed": 7}', 400),
+        ("back", "[]", 400),
+    ],
+)
+def test_pieces_are_answered_as_documented(
+    known: dict[str, str], what: str, body: str, status: int
+) -> None:
+    answer = ask(f"{known['address']}/stations/{known['station']}/{what}", "post", LOGIN, body)
+    assert answer[0] == status
+    documented("post", f"/stations/{{name}}/{what}", *answer)
+    if status == 200:
+        assert json.loads(answer[2])["seed"] == 7
+        known_now = ask(f"{known['address']}/stations/{known['station']}")[2]
+        assert json.loads(known_now)["piece"]["link"].startswith("/?piece=")
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def test_the_tempo_that_is_set_is_the_tempo_in_the_samples(
     new_context: NewContext, monkeypatch: pytest.MonkeyPatch, bpm: float
 ) -> None:
     instead(monkeypatch, CLICKS)
-    station = opened(new_context(), bpm=bpm, program=PIANO)
+    station = opened(new_context(), bpm=bpm, program=PIANO, room=0.0)
     times = onsets(hear(station.join("wav"), 5))
     assert len(times) > 4
     assert np.allclose(np.diff(times), 60 / bpm, atol=0.021)
@@ -144,7 +144,7 @@ def test_a_new_tempo_holds_from_where_it_was_set(
     new_context: NewContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead(monkeypatch, CLICKS)
-    station = opened(new_context(), bpm=60.0, program=PIANO)
+    station = opened(new_context(), bpm=60.0, program=PIANO, room=0.0)
     listener = station.join("wav")
     heard = [hear(listener, 2.5)]
     seconds = station.update(bpm=200.0)

@@ -16,7 +16,7 @@ from families.base import LoadedModel
 from families.events.encoding import EventEncoder, learn_vocabulary
 from families.events.family import AttentionLSTM, EmbeddingLSTM
 from families.events.rhythm import Rhythm
-from families.events.sampler import EventComposer, EventFeatures, EventSampler, repeating
+from families.events.sampler import EventComposer, EventFeatures, EventSampler, repeating, within
 from litert.loading import loaded
 from music.events import Event, Piece
 from storage import bundle as bundles
@@ -304,3 +304,52 @@ def test_composing_needs_no_tensorflow() -> None:
     command = [sys.executable, "-c", script, str(SHIPPED)]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout.split() == ["False", "False"]
+
+
+# scales
+
+
+def vocabulary(*symbols: str) -> Vocabulary:
+    return Vocabulary(Encoding(), (Field("pitch", ("?", *symbols)),), velocity=70)
+
+
+def test_a_scale_has_the_chords_whose_notes_it_has_and_rests() -> None:
+    known = vocabulary("R", "C4", "C4.E4", "C4.D#4", "C#4$0.5", "D4$2")
+    c_major = frozenset({0, 2, 4, 5, 7, 9, 11})
+    assert within(known, c_major).tolist() == [False, True, True, True, False, False, True]
+
+
+def test_where_no_chord_fits_those_with_the_fewest_notes_outside_come() -> None:
+    known = vocabulary("R", "C4.E4", "C#4.E4", "D#4", "C#4.D#4.G4")
+    scale = frozenset({1, 5, 8})
+    assert within(known, scale).tolist() == [False, True, False, True, True, False]
+    assert within(vocabulary("R"), scale).tolist() == [False, True]
+
+
+def test_a_scale_is_kept_and_may_change_between_events() -> None:
+    made = sampler([0, 0.1, 0.8, 0.1], scale="C E G")
+    made.begin([C])
+    assert {made.next().pitches for _ in range(60)} == {(60,), (64,)}
+    made.settings = Composing(scale="D F A", top_p=1.0)
+    assert {made.next().pitches for _ in range(20)} == {(62,)}
+    made.settings = Composing(top_p=1.0)
+    assert {made.next().pitches for _ in range(99)} == {(60,), (62,), (64,)}
+
+
+def test_where_only_a_repetition_is_of_the_scale_it_goes_on() -> None:
+    made = sampler([0, 0.5, 0.0, 0.5], scale="D F A")
+    made.begin([D])
+    assert [made.next().pitches for _ in range(30)] == [(62,)] * 30
+
+
+def test_durations_are_not_of_a_scale() -> None:
+    made = sampler([0, 0.2, 0.6, 0.2], [0, 0.5, 0.5], scale="D F A")
+    made.begin([Event((60,), Fraction(2), 70)])
+    events = [made.next() for _ in range(40)]
+    assert {e.pitches for e in events} == {(62,)}
+    assert {e.duration for e in events} == {Fraction(1, 2), Fraction(2)}
+
+
+def test_a_piece_says_which_seed_it_begins_with(event_model: LoadedModel) -> None:
+    composer = event_model.family.stream(event_model, Composing(seed=9))
+    assert [next(composer).begins for _ in range(3)] == [9, None, None]

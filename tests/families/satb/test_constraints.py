@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from config_bach import UserError
-from families.satb.constraints import Constraints, Mask, constraints_of, scale_of
+from families.satb.constraints import Constraints, Mask, constraints_of
 from families.satb.encoding import FIRST, HOLD, LOWEST, NOTHING, ORDER, SILENCE, pitch, symbol
 from music.instruments import VOICE_RANGES
+from music.scales import scale_of
 
 C_MAJOR = frozenset({0, 2, 4, 5, 7, 9, 11})
 S, A, T, B = range(4)

@@ -17,7 +17,6 @@ from config_bach import Composing, Encoding, Paths, UserError
 from families import corpus, metrics
 from families.base import Composition, CompositionRequest, Corpus, LoadedModel, Split
 from families.registry import family_of
-from families.satb.constraints import scale_of
 from families.satb.dataset import JSB_SIDES, of_score, read_chorale, sequence_of
 from families.satb.encoding import Chorale, chorale_of, pitches, plan_of
 from families.satb.family import TABLE
@@ -25,6 +24,7 @@ from families.satb.features import FEATURES
 from families.satb.network import built
 from litert.export import EXAMPLE_STEPS, calibration
 from midi_io import read_scores, write_midi
+from music.scales import scale_of
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
