@@ -26,6 +26,12 @@ def test_every_text_is_there_in_every_language_with_the_same_values(key: str) ->
     assert len({tuple(sorted(VALUES.findall(text))) for text in row.values()}) == 1
 
 
+def test_the_pages_are_handed_all_texts_but_the_sentences_of_the_servers() -> None:
+    handed = texts("de").all()
+    assert handed["tempo"] == "Tempo"
+    assert set(TABLE) - set(handed) == {key for key in TABLE if key.startswith(ERROR)}
+
+
 def test_the_table_has_one_line_for_each_text() -> None:
     lines = (ROOT / "stream" / "texts.json").read_text("utf-8").splitlines()
     keys = [line.split('"')[1] for line in lines[1:-1]]
