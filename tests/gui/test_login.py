@@ -294,9 +294,10 @@ def test_who_logs_out_is_out_in_all_tabs_and_with_every_copy(new_servers: NewSer
     answer = ask(port(servers), "POST", "/logout", Cookie=cookie, **HTML)
     assert answer.status == 303
     assert answer.cookies[LOGIN_COOKIE].startswith("; Path=/; HttpOnly; SameSite=Lax; Max-Age=0")
-    received = b""
+    received, begun = b"", time.monotonic()
     while piece := tab.recv(65536):
         received += piece
+        assert time.monotonic() - begun < 5
     assert b"location.reload()" in received  # and then the end of the connection
     tab.close()
     assert ask(port(servers), "GET", "/", Cookie=cookie, **HTML).status == 401

@@ -56,13 +56,13 @@ def test_each_wrong_guess_doubles_the_wait(authenticator: Authenticator) -> None
 
 
 def test_links_are_good_for_their_hours_to_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    links = SignedLinks(1)
+    links = SignedLinks(2)
     begun = links.clock()
     monkeypatch.setattr(links, "clock", lambda: begun)
     token = links.sign("listen", 1)
-    monkeypatch.setattr(links, "clock", lambda: begun + 3600)
+    monkeypatch.setattr(links, "clock", lambda: begun + 7200)
     assert links.read("listen", token) == 1
-    monkeypatch.setattr(links, "clock", lambda: begun + 3602)
+    monkeypatch.setattr(links, "clock", lambda: begun + 7202)
     assert links.read("listen", token) is None
 
 

@@ -215,6 +215,28 @@ def test_one_thread_may_read_while_another_writes(tmp_path: Path) -> None:
         end.close()
 
 
+def test_calls_take_their_turns(tmp_path: Path) -> None:
+    write(tmp_path)
+    ours, theirs = socket.socketpair()
+    server = Certificate(Server(password="x", **SETTINGS), tmp_path).wrap(ours)
+    inside, most = [0], [0]
+
+    def call() -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.02)
+        inside[0] -= 1
+
+    threads = [threading.Thread(target=server._in_turn, args=(call,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    server.close()
+    theirs.close()
+
+
 def test_calls_end_in_time(tmp_path: Path) -> None:
     write(tmp_path)
     certificate = Certificate(Server(password="x", **SETTINGS), tmp_path)
