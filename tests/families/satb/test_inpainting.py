@@ -11,7 +11,6 @@ from predictors import Fixed
 
 from config_bach import Composing, UserError
 from families.base import LoadedModel
-from families.satb import inpainting
 from families.satb.constraints import Constraints
 from families.satb.encoding import HOLD, ORDER, SILENCE, SYMBOLS, Chorale, pitches, plan_of, symbol
 from families.satb.inpainting import (
@@ -141,14 +140,11 @@ class Foreseeing(Fixed):
 
 
 @pytest.mark.parametrize("particles", [1, PARTICLES])
-def test_what_is_composed_fits_what_is_to_come(
-    particles: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inpainting, "PARTICLES", particles)
+def test_what_is_composed_fits_what_is_to_come(particles: int) -> None:
     given = chorale(6)
     free = free_voices(given, [0, 2, 3])
     predictor = Foreseeing(EVEN, EVEN, EVEN, EVEN, order=ORDER)
-    found = inpaint(predictor, given, free, Composing(seed=1, top_p=1.0))
+    found = inpaint(predictor, given, free, Composing(seed=1, top_p=1.0), particles=particles)
     alto = found.symbols[:-1, 1]
     share = float((alto == Foreseeing.good).mean())
     if particles == 1:
