@@ -36,7 +36,9 @@ def test_instruments_are_equally_loud(programs: int | tuple[int, ...], velocity:
     music = chorale(velocity)
     sound = raw(music, programs)
     gain = Levels().gain(music, programs)
-    assert lufs(sound) + 20 * np.log10(gain) == pytest.approx(FULL_VOLUME, abs=1.9)
+    assert lufs(sound) + 20 * np.log10(gain) == pytest.approx(
+        FULL_VOLUME, abs=2.2
+    )  # bright ones more, by 16 kHz
 
 
 def test_music_without_voices_and_with_rests_is_as_loud() -> None:
