@@ -51,6 +51,18 @@ def quiet() -> Iterator[None]:
         os.close(kept)
 
 
+# for people, where figures first stand
+NATS = (
+    "nats: how surprised the model is by what really comes (0: it was certain, 0.7: one chance in two, "
+    "2.3: one in ten); lower is better"
+)
+
+
+def counted(number: int, what: str) -> str:
+    """A number and what it counts: '1 piece', '2 pieces'."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def setting(default: Any, low: float, high: float, text: str) -> Any:
     """A dataclass field with an allowed range (inclusive) and a help text."""
     return field(default=default, metadata={"low": low, "high": high, "help": text})
@@ -217,7 +229,7 @@ class Paths:
 
     @property
     def log(self) -> Path:
-        """What training printed, with times."""
+        """What every run was asked and told, with times."""
         return self.root / "log_play_bach.log"
 
 

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,9 @@ SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
 MIDI_SUFFIXES = (".mid", ".midi")
 MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
 SHORTEST_NOTE = Fraction(1, 8)
+START = Fraction(0)
+NO_MARKS: Mapping[Fraction, str] = {}
+BEGINS_HERE = "Play Bach begins here"
 
 
 class Refused(Exception):
@@ -71,6 +74,8 @@ def _look_at_bytes(path: Path) -> None:
         raise Refused(f"cannot be opened: {error.strerror}") from error
     if not head:
         raise Refused("empty file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise Refused(f"no score by its name, which must end in {' '.join(SUFFIXES)}")
     if path.suffix.lower() not in MIDI_SUFFIXES:
         return
     if head[:4] != b"MThd":
@@ -218,24 +223,31 @@ class Played:
     programs: Sequence[int]
 
 
-def write_midi(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
+def write_midi(
+    path: Path, events: Sequence[Event], bpm: float, programs: Programs, begins: Fraction = START
+) -> None:
     """Write events as a standard MIDI file at a tempo (BPM), with a track for each voice.
 
-    programs: 1..128, one for all voices or one for each.
+    programs: 1..128, one for all voices or one for each. begins: a marker stands where the new music
+    begins, in quarter lengths; 0: none.
     """
     voices = by_voice(programs)
-    midi = midi_file([Played(event, bpm, voices) for event in events])
+    marks = {begins: BEGINS_HERE} if begins else {}
+    midi = midi_file([Played(event, bpm, voices) for event in events], marks)
     with replacing(path) as aside:
         midi.save(aside)
 
 
-def midi_file(played: Sequence[Played]) -> Any:
-    """A mido file: a track of tempi, then one for each voice, with every change where it happens."""
+def midi_file(played: Sequence[Played], marks: Mapping[Fraction, str] = NO_MARKS) -> Any:
+    """A mido file: a track of tempi, then one for each voice, with every change where it happens.
+
+    marks: markers by the quarter length at which they stand.
+    """
     from mido import MidiFile
 
     notes = notes_from_events(p.event for p in played)
     midi = MidiFile(type=1, ticks_per_beat=TICKS)
-    midi.tracks.append(_track(_tempi(played)))
+    midi.tracks.append(_track([*_tempi(played), *_markers(marks)]))
     for voice in range(len(by_voice(1))):
         own = [n for n in notes if n.voice == voice]
         if own or not voice:
@@ -251,6 +263,13 @@ def _tempi(played: Sequence[Played]) -> Iterator[Timed]:
 
     for tick, bpm in _changes(played, [p.bpm for p in played]):
         yield tick, 0, MetaMessage("set_tempo", tempo=round(60_000_000 / bpm))
+
+
+def _markers(marks: Mapping[Fraction, str]) -> Iterator[Timed]:
+    from mido import MetaMessage
+
+    for time, text in marks.items():
+        yield round(time * TICKS), 1, MetaMessage("marker", text=text)
 
 
 def _programs(played: Sequence[Played], voice: int) -> Iterator[Timed]:
@@ -290,9 +309,14 @@ def _track(timed: Iterable[Timed], channel: int | None = None) -> Any:
     return out
 
 
-def write_musicxml(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
-    """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like."""
-    score = score_of(events, path.stem, bpm, programs)
+def write_musicxml(
+    path: Path, events: Sequence[Event], bpm: float, programs: Programs, begins: Fraction = START
+) -> None:
+    """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like.
+
+    begins: as in `write_midi`.
+    """
+    score = score_of(events, path.stem, bpm, programs, {begins: BEGINS_HERE} if begins else {})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)

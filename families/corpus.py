@@ -4,6 +4,7 @@ import glob
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from config_bach import Paths, UserError, require
+from config_bach import Paths, UserError, counted, require
 from families.base import CorpusRow
 from midi_io import SUFFIXES, Refused, Score, read_scores
 from music.events import Note
@@ -102,6 +103,8 @@ def read_entries(source: str, paths: Paths, show: bool = True) -> list[Entry]:
 
 def read_entry(path: Path, paths: Paths) -> Entry:
     """A single file, read or refused. Raises UserError if there is no such file."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name one of the scores in it.")
     if not path.is_file():
         raise UserError(f"there is no file {path}; check its name.")
     return read_entries(glob.escape(str(path)), paths, show=False)[0]
@@ -128,7 +131,7 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
         return
     done: set[Path] = set()
     try:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, initializer=_ignore_ctrl_c) as pool:
             jobs = [pool.submit(_read_one, path) for path in files]
             try:
                 for job in as_completed(jobs):
@@ -140,6 +143,11 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
                 raise
     except BrokenProcessPool:
         yield from (Entry(p, refused="reading it ended the reader") for p in files if p not in done)
+
+
+def _ignore_ctrl_c() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that asked for the scores ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _read_one(path: Path) -> Entry:
@@ -209,9 +217,10 @@ def table(rows: Sequence[CorpusRow], pieces: int, most: int = 12) -> list[str]:
     lines = [str(row) for row in shown + refused]
     if rest := accepted[len(shown) :]:
         total = sum(row.steps for row in rest)
-        lines.insert(len(shown), f"  and {len(rest)} more files {total:16d} events")
+        lines.insert(len(shown), f"  and {counted(len(rest), 'more file')} {total:16d} events")
     events = sum(row.steps for row in rows)
     lines.append(
-        f"  {len(accepted)} of {len(rows)} files accepted: {pieces} pieces, {events} events"
+        f"  {len(accepted)} of {counted(len(rows), 'file')} accepted: {counted(pieces, 'piece')}, "
+        f"{counted(events, 'event')}"
     )
     return lines

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from config_bach import counted
 from litert.variants import loss_note
 from stream.titles import title_of
 
@@ -33,4 +34,4 @@ def quoted(notes: int, piece: str) -> str:
     if not notes:
         return ""
     work = WORK.search(piece)
-    return f"Quotes {notes} notes of {f'BWV {work[1]}' if work else piece}."
+    return f"Quotes {counted(notes, 'note')} of {f'BWV {work[1]}' if work else piece}."

@@ -147,6 +147,11 @@ def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]
     return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
 
 
+def duration_of(events: Iterable[Event]) -> Fraction:
+    """How long events last, in quarter lengths."""
+    return sum((e.duration for e in events), Fraction(0))
+
+
 def held_over(before: Event | None, event: Event) -> set[tuple[int, int]]:
     """What an event shares with the one before, as (voice, pitch): it is held, not struck again.
 
@@ -200,7 +205,7 @@ COMMON_TIME = Fraction(4)  # quarter lengths
 
 def bars_of(events: Sequence[Event]) -> list[Bar]:
     """The bars of events, which fill all their time; 4/4 where the metre is not known."""
-    end = sum((e.duration for e in events), Fraction(0))
+    end = duration_of(events)
     starts = bar_starts(events) or [
         i * COMMON_TIME for i in range(max(1, -int(-end // COMMON_TIME)))
     ]

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import UserError, quiet
-from music.events import Event, held_over
+from music.events import Event, duration_of, held_over
 from music.instruments import Programs, by_voice
 from storage.files import replacing
 
 RATE = 44_100  # frames a second
 BLOCK = 1024  # frames
+LARGEST_WAV = 2**32 - 2**20  # bytes of sound; its header counts in 32 bits
 TAIL = 2 * RATE  # frames in which the last notes die away
 GAIN = 0.6
 SOUNDFONT_VARIABLE = "PLAY_BACH_SOUNDFONT"
@@ -244,8 +245,23 @@ class Performer:
         self._until_change += coming.duration * 60 * RATE / Fraction(str(self._bpm))
 
 
+def _check_length(events: Iterable[Event], bpm: float) -> None:
+    """Raise UserError if the sound of events is longer than a WAV file can be."""
+    hours, most = (float(duration_of(events)) / max(bpm, 1) / 60, LARGEST_WAV / RATE / 4 / 3600)
+    if hours > most:
+        raise UserError(
+            f"the sound would last {hours:.1f} hours, and a WAV file holds {most:.1f}: compose fewer "
+            "--notes, or leave --wav out and play the .mid."
+        )
+
+
 def write_wav(path: Path, events: Iterable[Event], bpm: float, programs: Programs) -> None:
-    """Render events to a WAV file: PCM 16 bit, stereo, 44.1 kHz. Raises UserError as Synth does."""
+    """Render events to a WAV file: PCM 16 bit, stereo, 44.1 kHz.
+
+    Raises UserError as Synth does, and for music that is longer than such a file can be.
+    """
+    events = list(events)
+    _check_length(events, bpm)
     synth = Synth(programs)
     try:
         with replacing(path) as aside, wave.open(str(aside), "wb") as file:

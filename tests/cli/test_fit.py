@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from conftest import TINY, home, play_bach, tune
@@ -146,11 +145,3 @@ def test_what_cannot_be_learned_from_is_refused(
         run("-f", *words)
     assert len(str(refusal.value).splitlines()) == 1
     assert list(paths.models.iterdir()) == []
-
-
-def test_a_log_that_cannot_be_written_is_said(run: Run, paths: Paths, tmp_path: Path) -> None:
-    paths.log.mkdir()
-    with pytest.raises(
-        UserError, match=r"cannot write .*log_play_bach\.log: .*mend its permissions"
-    ):
-        run("-l", "0", "-f")

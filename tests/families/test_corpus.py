@@ -134,7 +134,7 @@ def test_a_reader_that_dies_costs_only_what_it_had_not_read(
     class Dying:
         """A pool whose workers die after one file."""
 
-        def __init__(self, workers: int) -> None: ...
+        def __init__(self, workers: int, initializer: object) -> None: ...
 
         def __enter__(self) -> Dying:
             return self

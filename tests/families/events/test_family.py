@@ -89,7 +89,7 @@ def test_a_prime_is_a_single_file(paths: Paths) -> None:
     assert [e.pitches for e in TWO.read_prime(path, paths, Encoding()).events] == [(60,)]
     path.write_bytes(b"nothing")
     with pytest.raises(
-        UserError, match=r"prime\.mid cannot be continued: .*choose another --prime"
+        UserError, match=r"prime\.mid cannot be continued: .*give another score to --prime"
     ):
         TWO.read_prime(path, paths, Encoding())
     with pytest.raises(UserError, match="no file"):
