@@ -5,8 +5,9 @@ import logging
 import signal
 import sys
 
-if __name__ == "__main__":  # Ctrl-C while the rest is imported
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+if __name__ == "__main__":  # Ctrl-C and SIGTERM while the rest is imported
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 from collections.abc import Sequence
 from importlib import import_module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 import time
@@ -59,10 +60,13 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
     with waiting() as signals:
         validate = partial(task.measure, side="valid")
         checkpoint = CheckpointCallback(bundle, validate, unknown, folder, signals)
-        start = time.monotonic()
+        start, stop = time.monotonic(), None
         try:
             _fit(model, task, checkpoint, tensorboard)
-        except KeyboardInterrupt as stop:
+        except KeyboardInterrupt as error:
+            stop = type(error)
+        if stop:
+            gc.collect()  # a pipeline of data that is left to the end of Python complains on the screen
             _stopped(checkpoint.bundle, stop)
         told = bundle.metadata["epochs"], len(checkpoint.bundle.metadata["history"])
         planned, actual = counted(told[0], "configured epoch"), counted(told[1], "actual epoch")
@@ -90,14 +94,14 @@ def _fit(
         model.fit(batches, callbacks=callbacks, **how)
 
 
-def _stopped(bundle: Bundle, stop: KeyboardInterrupt) -> None:
+def _stopped(bundle: Bundle, stop: type[KeyboardInterrupt]) -> None:
     """Say what is kept of a training that was stopped. Raises `stop`, with a sentence, if there is
     nothing, or if there is no time to finish what there is."""
     if not bundle.metadata["history"]:
-        raise type(stop)("stopped before the first epoch ended: nothing was learned.") from None
+        raise stop("stopped before the first epoch ended: nothing was learned")
     kept = f"what was learned is kept, go on with -l 1 -f --app {bundle.metadata['app']}"
-    if isinstance(stop, Terminated):
-        raise Terminated(f"stopped; {kept}") from None
+    if issubclass(stop, Terminated):
+        raise stop(f"stopped; {kept}")
     log.info("stopped by you; %s", kept)
 
 

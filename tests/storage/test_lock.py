@@ -28,7 +28,7 @@ def test_only_one_process_holds_it_and_a_killed_one_does_not(tmp_path: Path) -> 
     try:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="^it is taken$"), only_one(path, "it is taken"):
+        with pytest.raises(UserError, match=r"^it is taken$"), only_one(path, "it is taken"):
             pytest.fail("two hold it")
     finally:
         other.kill()
@@ -41,5 +41,5 @@ def test_only_one_process_holds_it_and_a_killed_one_does_not(tmp_path: Path) -> 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write .*file"), only_one(tmp_path / "file/x", ""):
+    with pytest.raises(UserError, match=r"cannot write .*file"), only_one(tmp_path / "file/x", ""):
         pytest.fail("held")
