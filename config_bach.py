@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self, get_args
 
-LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events are cut
+LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events come in parts
 DEFAULT_BPM = 90.0  # where neither the user nor the corpus says
 DEFAULT_PROGRAM = 1  # General MIDI: acoustic grand piano
 BPM_RANGE = (10.0, 400.0)  # quarter notes a minute that music can have

@@ -4,12 +4,15 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from config_bach import BPM_RANGE, UserError, require
+from midi_repair import repaired
 from music.events import TICKS, Event, Note, notes_from_events
 from music.instruments import Programs, by_voice
 from music.notation import score_of
@@ -18,6 +21,7 @@ from storage.files import replacing
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
 MIDI_SUFFIXES = (".mid", ".midi")
 MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
+SYSEX = b"\xf0"
 SHORTEST_NOTE = Fraction(1, 8)
 START = Fraction(0)
 NO_MARKS: Mapping[Fraction, str] = {}
@@ -86,9 +90,7 @@ def _look_at_bytes(path: Path) -> None:
 
 def _read_midi(path: Path) -> list[Score]:
     """A MIDI file through pretty_midi, which keeps overlapping notes apart as music21 does not."""
-    from pretty_midi import PrettyMIDI
-
-    midi = PrettyMIDI(str(path))
+    midi = _parsed_midi(path)
     pitched = [i for i in midi.instruments if i.notes and not i.is_drum]
     if not pitched:
         raise Refused("only drums" if any(i.notes for i in midi.instruments) else "no notes")
@@ -99,6 +101,17 @@ def _read_midi(path: Path) -> list[Score]:
             notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity, voice))
     program = int(max(pitched, key=lambda i: len(i.notes)).program) + 1
     return [Score(path.name, tuple(notes), _sensible(_prevailing(midi)), program)]
+
+
+def _parsed_midi(path: Path) -> Any:
+    """A MIDI file as pretty_midi has it; one that breaks the rules is repaired before."""
+    from pretty_midi import PrettyMIDI
+
+    data = path.read_bytes()
+    if SYSEX not in data:  # after which mido takes running status for more of the same
+        with suppress(OSError, EOFError, ValueError, IndexError, KeyError):
+            return PrettyMIDI(BytesIO(data))
+    return PrettyMIDI(BytesIO(repaired(data)))
 
 
 def _prevailing(midi: Any) -> float:

@@ -3,13 +3,16 @@
 import glob
 import hashlib
 import json
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fractions import Fraction
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from midi_io import SUFFIXES, Refused, Score, read_scores
 from music.events import Note
 from storage.files import write_text
 
-READER = 3  # raise it when reading changes: then nothing in the cache is used any more
+READER = 4  # raise it when reading changes: then nothing in the cache is used any more
 CHORALES = "music21:chorales"
 
 
@@ -131,7 +134,7 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
         return
     done: set[Path] = set()
     try:
-        with ProcessPoolExecutor(workers, initializer=_ignore_ctrl_c) as pool:
+        with ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
             jobs = [pool.submit(_read_one, path) for path in files]
             try:
                 for job in as_completed(jobs):
@@ -145,9 +148,18 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
         yield from (Entry(p, refused="reading it ended the reader") for p in files if p not in done)
 
 
-def _ignore_ctrl_c() -> None:
-    """Ctrl-C reaches all processes of a terminal; the one that asked for the scores ends the others."""
+def _end_with_parent() -> None:
+    """Let a reader end with the process that asked for it: not by Ctrl-C, which reaches all processes of
+    a terminal, but also when that one is killed, whose locks it has inherited."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _read_one(path: Path) -> Entry:

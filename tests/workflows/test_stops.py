@@ -15,6 +15,7 @@ from conftest import home
 
 from config_bach import Encoding, Network, Paths, Training
 from families.base import Corpus
+from litert.export import with_variants
 from music.events import Piece
 from storage.bundle import Bundle, load
 from storage.catalog import path_of
@@ -113,7 +114,7 @@ def test_what_comes_after_the_last_epoch_is_made_up_for_without_learning_more(
         signal.raise_signal(signal.SIGINT)
         return real(*_)
 
-    real = trainer.with_variants
+    real = with_variants
     monkeypatch.setattr(trainer, "with_variants", interrupted)
     with pytest.raises(KeyboardInterrupt, match="is kept, finish it with -l 1 -f --app t"):
         fit(tunes, paths)
