@@ -9,5 +9,7 @@ benchmark.py    -bf, -bl: how fast a model is here
 evaluate.py     --evaluate: the report card of a model
 list_models.py  --list: which models there are
 doctor.py       --doctor: what is missing on this machine
+run_log.py      what every run was asked and told, in log_play_bach.log
+output.py       --output: which files a piece becomes
 common.py       the model and the settings that a command line asks for
 """

@@ -226,6 +226,8 @@ def bars_of(events: Sequence[Event]) -> list[Bar]:
     starts = bar_starts(events) or [
         i * COMMON_TIME for i in range(max(1, -int(-end // COMMON_TIME)))
     ]
+    if starts[0] > 0:  # the metre is known from there on only
+        starts = [*_before(starts[0]), *starts]
     first_start = max((t for t in starts if t <= 0), default=Fraction(0))
     starts = [first_start, *sorted(t for t in starts if t > 0)]
     lengths = [b - a for a, b in pairwise(starts)]
@@ -238,6 +240,12 @@ def bars_of(events: Sequence[Event]) -> list[Bar]:
             zip(starts, stops, lengths, strict=True), first
         )
     ]
+
+
+def _before(start: Fraction) -> list[Fraction]:
+    """Where bars of 4/4 begin before a bar, from the beginning on; the first one may be shorter."""
+    count = int(start // COMMON_TIME)
+    return [start - i * COMMON_TIME for i in range(count, 0, -1)]
 
 
 def bar_starts(events: Iterable[Event]) -> list[Fraction]:

@@ -3,4 +3,5 @@
 trainer.py     a corpus in, a bundle out
 checkpoint.py  after each epoch: measure, report, save              (TensorFlow)
 composer.py    a new piece as files
+signals.py     Ctrl-C and SIGTERM, and where they wait
 """

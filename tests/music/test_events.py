@@ -342,3 +342,13 @@ def test_rows_of_old_bundles_are_events_without_a_metre() -> None:
 def test_what_is_no_event_is_refused(row: list[object]) -> None:
     with pytest.raises((ValueError, TypeError)):
         from_json([row])
+
+
+def test_bars_before_the_metre_is_known_are_of_four_quarters() -> None:
+    unknown = [Event((60,), Fraction(3))] * 3
+    known = [
+        Event((62,), Fraction(3), beat=Fraction(0)),
+        Event((64,), Fraction(3), beat=Fraction(0)),
+    ]
+    bars = bars_of([*unknown, *known])
+    assert [b.start for b in bars] == [0, 1, 5, 9, 12]

@@ -224,6 +224,22 @@ def test_a_score_is_continued(model: LoadedModel, paths: Paths) -> None:
     predictor = model.predictor
     assert isinstance(predictor, Fixed)
     assert len(predictor.rows) == 7 + 30  # the last eight events of the score
+    assert [e.pitches for e in piece.prime] == [e.pitches for e in tune(52, 12).events[-8:]]
+    assert piece.source == "mine.mid"
+    assert piece.whole == [*piece.prime, *piece.events]
+
+
+def test_what_is_continued_by_itself_is_told_too(model: LoadedModel, paths: Paths) -> None:
+    piece = TWO.compose(model, request(), paths)
+    assert [e.pitches for e in piece.prime] == [(60,)]
+    assert piece.source == "held out"
+
+
+def test_a_score_that_cannot_be_continued_is_known_before(paths: Paths) -> None:
+    path = paths.root / "x.mid"
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="cannot be continued"):
+        TWO.check_prime(path, paths, Encoding())
 
 
 def test_no_more_is_copied_than_is_allowed(model: LoadedModel, tunes: list[Piece]) -> None:
