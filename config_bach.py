@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self, get_args, get_origin
 
-LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events are cut
+LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events come in parts
 DEFAULT_BPM = 90.0  # where neither the user nor the corpus says
 DEFAULT_PROGRAM = 1  # General MIDI: acoustic grand piano
 BPM_RANGE = (10.0, 400.0)  # quarter notes a minute that music can have
@@ -49,6 +49,18 @@ def quiet() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+# for people, where figures first stand
+NATS = (
+    "nats: how surprised the model is by what really comes (0: it was certain, 0.7: one chance in two, "
+    "2.3: one in ten); lower is better"
+)
+
+
+def counted(number: int, what: str) -> str:
+    """A number and what it counts: '1 piece', '2 pieces'."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def setting(default: Any, low: float, high: float, text: str) -> Any:
@@ -227,7 +239,7 @@ class Paths:
 
     @property
     def log(self) -> Path:
-        """What training printed, with times."""
+        """What every run was asked and told, with times."""
         return self.root / "log_play_bach.log"
 
 

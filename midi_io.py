@@ -3,13 +3,16 @@
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from config_bach import BPM_RANGE, UserError, require
+from midi_repair import repaired
 from music.events import TICKS, Event, Note, bar_starts, bars_of, notes_from_events
 from music.instruments import Programs, by_voice, instrument_name
 from music.keys import key_name
@@ -19,7 +22,11 @@ from storage.files import replacing
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
 MIDI_SUFFIXES = (".mid", ".midi")
 MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
+SYSEX = b"\xf0"
 SHORTEST_NOTE = Fraction(1, 8)
+START = Fraction(0)
+NO_MARKS: Mapping[Fraction, str] = {}
+BEGINS_HERE = "Play Bach begins here"
 
 
 class Refused(Exception):
@@ -72,6 +79,8 @@ def _look_at_bytes(path: Path) -> None:
         raise Refused(f"cannot be opened: {error.strerror}") from error
     if not head:
         raise Refused("empty file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise Refused(f"no score by its name, which must end in {' '.join(SUFFIXES)}")
     if path.suffix.lower() not in MIDI_SUFFIXES:
         return
     if head[:4] != b"MThd":
@@ -82,9 +91,7 @@ def _look_at_bytes(path: Path) -> None:
 
 def _read_midi(path: Path) -> list[Score]:
     """A MIDI file through pretty_midi, which keeps overlapping notes apart as music21 does not."""
-    from pretty_midi import PrettyMIDI
-
-    midi = PrettyMIDI(str(path))
+    midi = _parsed_midi(path)
     pitched = [i for i in midi.instruments if i.notes and not i.is_drum]
     if not pitched:
         raise Refused("only drums" if any(i.notes for i in midi.instruments) else "no notes")
@@ -95,6 +102,17 @@ def _read_midi(path: Path) -> list[Score]:
             notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity, voice))
     program = int(max(pitched, key=lambda i: len(i.notes)).program) + 1
     return [Score(path.name, tuple(notes), _sensible(_prevailing(midi)), program)]
+
+
+def _parsed_midi(path: Path) -> Any:
+    """A MIDI file as pretty_midi has it; one that breaks the rules is repaired before."""
+    from pretty_midi import PrettyMIDI
+
+    data = path.read_bytes()
+    if SYSEX not in data:  # after which mido takes running status for more of the same
+        with suppress(OSError, EOFError, ValueError, IndexError, KeyError):
+            return PrettyMIDI(BytesIO(data))
+    return PrettyMIDI(BytesIO(repaired(data)))
 
 
 def _prevailing(midi: Any) -> float:
@@ -219,21 +237,28 @@ class Played:
     programs: Sequence[int]
 
 
-def write_midi(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
+def write_midi(
+    path: Path, events: Sequence[Event], bpm: float, programs: Programs, begins: Fraction = START
+) -> None:
     """Write events as a standard MIDI file at a tempo (BPM), with a track for each voice.
 
-    programs: 1..128, one for all voices or one for each.
+    programs: 1..128, one for all voices or one for each. begins: a marker stands where the new music
+    begins, in quarter lengths; 0: none.
     """
     voices = by_voice(programs)
-    midi = midi_file([Played(event, bpm, voices) for event in events], path.stem)
+    marks = {begins: BEGINS_HERE} if begins else {}
+    midi = midi_file([Played(event, bpm, voices) for event in events], path.stem, marks)
     with replacing(path) as aside:
         midi.save(aside)
 
 
-def midi_file(played: Sequence[Played], title: str = "") -> Any:
+def midi_file(
+    played: Sequence[Played], title: str = "", marks: Mapping[Fraction, str] = NO_MARKS
+) -> Any:
     """A mido file: a track of title, key, metre and tempi, then one for each voice, with its name.
 
-    Every change is where it happens. The metre is left out where it is not known.
+    Every change is where it happens. The metre is left out where it is not known. marks: markers by
+    the quarter length at which they stand.
     """
     from mido import MidiFile
 
@@ -241,9 +266,8 @@ def midi_file(played: Sequence[Played], title: str = "") -> Any:
     notes = notes_from_events(events)
     # what a MIDI file calls text is Latin-1
     midi = MidiFile(type=1, ticks_per_beat=TICKS, charset="latin1")
-    midi.tracks.append(
-        _track([*_name(title), *_key(notes), *_time_signatures(events), *_tempi(played)])
-    )
+    told = [*_name(title), *_key(notes), *_time_signatures(events), *_tempi(played)]
+    midi.tracks.append(_track([*told, *_markers(marks)]))
     voices = any(e.voices for e in events)
     for voice in range(len(by_voice(1))):
         own = [n for n in notes if n.voice == voice]
@@ -299,6 +323,13 @@ def _tempi(played: Sequence[Played]) -> Iterator[Timed]:
         yield tick, 0, MetaMessage("set_tempo", tempo=round(60_000_000 / bpm))
 
 
+def _markers(marks: Mapping[Fraction, str]) -> Iterator[Timed]:
+    from mido import MetaMessage
+
+    for time, text in marks.items():
+        yield round(time * TICKS), 1, MetaMessage("marker", text=text)
+
+
 def _programs(played: Sequence[Played], voice: int) -> Iterator[Timed]:
     from mido import Message
 
@@ -337,13 +368,20 @@ def _track(timed: Iterable[Timed], channel: int | None = None) -> Any:
 
 
 def write_musicxml(
-    path: Path, events: Sequence[Event], bpm: float, programs: Programs, title: str = ""
+    path: Path,
+    events: Sequence[Event],
+    bpm: float,
+    programs: Programs,
+    *,
+    title: str = "",
+    begins: Fraction = START,
 ) -> None:
     """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like.
 
-    title: by default the name of the file.
+    title: by default the name of the file. begins: as in `write_midi`.
     """
-    score = score_of(events, title or path.stem, bpm, programs)
+    marks = {begins: BEGINS_HERE} if begins else {}
+    score = score_of(events, title or path.stem, bpm, programs, marks)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)

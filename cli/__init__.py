@@ -12,5 +12,7 @@ doctor.py       --doctor: what is missing on this machine
 add_user.py     --add-user: somebody else may log in to the server
 add_guest.py    --add-guest: a code for guests
 self_signed.py  --self-signed: a certificate for HTTPS
+run_log.py      what every run was asked and told, in log_play_bach.log
+output.py       --output: which files a piece becomes
 common.py       the model and the settings that a command line asks for
 """

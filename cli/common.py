@@ -1,17 +1,20 @@
 """The model and the settings that a command line asks for."""
 
 import argparse
+import re
 import secrets
 from dataclasses import replace
+from pathlib import Path
 
 from cli.options import settings_given, validate_for
-from config_bach import Composing, Encoding, Network, Paths, Runtime, Training
+from cli.run_log import told
+from config_bach import Composing, Encoding, Network, Paths, Runtime, Training, UserError
 from families.base import LoadedModel
 from families.registry import family_of
 from litert.loading import playing
 from storage import bundle as bundles
 from storage.bundle import Bundle
-from storage.catalog import choose
+from storage.catalog import candidates
 from stream import settings
 from stream.settings import Server
 
@@ -40,16 +43,51 @@ def new_model_of(args: argparse.Namespace) -> tuple[Encoding, Network, Training]
     return encoding, network, replace(family.training, **settings_given(args, Training))
 
 
+def path_of_model(args: argparse.Namespace, paths: Paths) -> Path:
+    """The bundle that is asked for. Raises UserError if there is none."""
+    return candidates(args.app, args.model_type, paths)[0]
+
+
 def bundle_of(args: argparse.Namespace, paths: Paths, bundle: Bundle | None) -> Bundle:
     """The bundle that was just trained or else is asked for."""
-    bundle = bundle or bundles.load(choose(args.app, args.model_type, paths))
+    bundle = bundle or bundles.load(path_of_model(args, paths))
     validate_for(args, family_of(bundle.network.model_type))
     return bundle
 
 
-def model_of(args: argparse.Namespace, paths: Paths, bundle: Bundle | None) -> LoadedModel:
-    """The same, with the variant that plays here."""
-    return playing(bundle_of(args, paths, bundle), paths, args.variant, runtime_of(args))
+def able_bundle(args: argparse.Namespace, paths: Paths) -> Bundle:
+    """The bundle to compose with: of those that are meant the latest that understands all options and
+    can continue the score of --prime.
+
+    Says so if it is not the latest of all. Raises UserError, with what the latest one lacks, if there
+    is none.
+    """
+    refusals: list[tuple[str, UserError]] = []
+    for path in candidates(args.app, args.model_type, paths):
+        bundle = bundles.load(path)
+        family = family_of(bundle.network.model_type)
+        try:
+            validate_for(args, family)
+            if args.prime is not None:
+                family.check_prime(args.prime, paths, bundle.vocabulary.encoding)
+        except UserError as refusal:
+            refusals.append((bundle.name, refusal))
+            continue
+        if refusals:
+            name, why = refusals[0]
+            told(f"{bundle.name} composes, since {name} cannot: {_reason(why)}")
+        return bundle
+    raise refusals[0][1]
+
+
+def _reason(refusal: UserError) -> str:
+    """What is wrong, without the advice that follows."""
+    return re.split("; |: leave it out", str(refusal))[0].rstrip(".")
+
+
+def engine_of(args: argparse.Namespace, bundle: Bundle, paths: Paths) -> LoadedModel:
+    """A bundle with the variant that plays here."""
+    return playing(bundle, paths, args.variant, runtime_of(args))
 
 
 def server_of(paths: Paths) -> Server:

@@ -20,7 +20,7 @@ PYTHON = ((3, 11), (3, 13))
 TO_COMPOSE = {"numpy": "numpy", "ai-edge-litert": "ai_edge_litert", "mido": "mido", "tqdm": "tqdm"}
 TO_STREAM = {n: n for n in ("flask", "remi", "cheroot", "lameenc", "segno", "cryptography")}
 TO_DRAW = {"matplotlib": "matplotlib"}
-TO_TRAIN = {n: n for n in ("tensorflow", "keras", "music21")}
+TO_TRAIN = {n: n for n in ("tensorflow", "keras", "music21", "filelock")}
 NOT_TO_COMPOSE = {**TO_TRAIN, **TO_DRAW}  # what requirements-lite.txt leaves out
 
 

@@ -2,7 +2,8 @@
 
 import argparse
 
-from cli.common import model_of
+from cli.common import bundle_of, engine_of
+from cli.run_log import told
 from config_bach import Paths, require
 from evaluation import plots, report
 from storage.bundle import Bundle
@@ -12,13 +13,13 @@ from storage.files import shown
 def evaluate(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -> Bundle:
     """Measure a model on a source of scores; returns its bundle."""
     require("matplotlib", "drawing the report card")
-    model = model_of(args, paths, bundle)
+    model = engine_of(args, bundle_of(args, paths, bundle), paths)
     card = report.report(model, args.evaluate, paths)
     print("\n".join(report.lines(card)))
     picture = paths.models / f"{model.bundle.name}.report.png"
     plots.report_card(picture, card)
-    print(f"  {'picture':<8} {shown(picture)}")
+    told(f"  {'picture':<8} {shown(picture)}")
     if args.json:
         report.save(card, args.json)
-        print(f"  {'figures':<8} {shown(args.json)}")
+        told(f"  {'figures':<8} {shown(args.json)}")
     return model.bundle

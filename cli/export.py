@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from cli.common import bundle_of
+from cli.run_log import told
 from config_bach import Paths, quiet, require
 from litert import c_header
 from litert.variants import VARIANTS
@@ -23,7 +24,7 @@ def export(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None)
     if wanted:
         bundle = _exported(bundle, wanted, paths)
     if header:
-        print(f"  {'header':<8} {shown(c_header.write_header(bundle, paths.models))}")
+        told(f"  {'header':<8} {shown(c_header.write_header(bundle, paths.models))}")
     return bundle
 
 
@@ -38,5 +39,5 @@ def _exported(bundle: Bundle, variants: Sequence[str], paths: Paths) -> Bundle:
     bundle.save(path_of(bundle.name, paths))
     print("\n".join(parity.table(rows)))
     for path in exporting.write_files(bundle, variants, paths.models):
-        print(f"  {'lite':<8} {shown(path)}")
+        told(f"  {'lite':<8} {shown(path)}")
     return bundle

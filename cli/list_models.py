@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from config_bach import Paths
+from families.registry import families
 from litert.variants import fastest_here, loss_note
 from storage.bundle import Bundle
 from storage.catalog import examined
@@ -22,8 +23,11 @@ def table(paths: Paths) -> list[str]:
     known, wrong = examined(paths)
     if not known and not wrong:
         return [f"no models in {paths.models} yet: train one with -l 0 -f"]
-    head = f"{'model':<26} {'type':>4} {'symbols':>8} {'valid':>12} {'test':>12} {'lookup':>12}"
-    note = "figures: nats per event (lower is better) and accuracy on held-out music"
+    head = f"{'model':<26} {'type':>4} {'symbols':>8} {'valid':>12} {'test':>12} {'lookup':>12} nats per"
+    note = (
+        "figures on music that training never saw: nats, which say how surprised the model is (lower is "
+        "better), and how often its first guess is right"
+    )
     lines = [line for name, manifest in known.items() for line in _lines(name, manifest, paths)]
     shown = [f"{head}  corpus", *lines, note] if known else []
     return [*shown, *(f"left out: {sentence}" for sentence in wrong.values())]
@@ -39,7 +43,8 @@ def _lines(name: str, manifest: dict[str, Any], paths: Paths) -> Iterator[str]:
     leak = f"  ({label})" if "LEAKS" in label else ""
     symbols = len(manifest["vocabulary"]["fields"][0]["symbols"])
     kind = manifest["network"]["model_type"]
-    yield f"{name:<26} {kind:>4} {symbols:>8} {figures}  {corpus}{leak}"
+    unit = next((family.unit for family in families() if family.number == kind), "?")
+    yield f"{name:<26} {kind:>4} {symbols:>8} {figures} {unit:<8}  {corpus}{leak}"
     if len(variants := metadata.get("variants", {})) > 1:
         told = ", ".join(f"{v}{loss_note(v, metadata)}" for v in variants)
         plays = "measure them here with -bl"

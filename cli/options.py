@@ -5,13 +5,14 @@ understand is marked so here; which of them do, their families say (ModelFamily.
 """
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
-from config_bach import Settings, UserError
+from config_bach import Composing, Runtime, Settings, UserError
 from families.base import ModelFamily
 from families.registry import families, family_of
 from litert.c_header import MICRO
@@ -39,6 +40,16 @@ examples:
   play_bach.py --doctor                           what is missing on this machine, and how to install it
 
 model types:
+"""
+WORDS = """
+
+words:
+  nats      how surprised a model is by what really comes: 0 if it was certain, 0.7 if it gave
+            it one chance in two, 2.3 for one in ten; lower is better
+  prime     the music that comes before, which a model continues
+  bundle    a trained model as one file, models/NAME.zip
+  lookback  being told what followed the last time the same notes came in this piece
+  LiteRT    runs a trained model without TensorFlow; a variant is the model with smaller numbers
 """
 
 
@@ -92,6 +103,18 @@ REPORT = Group("the report card (with --evaluate)", ("evaluate",))
 SERVE = Group("the server (with -st)", ("stream",))
 
 
+def text(value: str) -> str:
+    """A value that is not empty. Raises ArgumentTypeError."""
+    if not value.strip():
+        raise argparse.ArgumentTypeError("is empty, leave it out or write something")
+    return value
+
+
+def file(value: str) -> Path:
+    """The path of a file. Raises ArgumentTypeError."""
+    return Path(text(value))
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of the command line.
@@ -105,7 +128,7 @@ class Option:
     names: str
     group: Group
     help: str
-    kind: type = str
+    kind: Callable[[str], Any] = text
     sets: str = ""
     verbs: tuple[str, ...] = ()  # in the place of the group's
     family: bool = False
@@ -151,10 +174,28 @@ class Option:
 
     def _help(self) -> str:
         """The help, with the model types that understand it where not all do."""
+        told = self.help.format(default=self._default())
         if not self.family or self.group is VOICES:
-            return self.help
+            return told
         numbers = [str(f.number) for f in self.families()]
-        return f"{self.help} [model type{'s' * (len(numbers) > 1)} {', '.join(numbers)}]"
+        return f"{told} [model type{'s' * (len(numbers) > 1)} {', '.join(numbers)}]"
+
+    def _default(self) -> str:
+        """The default, where it is a number: one for all model types, or that of each."""
+        by_value: dict[str, list[str]] = {}
+        for family in self.families():
+            if isinstance(value := default_of(self.dest, family), int | float):
+                by_value.setdefault(f"{value:g}", []).append(str(family.number))
+        if len(by_value) == 1 and len(*by_value.values()) == len(self.families()):
+            return next(iter(by_value))
+        return "; ".join(f"type {', '.join(types)}: {v}" for v, types in by_value.items())
+
+
+def default_of(name: str, family: ModelFamily) -> Any:
+    """What an option is where nobody says, by its name in the parsed arguments."""
+    groups = (family, family.network, family.training, Composing(), Runtime())
+    found = (getattr(group, name, None) for group in groups)
+    return next((value for value in found if value is not None), None)
 
 
 SOURCES = "a folder, a glob, or music21:chorales, music21:bach, music21:palestrina, ..."
@@ -178,47 +219,57 @@ OPTIONS = (
            "machine and for further host names and addresses", how={"nargs": "*"}),
     Option("-l --load N", MODEL, "0 a new model, 1 a saved one (default 1)", int,
            how={"choices": (0, 1), "default": 1}),
-    Option("--app NAME", MODEL, "what the model is for (default bach)", how={"default": "bach"}),
-    Option("--model-type N", MODEL, "see below (a new model: 1; a saved one: the latest)", int),
+    Option("--app NAME", MODEL, "what the model is for, or its whole name (a new model: bach; a saved "
+           "one: that trained last here, else bach)"),
+    Option("--model-type N", MODEL, "see below (a new model: 1; a saved one: the latest of its app)",
+           int),
     Option("--variant NAME", ENGINE, f"{', '.join(VARIANTS)} (default: the fastest by -bl on this "
            "machine that loses nothing)", verbs=("predict", "stream", "evaluate"),
            how={"choices": tuple(VARIANTS)}),
-    Option("--threads N", ENGINE, "threads of LiteRT (1)", int, "threads"),
-    Option("--delegate PATH", ENGINE, "a LiteRT delegate library", str, "delegate"),
+    Option("--threads N", ENGINE, "threads of LiteRT ({default})", int, "threads"),
+    Option("--delegate PATH", ENGINE, "a LiteRT delegate library", text, "delegate"),
     Option("--corpus SOURCE", LEARN, f"{SOURCES} (default: training/ or, while empty, chorales)"),
-    Option("-e --epochs N", LEARN, "passes at most (30; type 5: 16)", int, "epochs"),
+    Option("-e --epochs N", LEARN, "passes at most ({default})", int, "epochs"),
     Option("--split KIND", LEARN, "hold out whole pieces (piece, default), or windows as in the "
-           "articles (window), which leaks", str, "split", family=True, shapes=True,
-           how={"choices": ("piece", "window")}),
+           "articles (window), which leaks: is measured on what it learned from", str, "split",
+           family=True, shapes=True, how={"choices": ("piece", "window")}),
     Option("--concatenate", LEARN, "durations become part of symbols", family=True, shapes=True),
     Option("--normal", LEARN, "fold the octaves of chords", family=True, shapes=True),
-    Option("--transpose N", LEARN, "learn also up to N semitones up and down", int, shapes=True),
-    Option("--seqlen N", LEARN, "events in a window (40; type 5: 16 sixteenths)", int, "seqlen",
+    Option("--transpose N", LEARN, "learn also up to N semitones up and down ({default})", int,
            shapes=True),
-    Option("--units N", LEARN, "LSTM units in a layer", int, "units", shapes=True),
-    Option("--dropout P", LEARN, "share of units set to zero (0.3 to 0.6, by type)", float,
+    Option("--seqlen N", LEARN, "steps that are learned at a time ({default})", int, "seqlen",
+           shapes=True),
+    Option("--units N", LEARN, "LSTM units in a layer ({default})", int, "units", shapes=True),
+    Option("--dropout P", LEARN, "share of units set to zero while learning ({default})", float,
            "dropout", shapes=True),
-    Option("--forget P", LEARN, "share of windows without lookback (0)", float,
+    Option("--forget P", LEARN, "share of windows without lookback ({default})", float,
            "lookback_dropout", family=True, shapes=True),
     Option("--tensorboard", LEARN, "write TensorBoard events as well"),
-    Option("--seed N", COMPOSE, "same seed, same notes; also of training", int, "seed",
-           verbs=("fit", "predict")),
-    Option("--prime FILE", COMPOSE, "continue this score (a held-out piece)", Path, family=True),
-    Option("--notes N", COMPOSE, "how many events (200)", int, "notes", family=True),
-    Option("--temperature T", COMPOSE, "0 = always the likeliest (1.0)", float, "temperature"),
-    Option("--top-p P", COMPOSE, "sample from the likeliest symbols of this mass (0.95)", float,
-           "top_p"),
+    Option("--seed N", COMPOSE, "same seed, same notes (drawn); also of training ({default})", int,
+           "seed", verbs=("fit", "predict")),
+    Option("--prime FILE", COMPOSE, "continue this score, the prime (types 1 to 3: one of the pieces "
+           "that training never saw)", file, family=True),
+    Option("--with-prime", COMPOSE, "begin with the music that is continued (default with --prime)",
+           family=True),
+    Option("--without-prime", COMPOSE, "write the new notes alone", family=True, needs="--prime",
+           excludes=("--with-prime",)),
+    Option("--notes N", COMPOSE, "how many notes and chords ({default})", int, "notes", family=True),
+    Option("--temperature T", COMPOSE, "0: always the likeliest, above 1: bolder ({default})", float,
+           "temperature"),
+    Option("--top-p P", COMPOSE, "choose among the likeliest that together have this probability "
+           "({default})", float, "top_p"),
     Option("--instrument NAME", COMPOSE, "a General MIDI instrument or its number 1..128; in four "
-           "voices one or four"),
-    Option("--bpm N", COMPOSE, "quarter notes a minute", float, "bpm"),
-    Option("--max-copy N", COMPOSE, "copy at most N notes in a row from the training pieces (type "
-           "5: 20)", int, "max_copy"),
-    Option("--output PATH", COMPOSE, "the .mid file (models/MODEL.mid)", Path),
+           "voices one or four (as in the corpus)"),
+    Option("--bpm N", COMPOSE, "quarter notes a minute (as in the corpus)", float, "bpm"),
+    Option("--max-copy N", COMPOSE, "copy at most N notes in a row from the training pieces "
+           "({default})", int, "max_copy"),
+    Option("--output PATH", COMPOSE, "the .mid file, or a folder for it (models/MODEL.mid); NAME.wav "
+           "and NAME.musicxml: these as well"),
     Option("--wav", COMPOSE, "write the sound as well"),
     Option("--musicxml", COMPOSE, "write a score as well"),
     Option("--harmonise FILE", VOICES, "a melody, or a score in four voices: what is kept of it stays "
-           "note for note, the other voices are composed", Path, family=True,
-           excludes=("--prime", "--notes", "--max-copy")),
+           "note for note, the other voices are composed", file, family=True,
+           excludes=("--prime", "--with-prime", "--notes", "--max-copy")),
     Option("--keep VOICES", VOICES, "the voices that stay, as in soprano,bass (soprano)",
            family=True, needs="--harmonise"),
     Option("--regenerate BARS", VOICES, "of the score given with --harmonise only these bars are "
@@ -227,7 +278,7 @@ OPTIONS = (
     Option("--range RANGE", VOICES, "a voice stays within: soprano=C4-G5; may be repeated", family=True,
            how={"action": "append", "default": []}),
     Option("--no-crossing", VOICES, "no voice crosses another", family=True),
-    Option("--json PATH", REPORT, "write the figures as JSON, too", Path),
+    Option("--json PATH", REPORT, "write the figures as JSON, too", file),
     Option("--host ADDRESS", SERVE, "listen there, whatever play_bach.json says"),
 )
 # fmt: on
@@ -247,7 +298,7 @@ def parser() -> argparse.ArgumentParser:
     made = _Parser(
         prog="play_bach.py",
         description=PURPOSE,
-        epilog=EXAMPLES + types,
+        epilog=EXAMPLES + types + WORDS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for group, options in groupby(OPTIONS, key=lambda option: option.group):
@@ -271,7 +322,7 @@ def validate(args: argparse.Namespace) -> None:
         raise UserError("nothing to do: add -pm to compose, -f to train, or -h for help.")
     if args.load == 0 and "fit" not in wanted:
         raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
-    if not args.app or not all(c.isalnum() or c in "-_" for c in args.app):
+    if args.app is not None and not re.fullmatch(r"[\w-]+", args.app):
         raise UserError(f"--app {args.app!r} must be letters, digits, - and _ only.")
     given = [option for option in OPTIONS if option.given(args)]
     for option in given:

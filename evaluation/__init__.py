@@ -1,6 +1,7 @@
 """How good a model and its music are.
 
-report.py  the report card: figures on held-out pieces, copied passages, style, faults
-style.py   distances between sets of pieces; voice leading; repetition
-plots.py   pictures: piano roll, learning curves, network, report card, benchmark
+report.py      the report card: figures on held-out pieces, copied passages, style, faults
+style.py       distances between sets of pieces; voice leading; repetition
+plots.py       pictures of a model: learning curves, network, report card, benchmark
+piano_roll.py  the picture of a piece, in pages if it is long
 """

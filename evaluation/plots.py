@@ -1,15 +1,13 @@
-"""Pictures: the piano roll of a piece, the learning curves and the network of a model."""
+"""Pictures of a model: learning curves, report card, network, benchmark. See also piano_roll.py."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections import defaultdict
-from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from music.events import Event, notes_from_events, pitch_name
 from storage.bundle import Bundle
 from storage.files import replacing
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     import keras
 
 INK, ACCENT, SECOND, PALE = "#22313f", "#c0392b", "#2874a6", "#d5dbdb"
-QUARTERS_A_ROW = 64
 
 Diagram = tuple[dict[str, str], list[tuple[str, str]]]
 
@@ -27,12 +24,18 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def _figure(title: str, size: tuple[float, float], *shape: int, **how: Any) -> tuple[Any, Any]:
+def figure_of(
+    title: str,
+    size: tuple[float, float],
+    *shape: int,
+    layout: Literal["constrained"] | None = "constrained",
+    **how: Any,
+) -> tuple[Any, Any]:
     """A matplotlib figure that needs no screen, with an array of axes. how: of the title."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = Figure(figsize=size, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle(title, color=INK, **{"fontsize": 12, **how})
     axes = figure.subplots(*shape, squeeze=False)
@@ -42,35 +45,10 @@ def _figure(title: str, size: tuple[float, float], *shape: int, **how: Any) -> t
     return figure, axes
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
     with replacing(path) as aside:
         figure.savefig(aside, format="png", dpi=120)
-
-
-def piano_roll(path: Path, events: Sequence[Event], title: str) -> None:
-    """Draw what sounds when: time in quarter lengths from left to right, pitch upwards."""
-    notes = notes_from_events(events)
-    length = float(max((n.end for n in notes), default=1))
-    rows = max(1, -(-int(length) // QUARTERS_A_ROW))
-    low = min((n.pitch for n in notes), default=60) - 1
-    high = max((n.pitch for n in notes), default=60) + 1
-    figure, axes = _figure(title, (14, 0.7 + rows * 2.4), rows, x=0.01, ha="left")
-    octaves = range(-(-low // 12) * 12, high + 1, 12)
-    for row, ax in enumerate(axes[:, 0]):
-        start, stop = row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW
-        ax.set(xlim=(start, stop), ylim=(low - 0.5, high + 0.5), xticks=range(start, stop + 1, 4))
-        ax.set_yticks(octaves, [pitch_name(p) for p in octaves])
-        ax.grid(color=PALE, linewidth=0.6)
-        ax.set_axisbelow(True)
-        ax.barh(
-            [n.pitch for n in notes],
-            [float(n.duration) - 0.05 for n in notes],
-            left=[float(n.onset) for n in notes],
-            height=0.85,
-            color=[ACCENT if n.velocity > 100 else SECOND for n in notes],
-        )
-    axes[-1, 0].set_xlabel("quarter notes", color=INK)
-    _save(figure, path)
 
 
 def learning_curves(path: Path, bundle: Bundle) -> None:
@@ -78,7 +56,7 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
     history = bundle.metadata["history"]
     epochs = [e["epoch"] for e in history]
     title = f"{bundle.name} ({bundle.metadata['label']})"
-    figure, axes = _figure(title, (11, 4.2), 1, 2, fontsize=11)
+    figure, axes = figure_of(title, (11, 4.2), 1, 2, fontsize=11)
     wanted = (("nll", "nats"), ("accuracy", "accuracy"))
     for ax, (what, label) in zip(axes[0], wanted, strict=True):
         for side, name, color in (("train", "training", SECOND), ("val", "validation", ACCENT)):
@@ -90,13 +68,13 @@ def learning_curves(path: Path, bundle: Bundle) -> None:
         ax.set(xlabel="epoch", ylabel=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def report_card(path: Path, card: dict[str, Any]) -> None:
     """Draw a report card: prediction, copying, style and voice leading or degeneration."""
     title = f"{card['model']} on {card['source']}\n{card['label']}"
-    figure, axes = _figure(title, (12, 7.4), 2, 2, fontsize=11)
+    figure, axes = figure_of(title, (12, 7.4), 2, 2, fontsize=11)
     nats = {name: f["nll"] for name, f in card["prediction"].items()}
     _bars(axes[0, 0], "nats, lower is better", {"": nats})
     ax = axes[0, 1]
@@ -109,7 +87,7 @@ def report_card(path: Path, card: dict[str, Any]) -> None:
         _bars(axes[1, 1], "voice-leading faults per 100 notes", card["faults"])
     else:
         _bars(axes[1, 1], "share of the time", card["degeneration"])
-    _save(figure, path)
+    save(figure, path)
 
 
 def _bars(ax: Any, title: str, sides: dict[str, dict[str, float]]) -> None:
@@ -139,7 +117,7 @@ def model_diagram(path: Path, model: keras.Model, name: str, diagram: Diagram | 
         columns[column[box]].append(box)
     tallest = max(map(len, columns.values()))
     size = (1 + 1.75 * len(columns), 1.2 + 0.75 * tallest)
-    figure, axes = _figure(f"{name}: {model.count_params():,} weights", size)
+    figure, axes = figure_of(f"{name}: {model.count_params():,} weights", size)
     ax = axes[0, 0]
     ax.axis("off")
     ax.set(xlim=(-0.6, len(columns) - 0.4), ylim=(-tallest / 2 - 0.1, tallest / 2 + 0.1))
@@ -155,7 +133,7 @@ def model_diagram(path: Path, model: keras.Model, name: str, diagram: Diagram | 
     for box, text in labels.items():
         frame = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": SECOND}
         ax.text(*place[box], text, ha="center", va="center", fontsize=7, color=INK, bbox=frame)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _graph(model: keras.Model) -> Diagram:
@@ -182,7 +160,7 @@ def benchmark(path: Path, told: dict[str, Any]) -> None:
         "nll": ("nats", ".3f"),
     }
     title, size = f"{told['model']} on {told['machine']}", (14, 1.2 + 0.4 * len(rows))
-    figure, axes = _figure(title, size, 1, len(measures), x=0.01, ha="left")
+    figure, axes = figure_of(title, size, 1, len(measures), x=0.01, ha="left")
     for ax, (key, (label, how)) in zip(axes[0], measures.items(), strict=True):
         values = [r[key] or 0 for r in rows]
         bars = ax.barh(names, values, color=[SECOND if r["crc32"] else PALE for r in rows])
@@ -193,4 +171,4 @@ def benchmark(path: Path, told: dict[str, Any]) -> None:
             ax.set_xscale("log")
         if ax is not axes[0, 0]:
             ax.set_yticks([])
-    _save(figure, path)
+    save(figure, path)

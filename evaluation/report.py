@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from config_bach import Composing, Paths
+from config_bach import NATS, Composing, Paths, counted
 from evaluation.style import FAULTS, degeneration, distances, faults_per_100
 from families.base import CompositionRequest, LoadedModel, Work
 from families.split import LABELS
@@ -103,7 +103,10 @@ def _degeneration(pieces: Sequence[Music]) -> dict[str, float]:
 
 def lines(card: dict[str, Any]) -> list[str]:
     """The report card as text."""
-    out = [f"{card['model']} on {card['pieces']} pieces of {card['source']}: {card['label']}", ""]
+    out = [
+        f"{card['model']} on {counted(card['pieces'], 'piece')} of {card['source']}: {card['label']}"
+    ]
+    out += [f"  {NATS}", ""]
     for name, figures in card["prediction"].items():
         out.append(
             f"  {name:<32} {figures['nll']:7.3f} nats per {card['unit']}  {figures['accuracy']:6.1%}"
@@ -111,7 +114,7 @@ def lines(card: dict[str, Any]) -> list[str]:
         if len(figures["fields"]) > 1:
             parts = ", ".join(f"{k} {v:.3f}" for k, v in figures["fields"].items())
             out.append(f"  {'':<32} {parts}")
-    out += ["", f"  {card['composed']} composed pieces {'':<22} composed    real"]
+    out += ["", f"  {counted(card['composed'], 'composed piece'):<40} composed    real"]
     if copied := card["originality"]:
         for name, how in (("median", median), ("longest", max)):
             row = [how(copied[side]) for side in ("composed", "real")]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from config_bach import Composing, Encoding, Network, Paths, Training, UserError
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
@@ -34,6 +35,7 @@ from storage.vocabulary import Field, Vocabulary
 if TYPE_CHECKING:
     import keras
 
+BAR_AFTER = 2  # seconds of composing without a progress bar
 PRIMES = 8  # held-out pieces that a bundle carries
 
 
@@ -74,7 +76,8 @@ class CorpusRow:
     refused: str = ""
 
     def __str__(self) -> str:
-        verdict = f"refused: {self.refused}" if self.refused else f"{self.steps:6d} events"
+        events = "event" if self.steps == 1 else "events"
+        verdict = f"refused: {self.refused}" if self.refused else f"{self.steps:6d} {events}"
         return f"  {self.name:<28} {verdict}"
 
 
@@ -148,6 +151,12 @@ class Composer(Protocol):
     def __next__(self) -> Prediction: ...
 
 
+def composed(composer: Composer, events: int) -> Iterator[Prediction]:
+    """So many predictions, with a progress bar if they take long."""
+    steps = tqdm(range(events), "composing", delay=BAR_AFTER, leave=False, disable=None)
+    return (next(composer) for _ in steps)
+
+
 @dataclass(frozen=True)
 class CompositionRequest:
     """What a person asks for: sampling settings, a score to continue, instruments by name.
@@ -172,6 +181,13 @@ class Composition:
     bpm: float
     programs: Programs
     copy: Copy | None = None  # the longest passage that stands in the training pieces
+    prime: Sequence[Event] = ()  # the original music that it continues, as the network heard it
+    source: str = ""  # the name of that music
+
+    @property
+    def whole(self) -> list[Event]:
+        """The original music, and what was composed after it."""
+        return [*self.prime, *self.events]
 
 
 @dataclass(frozen=True)
@@ -386,6 +402,10 @@ class ModelFamily(ABC):
         """Figures on held-out pieces by name: 'model' first, then the baselines."""
 
     # -- music
+
+    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
+        """Raise UserError, with the reason, for a score that cannot be continued."""
+        raise UserError(f"model type {self.number} continues no score: leave --prime out.")
 
     @abstractmethod
     def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:

@@ -3,24 +3,28 @@
 import glob
 import hashlib
 import json
+import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fractions import Fraction
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from config_bach import Paths, UserError, require
+from config_bach import Paths, UserError, counted, require
 from families.base import CorpusRow
 from midi_io import SUFFIXES, Refused, Score, read_scores
 from music.events import Note
 from storage.files import write_text
 
-READER = 3  # raise it when reading changes: then nothing in the cache is used any more
+READER = 4  # raise it when reading changes: then nothing in the cache is used any more
 CHORALES = "music21:chorales"
 
 
@@ -104,6 +108,8 @@ def read_entry(path: Path | Score, paths: Paths) -> Entry:
     """A single file, read or refused, or a score that is read. Raises UserError if there is no file."""
     if isinstance(path, Score):
         return Entry(Path(path.name), (path,))
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name one of the scores in it.")
     if not path.is_file():
         raise UserError(f"there is no file {path}; check its name.")
     return read_entries(glob.escape(str(path)), paths, show=False)[0]
@@ -130,7 +136,7 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
         return
     done: set[Path] = set()
     try:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
             jobs = [pool.submit(_read_one, path) for path in files]
             try:
                 for job in as_completed(jobs):
@@ -142,6 +148,20 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
                 raise
     except BrokenProcessPool:
         yield from (Entry(p, refused="reading it ended the reader") for p in files if p not in done)
+
+
+def _end_with_parent() -> None:
+    """Let a reader end with the process that asked for it: not by Ctrl-C, which reaches all processes of
+    a terminal, but also when that one is killed, whose locks it has inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _read_one(path: Path) -> Entry:
@@ -211,9 +231,10 @@ def table(rows: Sequence[CorpusRow], pieces: int, most: int = 12) -> list[str]:
     lines = [str(row) for row in shown + refused]
     if rest := accepted[len(shown) :]:
         total = sum(row.steps for row in rest)
-        lines.insert(len(shown), f"  and {len(rest)} more files {total:16d} events")
+        lines.insert(len(shown), f"  and {counted(len(rest), 'more file')} {total:16d} events")
     events = sum(row.steps for row in rows)
     lines.append(
-        f"  {len(accepted)} of {len(rows)} files accepted: {pieces} pieces, {events} events"
+        f"  {len(accepted)} of {counted(len(rows), 'file')} accepted: {counted(pieces, 'piece')}, "
+        f"{counted(events, 'event')}"
     )
     return lines

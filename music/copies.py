@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from config_bach import counted
 from music.events import TICKS, Event
 
 LONGEST = 4096  # moments of a passage whose beginning is remembered
@@ -37,7 +38,7 @@ class Copy:
     def __str__(self) -> str:
         if not self.notes:
             return "nothing"
-        return f"{self.notes} notes of {self.piece} from quarter {float(self.quarter) + 1:g}"
+        return f"{counted(self.notes, 'note')} of {self.piece} from quarter {float(self.quarter) + 1:g}"
 
 
 def moment(before: Event | None, event: Event) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from typing import Any
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
 LONGEST_LENGTH = 24  # characters
+HELD = (False,)
 TICKS = 10080  # of a quarter length: 32nds, triplets, fifths and sevenths of it are whole
 
 
@@ -42,8 +43,9 @@ class Event:
     """What sounds until something changes: sorted MIDI pitches (none = a rest) and for how long.
 
     Where voices are told apart, `voices` holds the pitch of each (-1: silent) and `struck` which of
-    them begin a note here. Where the metre is known, `beat` is the time since the bar began, in
-    quarter lengths, and an event never goes over a bar line. fermata: a phrase ends on it.
+    them begin a note here; where they are not, `struck` is HELD for what only goes on with a long
+    event. Where the metre is known, `beat` is the time since the bar began, in quarter lengths, and an
+    event never goes over a bar line. fermata: a phrase ends on it.
     """
 
     pitches: tuple[int, ...]
@@ -92,7 +94,10 @@ class Piece:
     def fingerprint(self) -> str:
         """The same for the same music in any key or file format, so that copies are recognised."""
         first = next((e.pitches[0] for e in self.events if e.pitches), 0)
-        music = [([p - first for p in e.pitches], str(e.duration)) for e in self.events]
+        struck = (
+            e for e in self.events if e.struck != HELD
+        )  # how long long notes are, does not count
+        music = [([p - first for p in e.pitches], str(e.duration)) for e in struck]
         return hashlib.sha256(repr(music).encode()).hexdigest()[:16]
 
 
@@ -111,8 +116,9 @@ def events_from_notes(notes: Iterable[Note], max_duration: Fraction) -> tuple[Ev
     """Cut notes wherever what sounds changes.
 
     All voices are heard together: a rest is where nothing sounds at all. Endings within less than
-    a sixteenth of a beginning are articulation and are moved onto it. Durations are capped at
-    `max_duration` (quarter lengths).
+    a sixteenth of a beginning are articulation and are moved onto it. What lasts longer than
+    `max_duration` (quarter lengths) comes as several equal events, so that all that follows stays where
+    it is.
     """
     notes = sorted(notes, key=lambda n: (n.onset, n.pitch))
     onsets = sorted({n.onset for n in notes})
@@ -128,8 +134,17 @@ def events_from_notes(notes: Iterable[Note], max_duration: Fraction) -> tuple[Ev
             coming += 1
         pitches = tuple(sorted({n.pitch for n in sounding}))
         velocity = max((n.velocity for n in sounding), default=90)
-        events.append(Event(pitches, min(stop - start, max_duration), velocity))
+        events += _in_parts(Event(pitches, stop - start, velocity), max_duration)
     return tuple(events)
+
+
+def _in_parts(event: Event, longest: Fraction) -> list[Event]:
+    """An event as one that is struck and, if it is too long, others that hold it."""
+    whole, rest = divmod(event.duration, longest)
+    first, *others = [longest] * int(whole) + ([rest] if rest else [])
+    return [replace(event, duration=first)] + [
+        replace(event, duration=d, struck=HELD) for d in others
+    ]
 
 
 def _snapped(note: Note, onsets: Sequence[Fraction]) -> Fraction:
@@ -147,12 +162,19 @@ def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]
     return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
 
 
+def duration_of(events: Iterable[Event]) -> Fraction:
+    """How long events last, in quarter lengths."""
+    return sum((e.duration for e in events), Fraction(0))
+
+
 def held_over(before: Event | None, event: Event) -> set[tuple[int, int]]:
     """What an event shares with the one before, as (voice, pitch): it is held, not struck again.
 
-    Where voices are not told apart, the same chord or note twice is struck twice.
+    Where voices are not told apart, the same chord or note twice is struck twice, but for the parts of a
+    long one.
     """
-    if before is None or (not event.voices and before.pitches == event.pitches):
+    again = not event.voices and event.struck != HELD
+    if before is None or (again and before.pitches == event.pitches):
         return set()
     struck = {voice for voice, new in enumerate(event.struck) if new}
     return {x for x in event.sounding if x[0] not in struck} & set(before.sounding)
@@ -200,10 +222,12 @@ COMMON_TIME = Fraction(4)  # quarter lengths
 
 def bars_of(events: Sequence[Event]) -> list[Bar]:
     """The bars of events, which fill all their time; 4/4 where the metre is not known."""
-    end = sum((e.duration for e in events), Fraction(0))
+    end = duration_of(events)
     starts = bar_starts(events) or [
         i * COMMON_TIME for i in range(max(1, -int(-end // COMMON_TIME)))
     ]
+    if starts[0] > 0:  # the metre is known from there on only
+        starts = [*_before(starts[0]), *starts]
     first_start = max((t for t in starts if t <= 0), default=Fraction(0))
     starts = [first_start, *sorted(t for t in starts if t > 0)]
     lengths = [b - a for a, b in pairwise(starts)]
@@ -216,6 +240,12 @@ def bars_of(events: Sequence[Event]) -> list[Bar]:
             zip(starts, stops, lengths, strict=True), first
         )
     ]
+
+
+def _before(start: Fraction) -> list[Fraction]:
+    """Where bars of 4/4 begin before a bar, from the beginning on; the first one may be shorter."""
+    count = int(start // COMMON_TIME)
+    return [start - i * COMMON_TIME for i in range(count, 0, -1)]
 
 
 def bar_starts(events: Iterable[Event]) -> list[Fraction]:
@@ -259,7 +289,7 @@ def to_json(events: Iterable[Event]) -> list[list[Any]]:
     for e in events:
         row: list[Any] = [list(e.pitches), str(e.duration), e.velocity]
         metre = e.beat is not None or e.fermata
-        if e.voices or metre:
+        if e.voices or e.struck or metre:
             row += [list(e.voices), list(e.struck)]
         if metre:
             row += [None if e.beat is None else str(e.beat), e.fermata]

@@ -1,15 +1,19 @@
 """Notes as a score: key, spelling, staves, bars, ties and fermatas, as music21 streams."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from config_bach import UserError
 from music.events import Bar, Event, Note, bars_of, fermatas_of, notes_from_events
 from music.instruments import Programs, by_voice
 
+LONGEST = 20_000  # events of a score; music21 takes 5 ms and 50 KB for each
 MIDDLE_C = 60
+NO_MARKS: Mapping[Fraction, str] = {}
 VOICE_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 VOICE_CLEFS = ("TrebleClef", "TrebleClef", "Treble8vbClef", "BassClef")
 
@@ -24,11 +28,20 @@ class Staff:
     name: str = ""
 
 
-def score_of(events: Sequence[Event], title: str, bpm: float, programs: Programs) -> Any:
+def score_of(
+    events: Sequence[Event],
+    title: str,
+    bpm: float,
+    programs: Programs,
+    marks: Mapping[Fraction, str] = NO_MARKS,
+) -> Any:
     """Events as a music21 score with key, bars, ties and fermatas, at a tempo (BPM).
 
-    Voices that are told apart have a staff each; else there is one or, for a wide range, two.
+    Voices that are told apart have a staff each; else there is one or, for a wide range, two. marks:
+    words above the first staff, by the quarter length at which they stand. Raises UserError as
+    `check_length` does.
     """
+    check_length(len(events))
     from music21 import layout, metadata, stream
 
     notes, bars = notes_from_events(events), bars_of(events)
@@ -42,11 +55,34 @@ def score_of(events: Sequence[Event], title: str, bpm: float, programs: Programs
         _part(staff, bars, key, fermatas, None if i and voices else bpm)
         for i, staff in enumerate(staves)
     ]
+    for time, text in marks.items():
+        _mark(parts[0], bars, time, text)
     for part in parts:
         score.insert(0, part)
     if len(parts) > 1:
         score.insert(0, layout.StaffGroup(parts, symbol="bracket" if voices else "brace"))
     return score
+
+
+def check_length(events: int) -> None:
+    """Raise UserError for more events than can be written down in bearable time and memory."""
+    if events > LONGEST:
+        raise UserError(
+            f"a score of {events:,} notes and chords is too long for MusicXML, which is written for "
+            f"{LONGEST:,} at most: compose fewer --notes, or leave --musicxml out."
+        )
+
+
+def _mark(part: Any, bars: Sequence[Bar], time: Fraction, text: str) -> None:
+    """Write words above a staff at a time in quarter lengths."""
+    from music21 import expressions, stream
+
+    measures = part.getElementsByClass(stream.Measure)
+    for bar, measure in zip(bars, measures, strict=True):
+        if bar.start <= time < bar.stop:
+            words = expressions.TextExpression(text)
+            words.placement = "above"
+            measure.insert(time - bar.start, words)
 
 
 def _voice_staves(notes: Sequence[Note], programs: Programs) -> list[Staff]:
@@ -73,8 +109,8 @@ def _part(
 
     part = stream.Part(id=staff.name or None)
     length = Fraction(0)
-    for bar in bars:
-        measure = _measure(bar, staff.notes, key, fermatas)
+    for bar, notes in zip(bars, _by_bar(staff.notes, bars), strict=True):
+        measure = _measure(bar, notes, key, fermatas)
         if bar.length != length:
             length = bar.length
             measure.timeSignature = _time_signature(length)
@@ -99,13 +135,23 @@ def _time_signature(length: Fraction) -> Any:
     return meter.TimeSignature(f"{max(length.numerator, 1)}/{denominator}")
 
 
-def _measure(bar: Bar, notes: Sequence[Note], key: Any, fermatas: set[Fraction]) -> Any:
-    """One bar of a staff, with what goes over its ends tied."""
+def _by_bar(notes: Sequence[Note], bars: Sequence[Bar]) -> Iterator[list[Note]]:
+    """The notes that sound in each bar, in one pass."""
+    coming = deque(sorted(notes, key=lambda n: n.onset))
+    going: list[Note] = []
+    for bar in bars:
+        going = [n for n in going if n.end > bar.start]
+        while coming and coming[0].onset < bar.stop:
+            going.append(coming.popleft())
+        yield going
+
+
+def _measure(bar: Bar, inside: Sequence[Note], key: Any, fermatas: set[Fraction]) -> Any:
+    """One bar of a staff, with what goes over its ends tied; inside: the notes that sound in it."""
     from music21 import expressions, stream
 
     measure = stream.Measure(number=bar.number)
     measure.paddingLeft = bar.missing
-    inside = [n for n in notes if n.onset < bar.stop and n.end > bar.start]
     for start, stop, sounding in _slices(inside, bar.start, bar.stop):
         element = _chord(sounding, start, stop, key)
         if start in fermatas and any(n.onset == start for n in sounding):

@@ -4,11 +4,14 @@ import wave
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from music.events import Event
+from config_bach import UserError
+from music.events import Event, duration_of
 from music.instruments import Programs
 from music.loudness import VOLUME, Fader, Levels
 from music.synth import MIDDLE, RATE, Mix, Pcm, Performer, Synth
 from storage.files import replacing
+
+LARGEST_WAV = 2**32 - 2**20  # bytes of sound; its header counts in 32 bits
 
 
 def rendered(events: Sequence[Event], bpm: float, programs: Programs) -> Iterator[Pcm]:
@@ -26,10 +29,24 @@ def rendered(events: Sequence[Event], bpm: float, programs: Programs) -> Iterato
 
 
 def write_wav(path: Path, events: Sequence[Event], bpm: float, programs: Programs) -> None:
-    """Render events to a WAV file: PCM 16 bit, stereo, 44.1 kHz. Raises UserError as Synth does."""
+    """Render events to a WAV file: PCM 16 bit, stereo, 44.1 kHz.
+
+    Raises UserError as Synth does, and for music that is longer than such a file can be.
+    """
+    _check_length(events, bpm)
     with replacing(path) as aside, wave.open(str(aside), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(RATE)
         for block in rendered(events, bpm, programs):
             file.writeframes(block.astype("<i2").tobytes())
+
+
+def _check_length(events: Sequence[Event], bpm: float) -> None:
+    """Raise UserError if the sound of events is longer than a WAV file can be."""
+    hours, most = float(duration_of(events)) / max(bpm, 1) / 60, LARGEST_WAV / RATE / 4 / 3600
+    if hours > most:
+        raise UserError(
+            f"the sound would last {hours:.1f} hours, and a WAV file holds {most:.1f}: compose fewer "
+            "--notes, or leave --wav out and play the .mid."
+        )

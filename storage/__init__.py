@@ -4,5 +4,6 @@ files.py       atomic writes, numbered copies of what was there before
 vocabulary.py  the symbols of a model and their token ids: plain data
 bundle.py      a trained model as one zip file
 manifest.py    its description: what it must hold
+lock.py        what only one process does at a time
 catalog.py     which models there are, and which of them is meant by --app
 """

@@ -8,6 +8,8 @@ from typing import Any
 from config_bach import Paths, UserError
 from storage.bundle import SUFFIX, manifest_of
 
+DEFAULT_APP = "bach"
+
 
 def path_of(name: str, paths: Paths) -> Path:
     """Where the bundle of a model lies."""
@@ -54,15 +56,31 @@ def choose(app: str, model_type: int | None, paths: Paths) -> Path:
 
     Raises UserError, naming what there is, if no bundle answers to it.
     """
+    return candidates(app, model_type, paths)[0]
+
+
+def candidates(app: str | None, model_type: int | None, paths: Paths) -> list[Path]:
+    """The bundles of an app (or of a full model name), the latest first.
+
+    Without an app those that were trained here, and then those of DEFAULT_APP. Raises UserError,
+    naming what there is, if there are none.
+    """
+    if app is None:
+        own, usual = trained_here(model_type, paths), _of(DEFAULT_APP, model_type, paths)
+        if found := list(dict.fromkeys([*own, *usual])):
+            return found
+        app = DEFAULT_APP
     if path_of(app, paths).is_file():
-        return path_of(app, paths)
-    known, pattern = available(paths), _names(app, model_type)
-    if hits := [name for name in known if pattern.match(name)]:
-        return path_of(hits[-1], paths)
+        return [path_of(app, paths)]
+    if hits := _of(app, model_type, paths):
+        return hits
+    known = available(paths)
     damaged = [p for p in paths.models.glob(f"*{SUFFIX}") if _names(app, None).match(p.stem)]
     unreadable = [p for p in damaged if p.stem not in known]
     if unreadable:
         manifest_of(unreadable[0])  # raises the reason
+    if unfinished(app, model_type, paths):
+        raise UserError(f"the training of {app} was not finished: go on with -l 1 -f --app {app}.")
     wanted = f"'{app}'" + (f" with model type {model_type}" if model_type else "")
     there = f"there are {', '.join(known)}" if known else "there are none yet"
     raise UserError(
@@ -70,9 +88,27 @@ def choose(app: str, model_type: int | None, paths: Paths) -> Path:
     )
 
 
-def unfinished(app: str, model_type: int | None, paths: Paths) -> Path | None:
-    """The latest checkpoint of an app (or of a full model name), if it was ever trained here."""
+def _of(app: str, model_type: int | None, paths: Paths) -> list[Path]:
+    """The readable bundles of an app, the latest first."""
     pattern = _names(app, model_type)
+    return [path_of(name, paths) for name in reversed(available(paths)) if pattern.match(name)]
+
+
+def trained_here(model_type: int | None, paths: Paths) -> list[Path]:
+    """The readable bundles whose training was the last one here, and those before it."""
+    checkpoints = {p.parent.name: p.stat().st_mtime for p in paths.checkpoint.glob("*/last.zip")}
+    known = available(paths)
+    mine = [
+        name
+        for name in sorted(checkpoints, key=lambda name: -checkpoints[name])
+        if name in known and model_type in (None, known[name]["network"]["model_type"])
+    ]
+    return [path_of(name, paths) for name in mine]
+
+
+def unfinished(app: str | None, model_type: int | None, paths: Paths) -> Path | None:
+    """The latest checkpoint of an app (or of a full model name; None: of any), if there is one."""
+    pattern = re.compile("") if app is None else _names(app, model_type)
     found = [
         path
         for path in paths.checkpoint.glob("*/last.zip")

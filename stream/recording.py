@@ -80,7 +80,8 @@ def _write_score(path: Path) -> None:
         os.nice(10)  # those who listen come first
     job = json.load(sys.stdin)
     score = path.with_suffix(".musicxml")
-    write_musicxml(score, from_json(job["events"]), job["bpm"], job["programs"], job["title"])
+    how = (job["bpm"], job["programs"])
+    write_musicxml(score, from_json(job["events"]), *how, title=job["title"])
     if path != score:
         path.write_text(_drawn(score.read_text("utf-8")), "utf-8")
 

@@ -11,6 +11,7 @@ import mido
 import numpy as np
 import pytest
 from chorales import chorale
+from conftest import ROOT
 from music21 import converter
 
 import midi_io
@@ -510,3 +511,52 @@ def test_a_score_that_tells_little_has_bars_but_no_tempo_or_program(tmp_path: Pa
     assert list(score.bars) == [0, 4]
     assert [n.velocity for n in score.notes] == [90] * 8
     assert score.notes[0] == Note(Fraction(0), Fraction(1), 60, 90, 0)
+
+
+def track_of(*messages: bytes) -> bytes:
+    """A MIDI file of one track with these messages."""
+    return header(ticks=96) + track(b"".join(messages) + b"\x00\xff\x2f\x00")
+
+
+ON, OFF = b"\x00\x90\x3c\x50", b"\x60\x80\x3c\x00"
+REPAIRABLE = {
+    "a data byte above 127": track_of(b"\x00\xb0\xa8\x80", ON, OFF),
+    "a velocity above 127": track_of(b"\x00\x90\x3c\xff", OFF),
+    "running status after sysex": track_of(ON, b"\x20\xf0\x02\x7e\xf7", b"\x40\x3c\x00"),
+    "running status after text": track_of(ON, b"\x20\xff\x01\x01x", b"\x40\x3c\x00"),
+    "an undefined status": track_of(b"\x00\xf4", ON, OFF),
+    "a chunk that is no track": (
+        track_of(ON, OFF)[:14] + b"XFIH\x00\x00\x00\x02ab" + track_of(ON, OFF)[14:]
+    ),
+}
+
+
+@pytest.mark.parametrize("problem", REPAIRABLE)
+def test_files_that_break_the_rules_are_read_as_others_read_them(
+    tmp_path: Path, problem: str
+) -> None:
+    path = tmp_path / "x.mid"
+    path.write_bytes(REPAIRABLE[problem])
+    (score,) = read_scores(path)
+    assert [(n.onset, n.duration, n.pitch) for n in score.notes] == [(Fraction(0), Fraction(1), 60)]
+
+
+@pytest.mark.parametrize("name", ["MidiTok", "jazz-soft"])
+def test_test_files_of_other_projects_are_read(name: str) -> None:
+    """All but the silent ones, drums, and what is no MIDI file or is cut short."""
+    folder = ROOT.parent / "shared" / "data" / "midi" / name
+    if not folder.is_dir():
+        pytest.skip("these files are not part of the repository")
+    refused = set()
+    for path in folder.glob("*.mid"):
+        try:
+            read_scores(path)
+        except Refused as reason:
+            refused.add(str(reason))
+    assert refused <= {
+        "no notes",
+        "only drums",
+        "empty file",
+        "cut short: the file ends in the middle",
+        "not a MIDI file, whatever its name says",
+    }

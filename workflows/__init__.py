@@ -4,4 +4,5 @@ trainer.py     a corpus in, a bundle out
 checkpoint.py  after each epoch: measure, report, save              (TensorFlow)
 composer.py    a new piece as files
 tunes.py       a tune of somebody's own, harmonised or continued
+signals.py     Ctrl-C and SIGTERM, and where they wait
 """

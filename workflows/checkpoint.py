@@ -13,9 +13,11 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
+from config_bach import counted
 from families.metrics import Metrics
 from storage.bundle import Arrays, Bundle
 from storage.files import shown
+from workflows.signals import Waiting
 
 log = logging.getLogger("play_bach")
 
@@ -29,10 +31,13 @@ class CheckpointCallback(keras.callbacks.Callback):
         validate: Callable[[keras.Model], Metrics],
         unknown: float,
         folder: Path,
+        signals: Waiting,
     ) -> None:
-        """validate: figures of a network on the validation side. unknown: nats the loss leaves out."""
+        """validate: figures of a network on the validation side. unknown: nats the loss leaves out.
+        signals: raised between two batches, but not before what was learned is saved."""
         super().__init__()
-        self.bundle, self._validate, self._folder = bundle, validate, folder
+        self._signals = signals
+        self.bundle, self._validate, self.folder = bundle, validate, folder
         self._unknown, self._started = unknown, len(bundle.metadata["history"])
         self._bar = tqdm(disable=True)
 
@@ -47,6 +52,7 @@ class CheckpointCallback(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar."""
         self._bar.update()
+        self._signals.check()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure on the validation side, then save what a restart needs."""
@@ -64,33 +70,43 @@ class CheckpointCallback(keras.callbacks.Callback):
             "val_fields": valid.fields,
         }
         before = self.bundle.metadata["history"]
-        self.bundle = replace(
+        now = replace(
             self.bundle.with_metadata(history=[*before, figures]),
             weights=learned,
             optimizer=[np.array(v) for v in self.model.optimizer.variables],
         )
-        log.info(_epoch_line(figures, self.bundle.metadata["epochs"]))
-        self._save(before, figures, mean)
+        with self._signals.uninterrupted():
+            where = self._save(now, mean)
+            self.bundle = now
+        log.info(_epoch_line(figures, now.metadata["epochs"]))
+        _tell_improvements(before, figures, where)
+        self._signals.check()
         since = max(best_epoch(self.bundle)["epoch"], self._started)
         if epoch + 1 - since >= self.bundle.training.patience:
-            log.info("no better validation for %d epochs: stopping", self.bundle.training.patience)
+            patience = counted(self.bundle.training.patience, "epoch")
+            log.info("no better validation for %s: stopping", patience)
             self.model.stop_training = True
 
-    def _save(self, before: list[dict[str, Any]], now: dict[str, Any], mean: Arrays) -> None:
-        """The last epoch is always kept, the best one beside it, with its mean weights."""
-        last, best = self._folder / "last.zip", self._folder / "best.zip"
-        is_best = best_epoch(self.bundle) is now
-        nll = min((e["val_nll"] for e in before), default=math.inf)
-        accuracy = max((e["val_accuracy"] for e in before), default=0.0)
-        where = shown(best if is_best else last)
-        told = "%s improved from %.5f to %.5f, saving model to %s"
-        if now["val_nll"] < nll:
-            log.info(told, "val_nll", nll, now["val_nll"], where)
-        if now["val_accuracy"] > accuracy:
-            log.info(told, "val_accuracy", accuracy, now["val_accuracy"], where)
+    def _save(self, now: Bundle, mean: Arrays) -> Path:
+        """The last epoch is always kept, the best one beside it, with its mean weights; returns where
+        the best place of this one is."""
+        last, best = self.folder / "last.zip", self.folder / "best.zip"
+        is_best = best_epoch(now) is now.metadata["history"][-1]
         if is_best:
-            replace(self.bundle, weights=mean, optimizer=[]).save(best)
-        self.bundle.save(last)
+            replace(now, weights=mean, optimizer=[]).save(best)
+        now.save(last)
+        return best if is_best else last
+
+
+def _tell_improvements(before: list[dict[str, Any]], now: dict[str, Any], where: Path) -> None:
+    """Which figures are better than ever, once the model is saved."""
+    nll = min((e["val_nll"] for e in before), default=math.inf)
+    accuracy = max((e["val_accuracy"] for e in before), default=0.0)
+    told = "%s improved from %.5f to %.5f, saving model to %s"
+    if now["val_nll"] < nll:
+        log.info(told, "val_nll", nll, now["val_nll"], shown(where))
+    if now["val_accuracy"] > accuracy:
+        log.info(told, "val_accuracy", accuracy, now["val_accuracy"], shown(where))
 
 
 @contextmanager

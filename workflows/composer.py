@@ -1,12 +1,13 @@
 """A new piece as files: the .mid, its piano roll and, if asked for, the sound and the score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import midi_io
 from config_bach import Paths
-from evaluation import plots
+from evaluation import piano_roll, plots
 from families.base import Composition, CompositionRequest, LoadedModel
+from music.events import duration_of
 from music.instruments import by_voice, instrument_name
 from music.wav import write_wav
 from storage.files import keep_previous
@@ -23,28 +24,37 @@ def described(piece: Composition) -> str:
     return f"{piece.title}: {piece.size}, {', '.join(names)}, {piece.bpm:g} BPM"
 
 
-def write(piece: Composition, midi: Path, wav: bool, musicxml: bool) -> list[tuple[str, Path]]:
-    """Write the files of a piece beside each other; returns what each is and where it lies.
+def write(
+    piece: Composition, midi: Path, wav: bool, musicxml: bool, with_prime: bool = False
+) -> Iterator[tuple[str, Path]]:
+    """Write the files of a piece beside each other; yields what each is and where it lies, once it does.
 
-    Files of an earlier piece at the same path are kept under a number. Raises UserError if something
-    cannot be written.
+    with_prime: they begin with the original music that the piece continues. Files of an earlier piece
+    at the same path are kept under a number. Raises UserError if something cannot be written.
     """
-    if midi.suffix.lower() not in midi_io.MIDI_SUFFIXES:
-        midi = midi.with_name(midi.name + ".mid")
-    how, drawn = (piece.events, piece.bpm, piece.programs), plots.available()
-    writers: dict[str, tuple[str, bool, Callable[[Path], None]]] = {
-        "music": (midi.suffix, True, lambda p: midi_io.write_midi(p, *how)),
-        "score": (".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how)),
-        "sound": (".wav", wav, lambda p: write_wav(p, *how)),
-        "picture": (".png", drawn, lambda p: plots.piano_roll(p, piece.events, piece.title)),
-    }
-    keep_previous(*(midi.with_suffix(suffix) for suffix, _, _ in writers.values()))
-    written = []
-    for kind, (suffix, wanted, write_to) in writers.items():
+    prime, source = (piece.prime, piece.source) if with_prime else ((), "")
+    events, begins = [*prime, *piece.events], duration_of(prime)
+    picture = piano_roll.suffix(piece.events, prime) if plots.available() else ""
+    how = (events, piece.bpm, piece.programs)
+    writers: list[tuple[str, str, bool, Callable[[Path], None]]] = [
+        ("music", midi.suffix, True, lambda p: midi_io.write_midi(p, *how, begins)),
+        ("score", ".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how, begins=begins)),
+        ("sound", ".wav", wav, lambda p: write_wav(p, *how)),
+        *(
+            (
+                "picture",
+                suffix,
+                suffix == picture,
+                lambda p: piano_roll.draw(p, piece.events, piece.title, prime, source),
+            )
+            for suffix in piano_roll.SUFFIXES
+        ),
+    ]
+    keep_previous(*(midi.with_suffix(suffix) for _, suffix, *_ in writers))
+    for kind, suffix, wanted, write_to in writers:
         path = midi.with_suffix(suffix)
         if wanted:
             write_to(path)
-            written.append((kind, path))
+            yield kind, path
         else:
             path.unlink(missing_ok=True)  # it belongs to the piece before, and is kept as such
-    return written

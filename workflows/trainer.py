@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
+from tqdm import tqdm
 
-from config_bach import Encoding, Network, Paths, Training, UserError, model_name
+from config_bach import NATS, Encoding, Network, Paths, Training, UserError, counted, model_name
 from evaluation import plots
 from families import metrics
 from families.base import Corpus, Dataset, ModelFamily, Split
@@ -24,6 +30,7 @@ from storage.bundle import Bundle
 from storage.catalog import path_of
 from storage.files import check_writable, keep_previous, shown
 from workflows.checkpoint import CheckpointCallback, best_epoch
+from workflows.signals import Terminated, Waiting, waiting
 
 log = logging.getLogger("play_bach")
 
@@ -31,9 +38,11 @@ MEANS = 10  # the running mean of the weights spans a tenth of a training at the
 
 
 def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False) -> Bundle:
-    """Train a bundle on its split, from wherever it stands. Ctrl-C keeps what was learned.
+    """Train a bundle on its split, from wherever it stands. Ctrl-C ends it with what was learned.
 
-    Raises UserError if nothing can be learned or saved.
+    Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
+    stopped before the first epoch ended or before the model was written, and Terminated on SIGTERM:
+    then what was learned is in checkpoint/.
     """
     folder = paths.checkpoint / bundle.name
     for place in (folder, paths.models):
@@ -48,29 +57,52 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
         # what came before may be the best there is
         replace(bundle, optimizer=[]).save(folder / "best.zip")
     unknown = task.family.unknown_nats(task.dataset, bundle.vocabulary.fields)
-    checkpoint = CheckpointCallback(bundle, lambda m: task.measure(m, "valid"), unknown, folder)
-    callbacks: list[keras.callbacks.Callback] = [checkpoint]
+    with waiting() as signals:
+        validate = partial(task.measure, side="valid")
+        checkpoint = CheckpointCallback(bundle, validate, unknown, folder, signals)
+        start, stop = time.monotonic(), None
+        try:
+            _fit(model, task, checkpoint, tensorboard)
+        except KeyboardInterrupt as error:
+            stop = type(error)
+        if stop:
+            gc.collect()  # a pipeline of data that is left to the end of Python complains on the screen
+            _stopped(checkpoint.bundle, stop)
+        told = bundle.metadata["epochs"], len(checkpoint.bundle.metadata["history"])
+        planned, actual = counted(told[0], "configured epoch"), counted(told[1], "actual epoch")
+        log.info(
+            "model fitted in %.0f sec for %s, and %s", time.monotonic() - start, planned, actual
+        )
+        return _finish(checkpoint.bundle, model, task, paths, signals)
+
+
+def _fit(
+    model: keras.Model, task: TrainingTask, checkpoint: CheckpointCallback, tensorboard: bool
+) -> None:
+    """All epochs that are left. Raises KeyboardInterrupt when it is stopped."""
+    bundle, callbacks = task.bundle, [checkpoint]
     if tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
             raise UserError("--tensorboard needs one more package: pip install tensorboard.")
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+        callbacks.append(keras.callbacks.TensorBoard(checkpoint.folder / "tensorboard"))
     done, epochs = len(bundle.metadata["history"]), bundle.metadata["epochs"]
-    start = time.monotonic()
-    try:
+    if epochs > done:  # else only what comes after the last epoch is to be done
         batches = task.family.batches(task.dataset, bundle, done)
         span = len(batches) * (epochs - done) / MEANS
         model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - 1 / span))
         how = {"epochs": epochs, "initial_epoch": done, "shuffle": False, "verbose": 0}
         model.fit(batches, callbacks=callbacks, **how)
-    except KeyboardInterrupt:
-        if not checkpoint.bundle.metadata["history"]:
-            raise UserError("stopped before the first epoch ended: nothing was learned.") from None
-        kept = "stopped by you; what was learned is kept, go on with -l 1 -f --app %s"
-        log.info(kept, bundle.metadata["app"])
-    spent, actual = time.monotonic() - start, len(checkpoint.bundle.metadata["history"])
-    fitted = "model fitted in %.0f sec for %d configured epochs, and %d actual epochs"
-    log.info(fitted, spent, epochs, actual)
-    return _finish(checkpoint.bundle, model, task, paths)
+
+
+def _stopped(bundle: Bundle, stop: type[KeyboardInterrupt]) -> None:
+    """Say what is kept of a training that was stopped. Raises `stop`, with a sentence, if there is
+    nothing, or if there is no time to finish what there is."""
+    if not bundle.metadata["history"]:
+        raise stop("stopped before the first epoch ended: nothing was learned")
+    kept = f"what was learned is kept, go on with -l 1 -f --app {bundle.metadata['app']}"
+    if issubclass(stop, Terminated):
+        raise stop(f"stopped; {kept}")
+    log.info("stopped by you; %s", kept)
 
 
 def initialise_tensorflow() -> None:
@@ -106,15 +138,19 @@ def new_bundle(
     return bundle.with_metadata(**family.metadata(corpus, parts, bundle)), parts
 
 
-def resumed(bundle: Bundle, epochs: int | None, corpus: Corpus) -> tuple[Bundle, Split]:
+def resumed(
+    bundle: Bundle, epochs: int | None, corpus: Corpus, written: bool = True
+) -> tuple[Bundle, Split]:
     """A saved bundle or checkpoint made ready to go on, and its split of the corpus as it is now.
 
     An interrupted run goes on to the number of epochs it was meant to have; a finished one, or one
-    that is asked for `epochs` more, gets more.
+    that is asked for `epochs` more, gets more. written: whether the model lies in models/; one that was
+    stopped after its last epoch gets no more than that.
     """
     done, planned = len(bundle.metadata["history"]), bundle.metadata["epochs"]
     ended = done >= planned or done - best_epoch(bundle)["epoch"] >= bundle.training.patience
-    target = done + (epochs or bundle.training.epochs) if epochs or ended else planned
+    more = epochs or (bundle.training.epochs if written else 0)
+    target = done + more if epochs or ended else planned
     kind, known = bundle.metadata["split"], bundle.metadata["corpus"]["pieces"]
     parts = (
         divided(corpus.pieces, corpus.sides, kind)
@@ -175,36 +211,74 @@ class TrainingTask:
 def _announce(task: TrainingTask, model: keras.Model) -> None:
     """What is about to be learned, and what must be beaten."""
     name, counts, fields = task.bundle.name, task.counts(), task.bundle.vocabulary.fields
-    sizes = len(fields[0].symbols), model.count_params(), counts["train"], counts["valid"]
-    told = "%s: %d symbols, %d weights, %d training and %d validation %ss"
-    log.info(told, name, *sizes, task.family.unit)
+    symbols, unit = counted(len(fields[0].symbols), "symbol"), task.family.unit
+    told = "%s: %s, %d weights, %d training and %s"
+    valid = counted(counts["valid"], f"validation {unit}")
+    log.info(told, name, symbols, model.count_params(), counts["train"], valid)
     log.info("learned: %s", ", ".join(metrics.head_names(task.family, fields)))
     log.info(task.bundle.metadata["label"])
+    log.info(NATS)
     for name, figures in task.dataset.baselines.items():
         log.info("baseline, %s: %.3f nats %.1f %%", name, figures["nll"], 100 * figures["accuracy"])
 
 
-def _finish(bundle: Bundle, model: keras.Model, task: TrainingTask, paths: Paths) -> Bundle:
-    """The best epoch as the bundle in models/, with its step model, figures and pictures."""
-    family, best = task.family, bundles.load(paths.checkpoint / bundle.name / "best.zip")
-    model.set_weights(best.weights)
-    sides = [side for side in ("valid", "test") if task.counts()[side]]
-    figures = {side: task.measure(model, side).to_json() for side in sides}
-    beside = {**figures, "baselines": task.dataset.baselines}
-    best = replace(
-        best.with_metadata(history=bundle.metadata["history"], metrics=beside),
-        weights=family.stored_weights(model),
-        music=family.pack(task.parts.train),
-        held_out=family.pack(task.parts.valid),
-    )
-    best = with_variants(best, [family.default_variant])
-    path = path_of(best.name, paths)
+def _finish(
+    bundle: Bundle, model: keras.Model, task: TrainingTask, paths: Paths, signals: Waiting
+) -> Bundle:
+    """The best epoch as the bundle in models/, with its step model, figures and pictures.
+
+    Raises KeyboardInterrupt, with a sentence, when it is stopped.
+    """
+    path, family = path_of(bundle.name, paths), task.family
+    advice = f"finish it with -l 1 -f --app {bundle.metadata['app']}"
+    bar = tqdm(total=4, leave=False, disable=None, bar_format="{desc} ({n_fmt} of {total_fmt})")
+
+    def begin(what: str) -> None:
+        signals.check()
+        bar.set_description_str(what, refresh=False)
+        bar.update()
+
+    try:
+        with bar:
+            best = bundles.load(paths.checkpoint / bundle.name / "best.zip")
+            model.set_weights(best.weights)
+            figures = _measured(model, task, begin)
+            begin("exporting")
+            best = replace(
+                best.with_metadata(
+                    history=bundle.metadata["history"],
+                    metrics={**figures, "baselines": task.dataset.baselines},
+                ),
+                weights=family.stored_weights(model),
+                music=family.pack(task.parts.train),
+                held_out=family.pack(task.parts.valid),
+            )
+            best = with_variants(best, [family.default_variant])
+            begin("writing")
+            _write(best, model, family, path)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"stopped; what was learned is kept, {advice}") from None
+    log.info("model saved to %s", shown(path))
+    told = ", ".join(f"{s} {f['nll']:.3f} nats {f['accuracy']:.1%}" for s, f in figures.items())
+    log.info("held out (%s): %s", best.metadata["label"], told.replace("valid ", "validation "))
+    return best
+
+
+def _measured(
+    model: keras.Model, task: TrainingTask, begin: Callable[[str], None]
+) -> dict[str, Any]:
+    """The figures of the best epoch on the held-out sides; the network has its weights then."""
+    found = {}
+    for side in [side for side in ("valid", "test") if task.counts()[side]]:
+        begin(f"measuring, {side}")
+        found[side] = task.measure(model, side).to_json()
+    return found
+
+
+def _write(best: Bundle, model: keras.Model, family: ModelFamily, path: Path) -> None:
+    """The bundle and its pictures; what stood there before is kept under a number."""
     curves, network = path.with_suffix(".curves.png"), path.with_suffix(".network.png")
     keep_previous(path, curves, network)
     best.save(path)
     plots.learning_curves(curves, best)
     plots.model_diagram(network, model, best.name, family.diagram(model))
-    log.info("model saved to %s", shown(path))
-    told = ", ".join(f"{s} {f['nll']:.3f} nats {f['accuracy']:.1%}" for s, f in figures.items())
-    log.info("held out (%s): %s", best.metadata["label"], told.replace("valid ", "validation "))
-    return best

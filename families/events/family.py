@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,6 +28,7 @@ from families.base import (
     LoadedModel,
     ModelFamily,
     Split,
+    composed,
 )
 from families.events import baselines
 from families.events.dataset import masked, sequences, transposed_sequences, window_sides
@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 PRIMES = 24  # held-out beginnings that a bundle carries
 PRIME_EVENTS = 64
 SHORTEST = 2  # events; a piece must have a note and the one that follows it
-EVENT_FLAGS = frozenset({"prime", "notes", "normal", "split", "max_duration"})
+EVENT_FLAGS = frozenset({"prime", "with_prime", "without_prime", "notes"}) | frozenset(
+    {"normal", "split", "max_duration"}
+)
 
 
 class EventFamily(ModelFamily, abstract=True):
@@ -84,8 +86,13 @@ class EventFamily(ModelFamily, abstract=True):
         pieces = [_piece(score, encoding) for score in entry.scores]
         if not pieces or not pieces[0].events:
             reason = entry.refused or "it has no notes"
-            raise UserError(f"{entry.path} cannot be continued: {reason}; choose another --prime.")
+            raise UserError(
+                f"{entry.path} cannot be continued: {reason}; give another score to --prime."
+            )
         return pieces[0]
+
+    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
+        self.read_prime(path, paths, encoding)
 
     def vocabulary(self, train: Sequence[Piece], encoding: Encoding) -> Vocabulary:
         return learn_vocabulary(train, encoding, self.predicts_durations)
@@ -167,22 +174,27 @@ class EventFamily(ModelFamily, abstract=True):
         """
         settings, metadata = request.settings, model.metadata
         program = (
-            program_number(request.instrument) if request.instrument else metadata["instrument"]
+            metadata["instrument"]
+            if request.instrument is None
+            else program_number(request.instrument)
         )
         if request.prime:
             piece = self.read_prime(request.prime, paths, model.vocabulary.encoding)
             name, prime = piece.name, list(piece.events)
         else:
             name, prime = model.prime(settings.seed)
+        prime = prime[-model.bundle.network.seqlen :]
         composer = EventComposer(model, settings, prime, self.lookback)
-        events = [p.event for p in islice(composer, settings.notes)]
+        events = [p.event for p in composed(composer, settings.notes)]
         return Composition(
             f"{model.bundle.name} after {name}, seed {settings.seed}",
-            f"{len(events)} notes and chords",
+            "1 note or chord" if len(events) == 1 else f"{len(events)} notes and chords",
             events,
             settings.bpm or metadata["bpm"] or DEFAULT_BPM,
             program or DEFAULT_PROGRAM,
             model.longest_copy(events),
+            prime,
+            name,
         )
 
     def stream(self, model: LoadedModel, settings: Composing) -> EventComposer:

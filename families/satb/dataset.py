@@ -150,17 +150,28 @@ def _of_steps(name: str, steps: Any, path: Path) -> Chorale:
         raise UserError(f"{path}: piece {name} cannot be read ({error}); mend it.") from error
 
 
-def read_chorale(path: Path | Score, paths: Paths) -> Chorale:
-    """A score, or a file with one, in four voices. Raises UserError, with the reason, for any other."""
+def read_chorale(path: Path | Score, paths: Paths, advice: str = "choose another") -> Chorale:
+    """A score, or a file with one, in four voices.
+
+    Raises UserError, with the reason and advice, for any other.
+    """
     entry = read_entry(path, paths)
     try:
         if not entry.scores:
             raise Refused(entry.refused)
         return of_score(entry.scores[0])
     except Refused as reason:
-        raise UserError(
-            f"{entry.path} is not in four voices: {reason}; choose another."
-        ) from reason
+        raise UserError(f"{entry.path} is not in four voices: {reason}; {advice}.") from reason
+
+
+def read_prime(path: Path | Score, paths: Paths) -> Chorale:
+    """A score in four voices, to be continued. Raises UserError, with what to do, for any other."""
+    return read_chorale(
+        path,
+        paths,
+        "a model of another type continues any music (--list shows them), and --harmonise "
+        f"{path} composes three voices under a melody",
+    )
 
 
 def read_melodies(path: Path | Score, paths: Paths, voices: Sequence[int]) -> Chorale:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ VELOCITY = 90
 PLAN = ("position", "bar", "phrase")
 POSITIONS = 32  # 1 + the sixteenth in its bar; the last one stands for all that are later
 BARS = 9  # the length of the bar in quarters
+SHORTEST_PHRASE, LONGEST_PHRASE = 16, 64  # steps of a beginning that is continued
 PHRASES = 20  # 1: under a fermata; 2...: 1 + the quarters to the next one, begun or whole
 
 Grid = npt.NDArray[np.int16]
@@ -232,15 +233,37 @@ def cuts_of(symbols: Grid, plan: Grid) -> npt.NDArray[np.bool_]:
     return np.asarray(changes)
 
 
-def events_of(chorale: Chorale) -> list[Event]:
-    """The events of a chorale, with bars and fermatas; see `cuts_of`."""
-    changes = np.flatnonzero(cuts_of(chorale.symbols, chorale.plan)).tolist()
+def events_of(chorale: Chorale, cut: int = 0) -> list[Event]:
+    """The events of a chorale, with bars and fermatas; see `cuts_of`. One begins at the step `cut`."""
+    begins = cuts_of(chorale.symbols, chorale.plan)
+    begins[cut] |= cut > 0
+    changes = np.flatnonzero(begins).tolist()
     symbols, plan = chorale.symbols.tolist(), chorale.plan.tolist()
     sounds = sounding(chorale.symbols).tolist()
     return [
         event_of(symbols[a], sounds[a], plan[a], b - a)
         for a, b in pairwise([*changes, len(chorale)])
     ]
+
+
+def following(first: Chorale, then: Chorale) -> tuple[list[Event], list[Event]]:
+    """The events of two chorales, the second of which goes on with what the first one holds."""
+    symbols, plan = (
+        np.concatenate([getattr(first, x), getattr(then, x)]) for x in ("symbols", "plan")
+    )
+    events = events_of(Chorale(then.name, symbols, plan), len(first))
+    lasting = accumulate(round(e.duration / STEP) for e in events)
+    before = sum(stop <= len(first) for stop in lasting)
+    return events[:before], events[before:]
+
+
+def first_phrase(plan: Grid) -> int:
+    """The steps of the first phrase that is not too short; LONGEST_PHRASE where no phrase is known."""
+    under = plan[:, 2] == 1
+    ends = np.flatnonzero(under[:-1] & ~under[1:]) + 1
+    return int(
+        next((end for end in ends if end >= SHORTEST_PHRASE), min(len(plan), LONGEST_PHRASE))
+    )
 
 
 def chorale_of(events: Sequence[Event], name: str = "") -> Chorale:

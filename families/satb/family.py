@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from config_bach import DEFAULT_BPM, Composing, Encoding, Network, Paths, Training, UserError
+from config_bach import (
+    DEFAULT_BPM,
+    Composing,
+    Encoding,
+    Network,
+    Paths,
+    Training,
+    UserError,
+    counted,
+)
 from families import metrics
 from families.base import (
     Composition,
@@ -24,8 +34,25 @@ from families.base import (
 )
 from families.satb.baselines import table
 from families.satb.constraints import constraints_of
-from families.satb.dataset import SatbSequence, read, read_chorale, read_melodies, sequence_of
-from families.satb.encoding import FIRST, HOLD, VOICES, Chorale, fits, satb_vocabulary
+from families.satb.dataset import (
+    SatbSequence,
+    read,
+    read_chorale,
+    read_melodies,
+    read_prime,
+    sequence_of,
+)
+from families.satb.encoding import (
+    FIRST,
+    HOLD,
+    VOICES,
+    Chorale,
+    chorale_of,
+    first_phrase,
+    fits,
+    following,
+    satb_vocabulary,
+)
 from families.satb.features import KEY, rows_transposed
 from families.satb.inpainting import PARTICLES, free_bars, free_voices, inpaint, voices_named
 from families.satb.key_bias import with_key_bias
@@ -73,7 +100,9 @@ class FourVoices(ModelFamily):
     )
     transpose = 6
     voices = VOICES
-    flags = frozenset({"prime", "harmonise", "keep", "regenerate", "scale", "range", "no_crossing"})
+    flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
+        {"regenerate", "scale", "range", "no_crossing"}
+    )
     default_variant = "dynamic"  # three times as fast as float16, for less than 0.0001 nats
     default_program = ORGAN
     max_copy = 20  # half of Bach's chorales share 15 notes or more in a row with others of his
@@ -231,7 +260,7 @@ class FourVoices(ModelFamily):
 
     def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
         """A whole chorale, or one around a score; raises UserError for what cannot be read or kept."""
-        options, settings = request.options, request.settings
+        options, settings, prime = request.options, request.settings, None
         constraints = constraints_of(
             options.get("scale"), options.get("range") or [], bool(options.get("no_crossing"))
         )
@@ -243,20 +272,37 @@ class FourVoices(ModelFamily):
             )
             title = f"around {chorale.name}"
         else:
-            prime = read_chorale(request.prime, paths) if request.prime else None
+            prime = _prime(model, request, paths)
             chorale = compose(model, settings, constraints, prime)
             title = chorale.name
+        before, events = following(prime, chorale) if prime else ([], chorale.events)
         return Composition(
             f"{model.bundle.name} {title}, seed {settings.seed}",
-            f"{len(bars_of(chorale.events))} bars in four voices",
-            chorale.events,
+            f"{counted(len(bars_of(events)), 'bar')} in four voices",
+            events,
             settings.bpm or model.metadata["bpm"] or DEFAULT_BPM,
             _programs(request.instrument, model.metadata["instrument"]),
-            model.longest_copy(chorale.events),
+            model.longest_copy(events),
+            before,
+            prime.name if prime else "",
         )
+
+    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
+        read_prime(path, paths)
 
     def stream(self, model: LoadedModel, settings: Composing) -> SatbComposer:
         return SatbComposer(model, settings)
+
+
+def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Chorale | None:
+    """What is to be continued: a score of the user's, or the first phrase of a held-out chorale."""
+    if request.prime:
+        return read_prime(request.prime, paths)
+    if not request.options.get("with_prime"):
+        return None
+    name, events = model.prime(request.settings.seed)
+    whole = chorale_of(events, name)
+    return whole.part(0, first_phrase(whole.plan), name)
 
 
 def _given(request: CompositionRequest, paths: Paths) -> tuple[Chorale, npt.NDArray[np.bool_]]:
@@ -274,7 +320,7 @@ def _given(request: CompositionRequest, paths: Paths) -> tuple[Chorale, npt.NDAr
 
 def _programs(instrument: str | None, default: int | None) -> list[int]:
     """Programs 1..128, one or four. Raises UserError for any other number of instruments."""
-    names = instrument.split(",") if instrument else []
+    names = [] if instrument is None else instrument.split(",")
     programs = [program_number(name) for name in names] or [default or ORGAN]
     if len(programs) not in (1, len(VOICES)):
         raise UserError("--instrument takes one instrument, or four separated by commas.")

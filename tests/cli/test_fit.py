@@ -1,19 +1,23 @@
 """-f: the articles' command, options that reach the model, and going on with it."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from conftest import TINY, home, play_bach, tune
+from conftest import ROOT, TINY, home, play_bach, tune
 
 from config_bach import Paths, UserError
 from families.events.family import EventFamily
 from midi_io import write_midi
 from storage.bundle import load
+from storage.lock import only_one
 
 from .conftest import Run
 
@@ -148,9 +152,46 @@ def test_what_cannot_be_learned_from_is_refused(
     assert list(paths.models.iterdir()) == []
 
 
-def test_a_log_that_cannot_be_written_is_said(run: Run, paths: Paths, tmp_path: Path) -> None:
-    paths.log.mkdir()
-    with pytest.raises(
-        UserError, match=r"cannot write .*log_play_bach\.log: .*mend its permissions"
+def test_two_trainings_of_one_app_at_once_are_refused(run: Run, paths: Paths) -> None:
+    with (
+        only_one(paths.checkpoint / ".mine.lock", "taken"),
+        pytest.raises(UserError, match="mine is being trained already: wait until that has ended"),
     ):
-        run("-l", "0", "-f")
+        run("-l", "0", "-f", "--app", "mine", "--corpus", "nowhere")
+    with pytest.raises(UserError, match="the corpus nowhere has no scores"):
+        run("-l", "0", "-f", "--app", "mine", "--corpus", "nowhere")
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_model_that_was_not_written_is_finished_without_learning_more(
+    run: Run, trained: Paths
+) -> None:
+    (trained.models / f"{NAME}.zip").unlink()
+    run("-l", "1", "-f")  # of the app that was trained last
+    assert len(load(trained.models / f"{NAME}.zip").metadata["history"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_it_can_be_stopped_while_tensorflow_starts(
+    write_tunes: Callable[[], Paths], number: signal.Signals, code: int
+) -> None:
+    paths = write_tunes()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "play_bach.py"), "-l", "0", "-f", *TINY],
+        env={**os.environ, "PLAY_BACH_HOME": str(paths.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "files accepted" in line:  # what comes next is TensorFlow
+            break
+    time.sleep(0.5)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, (out, err)
+    assert err.splitlines()[-1].startswith("play_bach: stopped")
+    assert "Traceback" not in err + out

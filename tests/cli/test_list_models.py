@@ -51,9 +51,11 @@ def test_figures_stand_in_their_columns(paths: Paths) -> None:
     saved(paths, "a5_nc_mo", metrics=metrics)
     saved(paths, "b5_nc_mo", label="within, LEAKS")
     head, first, second, note = table(paths)
-    assert head.split() == ["model", "type", "symbols", "valid", "test", "lookup", "corpus"]
+    assert head.split() == [
+        *("model", "type", "symbols", "valid", "test", "lookup", "nats", "per", "corpus")
+    ]
     assert first.split()[:1] + first.split()[3:] == (
-        ["a5_nc_mo", "1.235", "65.4%", "?", "2.500", "25.0%", "hymns/"]
+        ["a5_nc_mo", "1.235", "65.4%", "?", "2.500", "25.0%", "note", "hymns/"]
     )
     assert second.endswith("hymns/  (within, LEAKS)")
     assert second.split()[3:6] == ["?", "?", "?"]

@@ -38,8 +38,8 @@ FLAGS = """
     --evaluate --list --doctor -l --load --app --model-type --json --variant --threads --delegate --host
     --corpus -e --epochs --split --concatenate --normal --transpose --seqlen --units --dropout --forget
     --tensorboard --prime --notes --temperature --top-p --seed --instrument --bpm --max-copy --output
-    --wav --musicxml --harmonise --keep --regenerate --scale --range --no-crossing
-    --add-user --add-guest --self-signed
+    --with-prime --without-prime --wav --musicxml --harmonise --keep --regenerate --scale --range
+    --no-crossing --add-user --add-guest --self-signed
 """
 COMMANDS = """
     -pm --wav --instrument "church organ"
@@ -86,7 +86,8 @@ def words_of(option: Option) -> list[str]:
         return [option.flag]
     choices = option.how.get("choices")
     values = {"--range": "alto=C3-C5", "--keep": "soprano"}
-    value = str(choices[-1]) if choices else {int: "5", float: "0.5"}.get(option.kind, "x")
+    numbers: dict[object, str] = {int: "5", float: "0.5"}
+    value = str(choices[-1]) if choices else numbers.get(option.kind, "x")
     return [option.flag, values.get(option.flag, value)]
 
 
@@ -160,6 +161,64 @@ def test_the_help_has_every_model_type_and_examples_that_work() -> None:
         accepted(*shlex.split(example))
 
 
+STATED = [option for option in OPTIONS if "{default}" in option.help]
+NUMBERS = [
+    option
+    for option in OPTIONS
+    for group in (Composing, Network, Runtime, Training)
+    for item in fields(group)
+    if item.name == option.sets and isinstance(item.default, int | float)
+]
+
+
+def stated_default(option: Option, family: ModelFamily) -> float | None:
+    """The number that -h gives for a model type: '(30)', or '(type 1, 2: 30; type 5: 16)'."""
+    told = option.arguments()["help"].split(" [model type")[0]
+    inside = told[told.rindex("(") + 1 : told.rindex(")")]
+    by_type = {
+        number: float(value)
+        for types, value in re.findall(r"type ([\d, ]+): ([\d.]+)", inside)
+        for number in types.split(", ")
+    }
+    return by_type.get(str(family.number)) if by_type else float(inside)
+
+
+@pytest.mark.parametrize("option", STATED, ids=lambda o: o.flag)
+def test_the_defaults_in_the_help_are_those_that_hold(option: Option) -> None:
+    """What a command line without the option gives, for every model type that understands it."""
+    for family in option.families():
+        args = parsed("-l", "0", "-f", "-pm", "--model-type", str(family.number))
+        encoding, network, training = new_model_of(args)
+        known = {
+            **vars(Composing()),
+            **vars(runtime_of(args)),
+            **vars(network),
+            **vars(training),
+            "transpose": encoding.transpose,
+            "max_copy": family.max_copy,
+        }
+        assert stated_default(option, family) == known[option.dest], family.number
+
+
+def test_every_number_that_has_a_default_states_it() -> None:
+    assert {o.flag for o in NUMBERS} <= {o.flag for o in STATED}
+    args = parsed("-pm")
+    assert (args.load, args.app, args.model_type) == (1, None, None)
+
+
+def test_words_are_explained_in_the_help() -> None:
+    words = parser().format_help().split("\nwords:\n")[1]
+    for word in ("nats", "prime", "bundle", "lookback", "LiteRT"):
+        assert re.search(rf"^  {word} +\w", words, re.M)
+
+
+@pytest.mark.parametrize("flag", ["--output", "--prime", "--instrument", "--evaluate", "--corpus"])
+def test_nothing_is_not_a_name(flag: str) -> None:
+    with pytest.raises(UserError, match=f"{flag}: is empty, leave it out") as refusal:
+        parsed("-pm", flag, " ")
+    sentence(refusal)
+
+
 # what was understood before
 
 
@@ -180,8 +239,8 @@ def test_every_command_is_still_understood(command: str) -> None:
 )
 def test_every_command_in_the_documentation_is_understood(page: Path) -> None:
     text = page.read_text("utf-8").replace("\\\n", " ")
-    for command in re.findall(r"python3? play_bach\.py([^\n`|&]*)", text):
-        words = shlex.split(command.split("#")[0])
+    for command in re.findall(r"python3? play_bach\.py([^\n`|]*)", text):
+        words = shlex.split(re.split("[#&]", command)[0])
         if words and words != ["-h"] and words[:2] != ["..."]:
             accepted(*words)
 
@@ -237,7 +296,9 @@ def test_nothing_is_also_a_value(option: Option) -> None:
         ),
         ("-pm --harmonise x --max-copy 9", "--max-copy cannot be combined with --harmonise"),
         ("-l 0 -f --app ../evil", "--app '../evil' must be letters, digits, - and _ only."),
-        ("-l 0 -f --app ''", "--app '' must be letters"),
+        ("-pm --prime x --without-prime --with-prime", "--with-prime cannot be combined with"),
+        ("-pm --without-prime", "--without-prime needs a score: add --prime FILE."),
+        ("-pm --harmonise x --with-prime", "--with-prime cannot be combined with --harmonise"),
     ],
 )
 def test_what_makes_no_sense_together_is_refused(words: str, said: str) -> None:
@@ -340,12 +401,13 @@ def test_settings_out_of_range_are_refused(
 ) -> None:
     """The ranges are those of config_bach; the limits themselves are allowed."""
     name = option.sets
-    beyond = option.kind(limit + step) if abs(limit) < 2**53 else int(limit) + 2**11
+    kind = int if option.kind is int else float
+    beyond = kind(limit + step) if abs(limit) < 2**53 else int(limit) + 2**11
     with pytest.raises(UserError, match=rf"^{name} is .* but it must lie between") as refusal:
         group(**settings_given(parsed(option.flag, str(beyond)), group))
     sentence(refusal)
     if abs(limit) < 2**53:
-        args = parsed(option.flag, str(option.kind(limit)))
+        args = parsed(option.flag, str(kind(limit)))
         assert getattr(group(**settings_given(args, group)), name) == limit
 
 

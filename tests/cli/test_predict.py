@@ -2,17 +2,19 @@
 
 import re
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
-from conftest import SHIPPED, play_bach, refused
+from conftest import ROOT, SHIPPED, play_bach, refused
 from PIL import Image
 
 from cli.options import parser
 from cli.predict import request_of
 from config_bach import Paths, UserError
+from storage.bundle import load
 
 from .conftest import Run
 
@@ -69,14 +71,117 @@ def test_an_earlier_piece_is_kept(run: Run, paths: Paths) -> None:
     assert not midi.with_suffix(".wav").exists()  # the old sound does not pass for the new piece
 
 
+TUNE = "X:1\nT:mine\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|\n"
+
+
+@pytest.fixture
+def tune(paths: Paths) -> Path:
+    """A melody of sixteen quarters."""
+    path = paths.root / "mine.abc"
+    path.write_text(TUNE)
+    return path
+
+
+def markers(path: Path) -> list[tuple[float, str]]:
+    """The markers of a MIDI file, by quarter."""
+    midi = mido.MidiFile(path)
+    found, now = [], 0
+    for message in midi.tracks[0]:
+        now += message.time
+        if message.type == "marker":
+            found.append((now / midi.ticks_per_beat, message.text))
+    return found
+
+
+def notes_in(path: Path) -> list[tuple[int, int]]:
+    """Tick and pitch of every note that is struck."""
+    found = []
+    for track in mido.MidiFile(path).tracks:
+        now = 0
+        for message in track:
+            now += message.time
+            if message.type == "note_on":
+                found.append((now, message.note))
+    return sorted(found)
+
+
 @pytest.mark.slow
-def test_a_prime_of_your_own_is_continued(
+def test_a_piece_begins_with_the_tune_that_it_continues(run: Run, paths: Paths, tune: Path) -> None:
+    """In the .mid, the sound and the score; and without it the new notes are the same."""
+    words = ["-pm", "--prime", tune, "--notes", "10", "--seed", "1", "--bpm", "120"]
+    run(*words, "--output", paths.root / "with.mid", "--wav", "--musicxml")
+    run(*words, "--output", paths.root / "alone.mid", "--without-prime")
+    whole, alone = (notes_in(paths.root / f"{name}.mid") for name in ("with", "alone"))
+    assert markers(paths.root / "with.mid") == [(16, "Play Bach begins here")]
+    assert markers(paths.root / "alone.mid") == []
+    begins = 16 * mido.MidiFile(paths.root / "with.mid").ticks_per_beat
+    assert [p for t, p in whole if t < begins][:8] == [60, 62, 64, 65, 67, 69, 71, 72]
+    held = {p for t, p in alone if t == 0}  # may go on from the tune
+    assert [(t - begins, p) for t, p in whole if t > begins] == [(t, p) for t, p in alone if t]
+    assert {p for t, p in whole if t == begins} <= held
+    with wave.open(str(paths.root / "with.wav")) as file:
+        assert file.getnframes() / 44100 > 8 + 1
+    score = (paths.root / "with.musicxml").read_text()
+    assert score.index("Play Bach begins here") > score.index('<measure implicit="no" number="4"')
+
+
+@pytest.mark.slow
+def test_a_piece_may_begin_with_the_held_out_music(run: Run, paths: Paths) -> None:
+    run("-pm", "--with-prime", "--notes", "10", "--seed", "1", "--output", paths.root / "x.mid")
+    ((quarter, text),) = markers(paths.root / "x.mid")
+    assert text == "Play Bach begins here"
+    assert 4 < quarter < 64
+    run("-pm", "--notes", "10", "--seed", "1", "--output", paths.root / "y.mid")
+    assert markers(paths.root / "y.mid") == []
+
+
+@pytest.mark.slow
+def test_a_model_that_can_continue_the_tune_is_taken_and_named(
+    run: Run, paths: Paths, tune: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The latest model of the app composes in four voices, which a melody is not."""
+    four = ROOT / "models" / "bach5_nc_mo.zip"
+    (paths.models / four.name).write_bytes(four.read_bytes())
+    run("-pm", "--prime", tune, "--notes", "5")
+    first, second, third = capsys.readouterr().out.splitlines()[:3]
+    assert first.startswith("bach2_nc_mo composes, since bach5_nc_mo cannot: --notes is not for")
+    assert second.startswith("bach2_nc_mo after mine.abc")
+    assert third == "  model    bach2_nc_mo; --app chooses another, --list shows all"
+    run("-pm", "--prime", tune)
+    said = f"bach2_nc_mo composes, since bach5_nc_mo cannot: {tune} is not in four voices: one part"
+    assert capsys.readouterr().out.startswith(said)
+    with pytest.raises(UserError, match=r"--harmonise .*mine\.abc composes three voices under"):
+        run("-pm", "--prime", tune, "--model-type", "5")
+    with pytest.raises(UserError, match="is a folder; name one of the scores in it"):
+        run("-pm", "--prime", paths.training)
+
+
+@pytest.mark.parametrize("suffix", ["txt", "mid"])
+def test_what_is_no_score_is_told_without_a_word_of_training(
+    run: Run, paths: Paths, suffix: str
+) -> None:
+    path = paths.root / f"tune.{suffix}"
+    path.write_text("hello")
+    with pytest.raises(UserError, match=r"cannot be continued: (no score|not a MIDI)") as refusal:
+        run("-pm", "--prime", path)
+    assert not re.search("train|learn|corpus", str(refusal.value).replace(str(path), ""))
+
+
+@pytest.mark.slow
+def test_the_model_that_was_trained_last_composes(
     run: Run, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tune = paths.root / "mine.abc"
-    tune.write_text("X:1\nT:mine\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|\n")
-    run("-pm", "--prime", tune, "--notes", "10")
-    assert "after mine.abc" in capsys.readouterr().out
+    own = paths.models / "mine2_nc_mo.zip"
+    replace(load(SHIPPED), name="mine2_nc_mo").save(own)
+    run("-pm", "--notes", "5")
+    assert "  model    bach2_nc_mo" in capsys.readouterr().out
+    checkpoint = paths.checkpoint / "mine2_nc_mo" / "last.zip"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"")
+    run("-pm", "--notes", "5")
+    assert "  model    mine2_nc_mo" in capsys.readouterr().out
+    run("-pm", "--notes", "5", "--app", "bach")
+    assert "  model    " not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -87,6 +192,9 @@ def test_a_prime_of_your_own_is_continued(
         (["--instrument", "kazoo"], "kazoo"),
         (["--instrument", "129"], "129"),
         (["--prime", "nowhere.mid"], "there is no file nowhere.mid; check its name"),
+        (["--musicxml", "--notes", "20001"], "too long for MusicXML.* 20,000 at most"),
+        (["--threads", "0"], "threads is 0, but it must lie between 1 and 64"),
+        (["--output", "x.mp3"], r"\.mp3 is not written; name a \.mid, \.wav"),
         (["--delegate", "/no/such.so"], "the delegate /no/such.so cannot be used"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",

@@ -1,7 +1,6 @@
 """Pictures are drawn whatever there is to draw, without a screen."""
 
 import copy
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,19 @@ from PIL import Image
 
 from evaluation import plots
 from families.registry import family_of
-from music.events import Event
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that were saved."""
     figures: list[Any] = []
-    save = plots._save
+    save = plots.save
 
     def kept(figure: Any, path: Path) -> None:
         figures.append(figure)
         save(figure, path)
 
-    monkeypatch.setattr(plots, "_save", kept)
+    monkeypatch.setattr(plots, "save", kept)
     return figures
 
 
@@ -41,28 +39,6 @@ def opened(path: Path) -> Any:
 
 def test_pictures_can_be_drawn_here() -> None:
     assert plots.available()
-
-
-def test_a_piano_roll_has_a_row_for_every_64_quarters(tmp_path: Path, drawn: list[Any]) -> None:
-    for quarters, rows in ((4, 1), (64, 1), (65, 2)):
-        events = [Event((60 + i % 12,), Fraction(1), 80 + 40 * (i % 2)) for i in range(quarters)]
-        plots.piano_roll(tmp_path / "roll.png", events, "a title")
-        figure = drawn[-1]
-        assert len(figure.axes) == rows
-        assert figure._suptitle.get_text() == "a title"
-        assert len(figure.axes[0].patches) == quarters
-    width, height = opened(tmp_path / "roll.png")
-    assert width > height > 100
-    first = drawn[-1].axes[0].patches[0]
-    assert (first.get_x(), first.get_width()) == pytest.approx((0, 0.95))
-    assert [ax.get_xlim() for ax in drawn[-1].axes] == [(0, 64), (64, 128)]
-    assert drawn[-1].axes[0].get_ylim() == (58.5, 72.5)
-    assert [t.get_text() for t in drawn[-1].axes[0].get_yticklabels()] == ["C4", "C5"]
-
-
-def test_silence_has_a_piano_roll_too(tmp_path: Path) -> None:
-    plots.piano_roll(tmp_path / "roll.png", [], "nothing")
-    opened(tmp_path / "roll.png")
 
 
 @pytest.mark.parametrize("baselines", [0, 1, 2, 5])

@@ -12,7 +12,7 @@ from conftest import tune
 from PIL import Image
 
 import play_bach
-from config_bach import Paths, UserError
+from config_bach import NATS, Paths, UserError
 from evaluation import plots, report
 from evaluation.report import LEAKS, Real
 from families.base import LoadedModel
@@ -142,12 +142,13 @@ def test_what_cannot_be_evaluated_is_one_sentence(
 def test_the_card_is_told_line_by_line() -> None:
     assert [line.strip() for line in report.lines(CARD)] == [
         "x2_nc_mo on 2 pieces of here: never seen",
+        NATS,
         "",
         f"{'model':<32}   0.500 nats per event   25.0%",
         f"{'':<32} a 0.200, b 0.300".strip(),
         f"{'table':<32}   0.500 nats per event   25.0%",
         "",
-        f"3 composed pieces {'':<22} composed    real",
+        f"{'3 composed pieces':<40} composed    real",
         f"{'notes copied in a row, median':<40}       4       6",
         f"{'notes copied in a row, longest':<40}       9       7",
         "the longest is 9 notes of y",

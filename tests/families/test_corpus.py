@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -11,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from test_midi_io import BAD_FILES
 
 from config_bach import Encoding, Paths, UserError
@@ -134,7 +137,7 @@ def test_a_reader_that_dies_costs_only_what_it_had_not_read(
     class Dying:
         """A pool whose workers die after one file."""
 
-        def __init__(self, workers: int) -> None: ...
+        def __init__(self, workers: int, initializer: object) -> None: ...
 
         def __enter__(self) -> Dying:
             return self
@@ -263,3 +266,29 @@ def test_a_file_that_cannot_be_opened_is_refused_and_not_remembered(paths: Paths
     )
     assert [e.refused for e in found] == ["", "cannot be opened: No such file or directory"]
     assert len(cached(paths)) == 1
+
+
+SLOW_READER = """
+import sys, time
+from pathlib import Path
+from families import corpus
+
+def slow(path):
+    print("reading", flush=True)
+    time.sleep(60)
+
+corpus._read_one = slow
+list(corpus._read_all([Path("a"), Path("b")]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a killed process leaves its pipe there")
+def test_readers_end_with_the_process_that_was_killed() -> None:
+    """They hold its locks, and its standard output."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", SLOW_READER], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "reading\n"
+    parent.kill()
+    parent.communicate(timeout=10)  # until nobody has its standard output any more

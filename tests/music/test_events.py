@@ -13,6 +13,7 @@ from music.events import (
     Piece,
     bar_starts,
     bars_of,
+    duration_of,
     events_from_notes,
     fermatas_of,
     from_json,
@@ -89,8 +90,8 @@ def test_triplets_stay_exact() -> None:
     assert [d for _, d in heard(*third)] == ["1/3"] * 3
 
 
-def test_long_notes_are_capped() -> None:
-    assert heard(note("0", "9", 60)) == [((60,), "4")]
+def test_long_notes_come_in_parts() -> None:
+    assert heard(note("0", "9", 60)) == [((60,), "4"), ((60,), "4"), ((60,), "1")]
 
 
 def test_the_first_note_begins_the_piece() -> None:
@@ -108,6 +109,25 @@ def test_a_chord_is_as_loud_as_its_loudest_note() -> None:
 
 def test_a_pitch_in_two_parts_is_one_pitch() -> None:
     assert heard(note("0", "1", 60), note("0", "1", 60, voice=1)) == [((60,), "1")]
+
+
+def test_what_follows_a_long_note_or_rest_stays_where_it_is() -> None:
+    """And the long note is played as one, also after its events were stored."""
+    notes = [note("0", "10", 60), note("10", "1", 62), note("20", "1", 64)]
+    events = events_from_notes(notes, LONG)
+    assert notes_from_events(events) == notes
+    assert notes_from_events(from_json(to_json(events))) == notes
+    assert duration_of(events) == 21
+    assert max(e.duration for e in events) == LONG
+
+
+def test_a_piece_is_recognised_however_long_its_long_notes_are() -> None:
+    """As those who cut them did: models know what they have learned from."""
+    long, short = (
+        Piece("x", events_from_notes([note("0", d, 60), note(d, "1", 62)], LONG))
+        for d in ("9", "4")
+    )
+    assert long.fingerprint == short.fingerprint
 
 
 # ---- events -> notes
@@ -322,3 +342,13 @@ def test_rows_of_old_bundles_are_events_without_a_metre() -> None:
 def test_what_is_no_event_is_refused(row: list[object]) -> None:
     with pytest.raises((ValueError, TypeError)):
         from_json([row])
+
+
+def test_bars_before_the_metre_is_known_are_of_four_quarters() -> None:
+    unknown = [Event((60,), Fraction(3))] * 3
+    known = [
+        Event((62,), Fraction(3), beat=Fraction(0)),
+        Event((64,), Fraction(3), beat=Fraction(0)),
+    ]
+    bars = bars_of([*unknown, *known])
+    assert [b.start for b in bars] == [0, 1, 5, 9, 12]

@@ -7,6 +7,7 @@ import pytest
 from music21 import key as keys
 from music21 import layout
 
+from config_bach import UserError
 from music.events import Event, Note, notes_from_events
 from music.notation import key_of, score_of, spelled
 
@@ -175,3 +176,15 @@ def test_notes_with_the_shortest_and_oddest_lengths_are_written_as_they_are() ->
     score = score_of(events, "x", 90, 1)
     found = [(n.pitch.midi, Fraction(n.quarterLength)) for n in score.flatten().stripTies().notes]
     assert found == [(n.pitch, n.duration) for n in notes_from_events(events)]
+
+
+def test_words_stand_where_the_new_music_begins() -> None:
+    events = [event((60 + i,), "1") for i in range(10)]
+    first = score_of(events, "x", 90, 20, {Fraction(6): "here"}).parts[0]
+    (words,) = first.flatten().getElementsByClass("TextExpression")
+    assert (words.content, words.getOffsetInHierarchy(first)) == ("here", 6)
+
+
+def test_a_score_that_would_take_minutes_is_refused() -> None:
+    with pytest.raises(UserError, match=r"20,001 notes .* too long for MusicXML"):
+        score_of([event((60,), "1")] * 20_001, "x", 90, 20)

@@ -198,6 +198,13 @@ def test_wav_files_are_44100_hz_stereo_and_not_silent(tmp_path: Path) -> None:
     assert np.abs(pcm[:RATE]).max() > 500
 
 
+def test_more_sound_than_a_wav_file_holds_is_refused(tmp_path: Path) -> None:
+    day = [Event((60,), Fraction(60 * 60 * 24), 90)]
+    with pytest.raises(UserError, match=r"would last 24\.0 hours, and a WAV file holds 6\.8"):
+        write_wav(tmp_path / "x.wav", day, 60, PIANO)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wav_file_ends_when_its_synth_fails_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         write_wav(tmp_path / "x.wav", [Event((60,), Fraction(1))], 0, PIANO)

@@ -87,3 +87,42 @@ def test_the_latest_unfinished_training_is_found(paths: Paths) -> None:
     os.utime(paths.checkpoint / "x1_nc_mo" / "last.zip", (2000, 2000))
     latest = catalog.unfinished("x", None, paths)
     assert latest == paths.checkpoint / "x1_nc_mo" / "last.zip"
+
+
+def trained(paths: Paths, name: str, when: int) -> None:
+    """A checkpoint of that model."""
+    path = paths.checkpoint / name / "last.zip"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    os.utime(path, (when, when))
+
+
+def test_without_an_app_the_model_trained_last_here_comes_first_and_bach_last(paths: Paths) -> None:
+    bach, older, latest = (put(paths, f"{n}_nc_mo", "2030") for n in ("bach5", "a1", "b2"))
+    put(paths, "downloaded1_nc_mo", "2031")
+    assert catalog.candidates(None, None, paths) == [bach]
+    trained(paths, "a1_nc_mo", 100)
+    trained(paths, "b2_nc_mo", 200)
+    trained(paths, "unfinished1_nc_mo", 300)
+    assert catalog.candidates(None, None, paths) == [latest, older, bach]
+    assert catalog.candidates("bach", None, paths) == [bach]
+    assert catalog.candidates("bach5_nc_mo", 3, paths) == [bach]
+
+
+def test_without_an_app_the_model_type_is_kept(paths: Paths) -> None:
+    bach = put(paths, "bach5_nc_mo", "2030")  # by its contents it is of type 5
+    put(paths, "a5_nc_mo", "2029")
+    trained(paths, "a5_nc_mo", 100)
+    assert [p.stem for p in catalog.candidates(None, 5, paths)] == ["a5_nc_mo", "bach5_nc_mo"]
+    with pytest.raises(UserError, match="no model 'bach' with model type 2"):
+        catalog.candidates(None, 2, paths)
+    assert bach.is_file()
+
+
+def test_an_unfinished_training_is_gone_on_with(paths: Paths) -> None:
+    trained(paths, "mine1_nc_mo", 100)
+    told = "the training of mine was not finished: go on with -l 1 -f --app mine"
+    with pytest.raises(UserError, match=told):
+        catalog.choose("mine", None, paths)
+    with pytest.raises(UserError, match=r"train it with -l 0 -f --app other\."):
+        catalog.choose("other", None, paths)

@@ -15,7 +15,14 @@ PYTHON = [p for name in ("gui", "stream") for p in (ROOT / name).glob("*.py")]
 VALUES = re.compile(r"\{(\w*)\}")
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
 SENTENCE = re.compile(r"^[A-Z][a-z]+(?: \w|[.!?…]|$)|\b[a-z]+ [a-z]+ [a-z]+\b")
-NO_TEXT = {"Play Bach", "Accept-Language", "Range", "Option", "Backspace", "button wide primary"}  # names
+NO_TEXT = {
+    "Play Bach",
+    "Accept-Language",
+    "Range",
+    "Option",
+    "Backspace",
+    "button wide primary",
+}  # names
 
 
 @pytest.mark.parametrize("key", TABLE)
@@ -90,7 +97,9 @@ def in_page(path: Path) -> list[str]:
     return [a or b for a, b in LITERAL.findall(source)] + between
 
 
-SHOWN = [ROOT / "gui" / f"{n}.py" for n in ("cards", "page", "widgets", "melody", "listening")] + PAGES
+SHOWN = [
+    ROOT / "gui" / f"{n}.py" for n in ("cards", "page", "widgets", "melody", "listening")
+] + PAGES
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda p: p.name)

@@ -64,12 +64,12 @@ def test_scores_are_read_with_a_row_for_each(paths: Paths) -> None:
     assert found.sides == ()
 
 
-def test_long_notes_are_cut_as_the_encoding_says(paths: Paths) -> None:
+def test_long_notes_come_in_parts_as_the_encoding_says(paths: Paths) -> None:
     write_midi(
         paths.training / "a.mid", [Event((60,), Fraction(4)), Event((62,), Fraction(4))], 90, 1
     )
     found = TWO.read(str(paths.training), paths, Encoding(max_duration=Fraction(2)), show=False)
-    assert {e.duration for e in found.pieces[0].events} == {2}
+    assert [e.duration for e in found.pieces[0].events] == [2] * 4
 
 
 def test_a_source_without_music_is_refused_with_reasons(paths: Paths) -> None:
@@ -89,7 +89,7 @@ def test_a_prime_is_a_single_file(paths: Paths) -> None:
     assert [e.pitches for e in TWO.read_prime(path, paths, Encoding()).events] == [(60,)]
     path.write_bytes(b"nothing")
     with pytest.raises(
-        UserError, match=r"prime\.mid cannot be continued: .*choose another --prime"
+        UserError, match=r"prime\.mid cannot be continued: .*give another score to --prime"
     ):
         TWO.read_prime(path, paths, Encoding())
     with pytest.raises(UserError, match="no file"):
@@ -224,6 +224,22 @@ def test_a_score_is_continued(model: LoadedModel, paths: Paths) -> None:
     predictor = model.predictor
     assert isinstance(predictor, Fixed)
     assert len(predictor.rows) == 7 + 30  # the last eight events of the score
+    assert [e.pitches for e in piece.prime] == [e.pitches for e in tune(52, 12).events[-8:]]
+    assert piece.source == "mine.mid"
+    assert piece.whole == [*piece.prime, *piece.events]
+
+
+def test_what_is_continued_by_itself_is_told_too(model: LoadedModel, paths: Paths) -> None:
+    piece = TWO.compose(model, request(), paths)
+    assert [e.pitches for e in piece.prime] == [(60,)]
+    assert piece.source == "held out"
+
+
+def test_a_score_that_cannot_be_continued_is_known_before(paths: Paths) -> None:
+    path = paths.root / "x.mid"
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="cannot be continued"):
+        TWO.check_prime(path, paths, Encoding())
 
 
 def test_no_more_is_copied_than_is_allowed(model: LoadedModel, tunes: list[Piece]) -> None:

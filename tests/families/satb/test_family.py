@@ -18,12 +18,22 @@ from families import corpus, metrics
 from families.base import Composition, CompositionRequest, Corpus, LoadedModel, Split
 from families.registry import family_of
 from families.satb.dataset import JSB_SIDES, of_score, read_chorale, sequence_of
-from families.satb.encoding import Chorale, chorale_of, pitches, plan_of
+from families.satb.encoding import (
+    HOLD,
+    STEP,
+    Chorale,
+    chorale_of,
+    first_phrase,
+    following,
+    pitches,
+    plan_of,
+)
 from families.satb.family import TABLE
 from families.satb.features import FEATURES
 from families.satb.network import built
 from litert.export import EXAMPLE_STEPS, calibration
 from midi_io import read_scores, write_midi
+from music.events import Event, duration_of, from_json
 from music.scales import scale_of
 from storage import bundle as bundles
 from storage.bundle import Bundle
@@ -208,6 +218,57 @@ def test_instruments_are_one_or_four(satb_model: LoadedModel, paths: Paths) -> N
     assert composed(satb_model, paths, instrument="church organ").programs == [20]
 
 
+@pytest.mark.slow
+def test_the_first_phrase_of_a_held_out_chorale_is_continued_if_wanted(
+    satb_model: LoadedModel, paths: Paths
+) -> None:
+    piece = composed(satb_model, paths, with_prime=True)
+    names = [p["name"] for p in satb_model.metadata["primes"]]
+    assert piece.source in names
+    whole = from_json(satb_model.metadata["primes"][names.index(piece.source)]["events"])
+    length = duration_of(piece.prime)
+    assert 4 <= length <= 16
+    given = chorale_of(piece.prime).symbols
+    assert (given == chorale_of(whole).symbols[: len(given)]).all()
+    alone = composed(satb_model, paths)
+    assert (alone.prime, alone.source) == ([], "")
+
+
+def test_the_first_phrase_is_not_too_short_and_not_too_long() -> None:
+    fermatas = [
+        (Fraction(2), Fraction(3)),
+        (Fraction(7), Fraction(8)),
+        (Fraction(15), Fraction(16)),
+    ]
+    assert first_phrase(plan_of(200, (), fermatas)) == 32
+    assert first_phrase(plan_of(200)) == 64
+    assert first_phrase(plan_of(20)) == 20
+
+
+def test_what_a_chorale_holds_goes_on_in_the_one_that_follows() -> None:
+    """And an event begins where it does."""
+    first = chorale(1, bars=1)
+    symbols = np.full((8, 4), HOLD, np.int16)
+    symbols[4] = first.symbols[0]
+    before, after = following(first, Chorale("x", symbols, plan_of(8)))
+    assert before == first.events
+    assert after[0].voices == first.events[-1].voices
+    assert after[0].struck == (False,) * 4
+    assert [e.duration for e in after] == [1, 1]
+    assert duration_of(before) == len(first) * STEP
+
+
+@pytest.mark.slow
+def test_a_melody_cannot_be_continued_in_four_voices(paths: Paths) -> None:
+    path = paths.root / "tune.mid"
+    write_midi(path, [Event((60,), Fraction(1)), Event((62,), Fraction(4))], 90, 1)
+    with pytest.raises(UserError, match=r"one part, .*--harmonise .*tune\.mid composes three"):
+        FAMILY.check_prime(path, paths, Encoding())
+    four = paths.root / "four.mid"
+    write_midi(four, chorale(1, bars=2).events, 90, 1)
+    FAMILY.check_prime(four, paths, Encoding())
+
+
 # ---- figures
 
 
@@ -231,7 +292,7 @@ def test_the_mean_over_keys_is_that_of_the_probabilities() -> None:
     """A predictor that is sure of the key of C: elsewhere it knows nothing."""
     from predictors import Fixed
 
-    from families.satb.encoding import HOLD, ORDER, SYMBOLS
+    from families.satb.encoding import ORDER, SYMBOLS
     from families.satb.family import KEYS
 
     piece = Chorale("x", chorale(0).symbols[:1], plan_of(1))

@@ -1,0 +1,138 @@
+"""The piano roll of a piece: one page as a PNG, several as a PDF.
+
+A page takes the same time whatever the length of the piece: each row draws only the notes that sound
+in it, all of them as one collection of rectangles.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from evaluation.plots import ACCENT, INK, PALE, SECOND, figure_of, save
+from music.events import Event, Note, duration_of, notes_from_events, pitch_name
+from storage.files import replacing
+
+SUFFIXES = (".png", ".pdf")
+QUARTERS_A_ROW = 64
+QUARTERS_A_TICK = 8  # ticks take more time than notes
+ROWS_A_PAGE = 12  # 8 1/2 minutes at 90 quarters a minute
+PAGES = 100  # at most
+ORIGINAL = "#7f8c8d"  # the colour of the music that a piece continues
+LOUD = 100  # MIDI velocity
+GAP = 0.05  # quarter lengths between a note and the next of the same pitch
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A rectangle: from left to right in quarter lengths, at a MIDI pitch, in a colour."""
+
+    left: float
+    right: float
+    pitch: int
+    color: str
+
+
+def suffix(events: Sequence[Event], prime: Sequence[Event] = ()) -> str:
+    """'.png' for a piece that fills one page at most, else '.pdf'."""
+    return ".png" if _rows(duration_of(prime) + duration_of(events)) <= ROWS_A_PAGE else ".pdf"
+
+
+def draw(
+    path: Path, events: Sequence[Event], title: str, prime: Sequence[Event] = (), source: str = ""
+) -> None:
+    """Draw what sounds when: time in quarter lengths from left to right, pitch upwards.
+
+    prime: the original music that the piece continues, in a colour of its own; source: its name, for
+    the legend. The name of the path ends as `suffix` says; of a longer piece the first PAGES pages
+    are drawn.
+    """
+    begins = duration_of(prime)
+    bars = [_bar(note, Fraction(0), ORIGINAL) for note in notes_from_events(prime)]
+    bars += [_bar(note, begins, None) for note in notes_from_events(events)]
+    roll = _Roll(title, bars, float(begins), source)
+    pages = -(-_rows(begins + duration_of(events)) // ROWS_A_PAGE)
+    if path.suffix != ".pdf":
+        save(roll.page(0, _rows(begins + duration_of(events)), ""), path)
+        return
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    with replacing(path) as aside, PdfPages(aside) as pdf:
+        drawn = range(min(pages, PAGES))
+        for page in tqdm(drawn, "drawing", unit="page", leave=False, disable=None):
+            pdf.savefig(roll.page(page, ROWS_A_PAGE, f", page {page + 1} of {pages}"))
+
+
+def _rows(length: Fraction) -> int:
+    """The rows that so many quarter lengths fill, one at the least."""
+    return max(1, -int(-length // QUARTERS_A_ROW))
+
+
+def _bar(note: Note, begins: Fraction, color: str | None) -> Bar:
+    left = float(begins + note.onset)
+    shown = color or (ACCENT if note.velocity > LOUD else SECOND)
+    return Bar(left, left + float(note.duration) - GAP, note.pitch, shown)
+
+
+class _Roll:
+    """The rectangles of a piece, by row."""
+
+    def __init__(self, title: str, bars: Sequence[Bar], begins: float, source: str) -> None:
+        """begins: where the new music begins, in quarter lengths; 0 if nothing comes before."""
+        self._title, self._begins, self._source = title, begins, source
+        self._low = min((b.pitch for b in bars), default=60) - 1
+        self._high = max((b.pitch for b in bars), default=60) + 1
+        self._by_row: dict[int, list[Bar]] = defaultdict(list)
+        for bar in bars:
+            for row in range(int(bar.left // QUARTERS_A_ROW), int(bar.right // QUARTERS_A_ROW) + 1):
+                self._by_row[row].append(bar)
+
+    def page(self, number: int, rows: int, note: str) -> Any:
+        """A figure of so many rows; note: what follows the title."""
+        height = 0.9 + rows * 2.4  # inches
+        how = {"x": 0.01, "ha": "left", "y": 1 - 0.15 / height, "va": "top"}
+        figure, axes = figure_of(self._title + note, (14, height), rows, layout=None, **how)
+        figure.subplots_adjust(
+            left=0.035, right=0.99, bottom=0.5 / height, top=1 - 0.45 / height, hspace=0.15
+        )
+        for row, ax in enumerate(axes[:, 0], number * rows):
+            self._draw_row(ax, row)
+        axes[-1, 0].set_xlabel("quarter notes", color=INK)
+        if self._begins and not number:
+            self._legend(figure)
+        return figure
+
+    def _draw_row(self, ax: Any, row: int) -> None:
+        from matplotlib.collections import PolyCollection
+
+        start, stop = row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW
+        octaves = range(-(-self._low // 12) * 12, self._high + 1, 12)
+        ax.set(xlim=(start, stop), ylim=(self._low - 0.5, self._high + 0.5))
+        ax.set_xticks(range(start, stop + 1, QUARTERS_A_TICK))
+        ax.set_yticks(octaves, [pitch_name(p) for p in octaves])
+        ax.grid(color=PALE, linewidth=0.6)
+        ax.set_axisbelow(True)
+        bars = self._by_row.get(row, [])
+        ax.add_collection(
+            PolyCollection([_corners(b) for b in bars], facecolors=[b.color for b in bars])
+        )
+        if start <= self._begins < stop and self._begins:
+            ax.axvline(self._begins, color=INK, linewidth=1, linestyle="--")
+
+    def _legend(self, figure: Any) -> None:
+        from matplotlib.patches import Patch
+
+        names = ((ORIGINAL, f"original: {self._source}"), (SECOND, "composed by Play Bach"))
+        handles = [Patch(color=color, label=name) for color, name in names]
+        figure.legend(handles=handles, loc="upper right", ncols=2, frameon=False, fontsize=9)
+
+
+def _corners(bar: Bar) -> list[tuple[float, float]]:
+    low, high = bar.pitch - 0.425, bar.pitch + 0.425
+    return [(bar.left, low), (bar.left, high), (bar.right, high), (bar.right, low)]
