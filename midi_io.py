@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from config_bach import BPM_RANGE, UserError, require
-from midi_repair import repaired
 from music.events import TICKS, Event, Note, bar_starts, bars_of, notes_from_events
 from music.instruments import Programs, by_voice, instrument_name
 from music.keys import key_name
+from music.midi_repair import repaired
 from music.notation import VOICE_NAMES, score_of
 from storage.files import replacing
 
@@ -238,16 +238,23 @@ class Played:
 
 
 def write_midi(
-    path: Path, events: Sequence[Event], bpm: float, programs: Programs, begins: Fraction = START
+    path: Path,
+    events: Sequence[Event],
+    bpm: float,
+    programs: Programs,
+    *,
+    title: str = "",
+    begins: Fraction = START,
 ) -> None:
     """Write events as a standard MIDI file at a tempo (BPM), with a track for each voice.
 
-    programs: 1..128, one for all voices or one for each. begins: a marker stands where the new music
-    begins, in quarter lengths; 0: none.
+    programs: 1..128, one for all voices or one for each. title: by default the name of the file.
+    begins: a marker stands where the new music begins, in quarter lengths; 0: none.
     """
     voices = by_voice(programs)
     marks = {begins: BEGINS_HERE} if begins else {}
-    midi = midi_file([Played(event, bpm, voices) for event in events], path.stem, marks)
+    played = [Played(event, bpm, voices) for event in events]
+    midi = midi_file(played, title or path.stem, marks)
     with replacing(path) as aside:
         midi.save(aside)
 

@@ -117,8 +117,11 @@ def shots(folder: Path, only: str) -> None:
         running = servers(Path(home))
         try:
             ports = running.context.server
-            browser.get(f"http://bach:x@127.0.0.1:{ports.remi_port}/")
-            time.sleep(2)
+            browser.get(f"http://127.0.0.1:{ports.remi_port}/")
+            for field, text in (("user", ports.user), ("password", ports.password)):
+                browser.find_element("name", field).send_keys(text)
+            browser.find_element("css selector", "form button").click()
+            time.sleep(3)
             browser.execute_script("bach.play()")
             time.sleep(12)
             shared = browser.execute_script("return bach.links.share")

@@ -2,7 +2,7 @@
 
 const BARS = 5;
 const RETRY = 1000, STUCK = 4000, SILENT = 3000; // milliseconds
-const CHANGED = { bpm: "the_tempo", program: "the_instrument", alto: "the_alto", tenor: "the_tenor", bass: "the_bass", temperature: "the_temperature", volume: "the_volume", model: "the_model", scale: "the_key", room: "the_room", new: "the_new_piece", back: "the_beginning" };
+const CHANGED = { bpm: "the_tempo", program: "the_instrument", soprano: "the_soprano", alto: "the_alto", tenor: "the_tenor", bass: "the_bass", temperature: "the_temperature", volume: "the_volume", model: "the_model", scale: "the_key", room: "the_room", new: "the_new_piece", back: "the_beginning" };
 const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
@@ -105,7 +105,8 @@ const bach = {
   },
 
   updated({ names, seconds }) {
-    const what = t(names.length === 1 && CHANGED[names[0]] || "the_setting");
+    const name = names.length === 1 ? names[0].replace(/_(volume|pan)$/, "") : "";
+    const what = t(CHANGED[name] || "the_setting");
     bach.say({ text: bach.wanted ? t("heard_in", { what, seconds: digits(Math.max(seconds, 0.1), 1) }) : t("heard_at_play", { what }) });
   },
 

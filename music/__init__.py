@@ -7,6 +7,8 @@ scales.py       'G major' -> its notes
 synth.py        events -> sound, through FluidSynth
 loudness.py     how loud instruments are; gain, limiter, volume
 wav.py          events -> a WAV file
+midi_repair.py  MIDI files that break the rules, made well
+keys.py         the key of some notes
 copies.py       passages that a piece copies from others
 lookback.py     the longest earlier match within a piece
 """

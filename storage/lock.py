@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from config_bach import UserError
 from storage.files import check_writable
 
@@ -17,6 +15,8 @@ def only_one(path: Path, refusal: str) -> Iterator[None]:
     The operating system frees it when a process ends, also one that was killed. Where a file system
     knows no locks, there is none.
     """
+    from filelock import FileLock, Timeout  # only training needs it
+
     check_writable(path.parent)
     lock = FileLock(path, blocking=False)
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import midi_io
 from config_bach import Paths
@@ -36,9 +37,10 @@ def write(
     events, begins = [*prime, *piece.events], duration_of(prime)
     picture = piano_roll.suffix(piece.events, prime) if plots.available() else ""
     how = (events, piece.bpm, piece.programs)
+    told: dict[str, Any] = {"title": piece.title, "begins": begins}
     writers: list[tuple[str, str, bool, Callable[[Path], None]]] = [
-        ("music", midi.suffix, True, lambda p: midi_io.write_midi(p, *how, begins)),
-        ("score", ".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how, begins=begins)),
+        ("music", midi.suffix, True, lambda p: midi_io.write_midi(p, *how, **told)),
+        ("score", ".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how, **told)),
         ("sound", ".wav", wav, lambda p: write_wav(p, *how)),
         *(
             (

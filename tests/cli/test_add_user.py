@@ -39,7 +39,7 @@ def test_it_writes_a_user_whose_password_is_printed(
         ("anna", "'anna' is a user already: take the name out of users"),
         ("bach", "who is the owner already"),
         ("a:b", "users holds the name 'a:b'"),
-        ("", "users holds the name ''"),
+        ("", "--add-user: is empty"),
         ("a\nb", re.escape("users holds the name 'a\\nb'")),
         ("\udcff", "users holds the name"),
     ],

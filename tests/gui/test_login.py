@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from live import LOGIN, PASSWORD, USER, get, raw, until
+from remi import server as remi
 
 from stream import auth
 from stream.accounts import LOGIN_COOKIE
@@ -291,6 +292,7 @@ def test_who_logs_out_is_out_in_all_tabs_and_with_every_copy(new_servers: NewSer
     other, others = page_of(servers, elsewhere)
     tab = raw(port(servers), path, *UPGRADE, f"Cookie: {cookies}", login=None)
     assert b" 101 " in tab.recv(4096)
+    until(lambda: any(page.connected for page in remi.clients.values()))
     answer = ask(port(servers), "POST", "/logout", Cookie=cookie, **HTML)
     assert answer.status == 303
     assert answer.cookies[LOGIN_COOKIE].startswith("; Path=/; HttpOnly; SameSite=Lax; Max-Age=0")

@@ -77,7 +77,8 @@ def test_sentences_of_the_program_are_translated_as_the_program_says_them() -> N
 def shown(path: Path) -> list[str]:
     """What a file of the pages shows literally, if it looks like words for people."""
     strings = in_python(path) if path.suffix == ".py" else in_page(path)
-    return [s for s in map(str.strip, strings) if SENTENCE.search(s) and s not in NO_TEXT]
+    words = [s for s in map(str.strip, strings) if SENTENCE.search(s) and s not in NO_TEXT]
+    return [s for s in words if not re.fullmatch("[A-G][b#]?", s)]
 
 
 def in_python(path: Path) -> list[str]:
