@@ -70,7 +70,8 @@ def test_another_language_is_chosen_on_the_page_and_stays(
         until(lambda said=said: ask("document.getElementById('hint').textContent") == said)  # type: ignore[misc]
     touch(phone, "play")
     until(lambda: ask("document.getElementById('audio').currentTime > 0"), 10)
-    assert ask("document.getElementById('state').textContent") == texts("fr")("composing")
+    composing = texts("fr")("composing")
+    until(lambda: ask("document.getElementById('state').textContent") == composing)
     link = ask("bach.url(bach.links.share)")
     phone.get(link)
     assert phone.execute_script("return document.documentElement.lang") == "fr"
