@@ -71,7 +71,7 @@ def test_another_language_is_chosen_on_the_page_and_stays(
     touch(phone, "play")
     until(lambda: ask("document.getElementById('audio').currentTime > 0"), 10)
     composing = texts("fr")("composing")
-    until(lambda: ask("document.getElementById('state').textContent") == composing, 3)
+    until(lambda: ask("document.getElementById('state').textContent") == composing)
     link = ask("bach.url(bach.links.share)")
     phone.get(link)
     assert phone.execute_script("return document.documentElement.lang") == "fr"
