@@ -59,7 +59,8 @@ def read_link(query: str, models: ModelCache) -> tuple[PlayerSettings, StationPi
 
 
 def _read(what: dict[str, str], models: ModelCache) -> tuple[PlayerSettings, StationPiece]:
-    seed = NewPiece(int(what.pop("piece"))).seed or 0
+    seed = int(what.pop("piece"))
+    NewPiece(seed)  # refuses what is out of range
     first = Sampling(0, float(what.pop("temperature", "1")), what.pop("scale", ""))
     samplings = (first, *map(_sampling, filter(None, what.pop("changes", "").split(";"))))
     if any(a.first >= b.first for a, b in pairwise(samplings)):
