@@ -22,6 +22,7 @@ from listeners import ROOT, Listener, Server, listen
 
 KINDS = ("mp3", "wav")
 REPEATS = 11
+AFTER = 70  # seconds until what nobody listens to is forgotten
 ARRIVAL = 0.06  # seconds between two who come
 LIMITS: dict[str, Any] = {
     "max_stations": 1000,
@@ -62,7 +63,8 @@ def crowd(home: Path, model: str, size: tuple[str, int], kind: str, seconds: flo
         )
         for x in (*listeners, *refused):
             x.close()
-    return row
+        time.sleep(AFTER)
+        return f"{row} {server.memory:.0f} |"
 
 
 def first_sound(home: Path) -> list[float]:
@@ -140,7 +142,7 @@ def main() -> None:
         f"{os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}, {args.seconds:g} s"
     )
     columns = ["at once", "refused (503)", "without a gap", "gaps", "server's underruns", "cores"]
-    columns += ["s of sound a CPU s", "MB", "threads"]
+    columns += ["s of sound a CPU s", "MB", "threads", f"MB {AFTER} s after all have gone"]
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     for what, counts in (("stations", args.stations), ("listeners", args.listeners)):
         for count in counts:

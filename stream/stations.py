@@ -19,6 +19,7 @@ from stream.workers import Workers
 log = logging.getLogger("play_bach")
 
 WATCH = 0.2  # seconds between two looks at all stations
+PATIENCE = 4.0  # seconds that a listener may wait for room that is about to be there
 BRIEF = 15.0  # seconds that a station without a page outlives its last listener
 REMIND = 60.0  # seconds between two notes of the time
 MANY = 4  # stations that were opened but do not play, for each that may
@@ -83,6 +84,7 @@ class Stations:
 
     def join(self, station: Station, kind: str, name: str = "") -> Listener:
         """A new listener of a station. Raises Full when a limit of the settings is reached."""
+        self._wait_for_room(station)
         with self._lock:
             self._admit(station)
             self._joining += 1
@@ -94,8 +96,17 @@ class Stations:
 
     def admit(self, station: Station) -> None:
         """Raises Full if a new listener of a station would be refused now."""
+        self._wait_for_room(station)
         with self._lock:
             self._admit(station)
+
+    def _wait_for_room(self, station: Station) -> None:
+        """Where many begin at once, let one begin after the other, rather than refuse them."""
+        end, model = time.monotonic() + PATIENCE, station.settings.model
+        while not station.listeners and time.monotonic() < end:
+            if self.workers.has_room(model) or not self.workers.can_bear(model):
+                return
+            time.sleep(WATCH / 2)
 
     def _admit(self, station: Station) -> None:
         limits = self._server

@@ -34,9 +34,12 @@ from stream.worker import Worker, run
 log = logging.getLogger("play_bach")
 
 FULL = 0.75  # of the time of all threads; with more, a moment of other work would be heard
+SOON = 0.9  # the same, while stations begin: that costs more than playing, and is over in seconds
 LEAST_SLACK = 0.7  # seconds that all stations must be ahead, or there is no room for another
 LEAST_LIFE = 1.0  # seconds between two starts of a worker, twice as many after each
 LONGEST_LIFE = 60.0
+CROWD = 8  # stations at once, after which a worker holds much memory
+REST = 30.0  # seconds without a listener, after which such a worker is replaced
 
 
 class Host(Protocol):
@@ -93,6 +96,7 @@ class Link:
         self.producers: dict[int, RemoteProducer] = {}
         self.load = Load(0.0)
         self.alive = True
+        self.most, self.busy_at = 0, time.monotonic()  # stations at once; when the last one played
 
     def order(self, order: Order) -> None:
         """Send an order; nothing happens when the worker is gone."""
@@ -121,9 +125,22 @@ class Link:
         playing = [x.settings.model for x in list(self.producers.values()) if x.listening]
         return sum(map(self.cost, (*playing, model))) / self.threads
 
+    def can_bear(self, model: str) -> bool:
+        """Whether it has time for one more station of a model, once those that begin have begun."""
+        return self.busy(model) <= SOON
+
     def has_room(self, model: str) -> bool:
         """Whether one more station of a model can play without a gap for anybody."""
         return self.busy(model) <= FULL and self.load.slack > LEAST_SLACK
+
+    @property
+    def is_bloated(self) -> bool:
+        """Whether many stations played, and nobody listens any more: their synths stay in memory."""
+        now = time.monotonic()
+        playing = sum(x.listening for x in list(self.producers.values()))
+        self.most = max(self.most, playing)
+        self.busy_at = now if playing else self.busy_at
+        return self.most >= CROWD and now - self.busy_at > REST
 
 
 class LocalWorker(Link):
@@ -211,6 +228,11 @@ class Workers:
         with self._lock:
             return any(link.alive and link.has_room(model) for link in self.links)
 
+    def can_bear(self, model: str) -> bool:
+        """Whether there will be room, once the stations that begin now have begun."""
+        with self._lock:
+            return any(link.alive and link.can_bear(model) for link in self.links)
+
     @property
     def load(self) -> float:
         """The share of their time (0..1) that the workers worked in the last seconds."""
@@ -225,7 +247,12 @@ class Workers:
         """Start a worker anew that has ended, not more often than is good for the machine."""
         with self._lock:
             for i, link in enumerate(self.links):
-                if link.alive or not isinstance(link, ProcessWorker):
+                if not isinstance(link, ProcessWorker):
+                    continue
+                if link.alive and link.is_bloated:
+                    link.close()
+                    self.links[i] = self._new()
+                if link.alive or self.links[i] is not link:
                     continue
                 age = time.monotonic() - link.born
                 if age > LONGEST_LIFE:

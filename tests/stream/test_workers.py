@@ -15,11 +15,12 @@ from sounds import loudness
 from config_bach import Paths
 from music.synth import RATE
 from stream import workers as all_workers
+from stream.listener import Full
 from stream.messages import Begin, Load
 from stream.player_settings import PlayerSettings
 from stream.pool import NEW_COST
 from stream.settings import path_of
-from stream.workers import FULL, Link, RemoteProducer
+from stream.workers import CROWD, FULL, REST, SOON, Link, RemoteProducer
 
 NewContext = Callable[..., Any]
 
@@ -65,6 +66,74 @@ def test_a_model_that_was_never_played_has_a_cautious_cost() -> None:
     worker = Silent(1, load=0.9, cheap=0.02)
     assert worker.busy("cheap") == pytest.approx(0.02)  # the load is also that of beginning
     assert worker.busy("new") == pytest.approx(NEW_COST)
+
+
+def test_what_will_have_room_is_said_by_the_costs_alone() -> None:
+    worker = Silent(1)
+    worker.report(Load(0.9, {"cheap": 0.02, "much": SOON, "dear": 0.95}, slack=0.3))
+    assert worker.can_bear("cheap")
+    assert worker.can_bear("much")  # it may cost less once all have begun
+    assert not worker.has_room("much")
+    assert not worker.can_bear("dear")
+
+
+def test_a_worker_is_replaced_when_a_crowd_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its synths would stay in memory; one that never had many is left alone."""
+    now = 100.0
+    monkeypatch.setattr("stream.workers.time.monotonic", lambda: now)
+    crowded, quiet = Silent(1), Silent(1)
+    for number in range(CROWD):
+        crowded.give(number, "x")
+    for number in range(CROWD - 1):
+        quiet.give(number, "x")
+    assert not crowded.is_bloated
+    assert not quiet.is_bloated
+    now += REST + 1
+    assert not crowded.is_bloated  # they still play
+    for worker in (crowded, quiet):
+        for producer in worker.producers.values():
+            producer.listening = False
+    now += REST - 1
+    assert not crowded.is_bloated
+    now += 2
+    assert crowded.is_bloated
+    assert not quiet.is_bloated
+
+
+@pytest.mark.slow
+def test_a_replaced_worker_lets_its_stations_play_again(
+    two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stations = [opened(two) for _ in range(2)]
+    listeners = [station.join("wav") for station in stations]
+    assert all(hear(x, 0.5).any() for x in listeners)
+    before = list(two.stations.workers.links)
+    for station, listener in zip(stations, listeners, strict=True):
+        station.leave(listener)
+    monkeypatch.setattr("stream.workers.CROWD", 1)
+    monkeypatch.setattr("stream.workers.REST", 0.1)
+    until(lambda: not any(x in before for x in two.stations.workers.links), 10)
+    monkeypatch.undo()
+    assert hear(two.stations.join(stations[0], "wav"), 0.5).any()
+
+
+@pytest.mark.slow
+def test_who_comes_while_others_begin_waits_for_room_and_is_not_refused(
+    new_context: NewContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = new_context()
+    station, begun = opened(context), time.monotonic()
+    room = iter([False, False, False])
+    monkeypatch.setattr(context.stations.workers, "has_room", lambda model: next(room, True))
+    assert hear(context.stations.join(station, "wav"), 0.2).any()
+    assert time.monotonic() - begun > 0.2
+    full = opened(context)
+    monkeypatch.setattr(context.stations.workers, "has_room", lambda model: False)
+    monkeypatch.setattr(context.stations.workers, "can_bear", lambda model: False)
+    begun = time.monotonic()
+    with pytest.raises(Full, match="no room"):
+        context.stations.join(full, "wav")
+    assert time.monotonic() - begun < 1  # what the costs forbid is refused at once
 
 
 @pytest.fixture
