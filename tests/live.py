@@ -39,8 +39,17 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def free_ports() -> tuple[int, int]:
+    """Two that are not the same."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
 def settings(**changes: Any) -> Server:
-    ports = {"remi_port": free_port(), "flask_port": free_port()}
+    remi, flask = free_ports()
+    ports = {"remi_port": remi, "flask_port": flask}
     small: dict[str, Any] = {"max_connections": 12, "workers": 1, **ports, **changes}
     return Server(user=USER, password=PASSWORD, **small)
 

@@ -11,6 +11,7 @@ from typing import Any
 import mido
 import pytest
 from live import LOGIN, MODEL, OTHER, get, raw, until
+from remi import server as remi
 
 from config_bach import Paths
 from storage.bundle import Bundle, load
@@ -133,6 +134,8 @@ def test_each_tab_has_a_session_of_its_own_and_keeps_it_when_it_is_loaded_anew(
     assert b" 409 " in answer(servers, *UPGRADE, f"Cookie: {both}", path=path_of_session(first))
     opened.close()
     answer(servers, *UPGRADE, f"Cookie: {both}", path=path_of_session(first) + "/new")
+    number = int(path_of_session(first)[1:])
+    until(lambda: not remi.clients[number].websockets)  # the server has seen that the tab has gone
     _, headers, _ = get(port(servers), "/", Cookie=both)
     again = str(headers["Set-Cookie"].partition(";")[0])
     assert path_of_session(again) == path_of_session(first)

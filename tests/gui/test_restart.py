@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import SHIPPED, USER, answers, figures, free_port, get, raw, start, until
+from live import SHIPPED, USER, answers, figures, free_ports, get, raw, start, until
 
 from config_bach import Paths
 from stream.server import Servers
@@ -35,7 +35,7 @@ def home(tmp_path: Path) -> Path:
     """A home with a model and settings."""
     (tmp_path / "models").mkdir()
     shutil.copy(SHIPPED, tmp_path / "models")
-    ports = {"remi_port": free_port(), "flask_port": free_port()}
+    ports = {**dict(zip(("remi_port", "flask_port"), free_ports(), strict=True))}
     data = {"user": USER, "password": PASSWORD, **ports}
     path_of(Paths(tmp_path)).write_text(json.dumps(data))
     return tmp_path

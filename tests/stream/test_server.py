@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from conftest import ROOT, play_bach, refused
-from live import SHIPPED, answers, free_port, get, raw, start, until
+from live import SHIPPED, answers, free_ports, get, raw, start, until
 
 from config_bach import Paths, UserError
 from gui.server import PageServer
@@ -38,7 +38,11 @@ def empty(tmp_path: Path) -> Path:
 
 def write(home: Path, **changes: Any) -> dict[str, Any]:
     """Settings with free ports."""
-    data = {"user": "bach", "password": "x y", "remi_port": free_port(), "flask_port": free_port()}
+    data = {
+        "user": "bach",
+        "password": "x y",
+        **dict(zip(("remi_port", "flask_port"), free_ports(), strict=True)),
+    }
     path_of(Paths(home)).write_text(json.dumps({**data, **changes}))
     return {**data, **changes}
 

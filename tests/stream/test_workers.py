@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live import free_port, hear, opened, start, until
+from live import free_ports, hear, opened, start, until
 from sounds import loudness
 
 from config_bach import Paths
@@ -217,7 +217,11 @@ def test_a_worker_that_cannot_live_is_not_started_again_and_again(
 @pytest.mark.slow
 def test_the_workers_end_with_the_server_however_it_ends(equipped: Paths) -> None:
     for end in (signal.SIGKILL, signal.SIGTERM):
-        data = {"password": "x", "workers": 2, "remi_port": free_port(), "flask_port": free_port()}
+        data = {
+            "password": "x",
+            "workers": 2,
+            **dict(zip(("remi_port", "flask_port"), free_ports(), strict=True)),
+        }
         path_of(equipped).write_text(json.dumps(data))
         process = start(equipped.root)
         until(lambda process=process: len(children(process.pid)) >= 2, 20)  # type: ignore[misc]
