@@ -541,6 +541,7 @@ def test_files_that_break_the_rules_are_read_as_others_read_them(
     assert [(n.onset, n.duration, n.pitch) for n in score.notes] == [(Fraction(0), Fraction(1), 60)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MidiTok", "jazz-soft"])
 def test_test_files_of_other_projects_are_read(name: str) -> None:
     """All but the silent ones, drums, and what is no MIDI file or is cut short."""

@@ -151,6 +151,7 @@ def test_not_any_number_of_threads_is_replaced(new_pool: Callable[..., Pool]) ->
         gate.set()
 
 
+@pytest.mark.slow
 def test_the_load_is_the_share_of_time_that_threads_work(new_pool: Callable[..., Pool]) -> None:
     pool = new_pool(2)
     assert pool.load == 0

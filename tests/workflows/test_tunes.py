@@ -14,6 +14,8 @@ from music.events import Event, Note, fermatas_of, notes_from_events
 from workflows import tunes
 from workflows.tunes import beginning, compose, melody_of, phrase_ends
 
+pytestmark = pytest.mark.slow
+
 PITCHES = (67, 69, 71, 72, 74, 72, 71, 69)
 REQUEST = CompositionRequest(Composing(seed=3), instrument="20")
 

@@ -350,6 +350,7 @@ def test_durations_are_not_of_a_scale() -> None:
     assert {e.duration for e in events} == {Fraction(1, 2), Fraction(2)}
 
 
+@pytest.mark.slow
 def test_a_piece_says_which_seed_it_begins_with(event_model: LoadedModel) -> None:
     composer = event_model.family.stream(event_model, Composing(seed=9))
     assert [next(composer).begins for _ in range(3)] == [9, None, None]
