@@ -101,10 +101,10 @@ bach.melody = {
   asked(way) { // the address and the request
     const [file] = $("tune-file").files, { model, program, bpm } = bach.settings;
     const voices = [...$("model").options].some((o) => o.value === model && o.dataset.voices);
-    const wish = { way, program, model: way === "continue" || voices ? model : "" };
-    if (!file) return ["", "application/json", JSON.stringify({ ...wish, bpm, notes: bach.melody.notes })];
+    const told = { way, program, model: way === "continue" || voices ? model : "" };
+    if (!file) return ["", "application/json", JSON.stringify({ ...told, bpm, notes: bach.melody.notes })];
     const title = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, " ").slice(0, 80);
-    return [`?${new URLSearchParams({ ...wish, title })}`, KINDS[file.name.split(".").pop().toLowerCase()] || "application/octet-stream", file];
+    return [`?${new URLSearchParams({ ...told, title })}`, KINDS[file.name.split(".").pop().toLowerCase()] || "application/octet-stream", file];
   },
 
   async send(way) {

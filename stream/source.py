@@ -57,7 +57,7 @@ def fallback(model: LoadedModel, seed: int) -> Iterator[Event]:
         yield from model.prime(int(rng.integers(2**31)))[1]
 
 
-class Course:
+class TracedComposer:
     """A composer at work, and how far it is: the piece, and the number of the next event in it."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Source:
         scale: str = "",
         samplings: Sequence[Sampling] = (),
     ) -> None:
-        """trouble: why the model is not to be tried at once; empty if it is. samplings: as of Course."""
+        """trouble: why the model is not to be tried at once; empty if it is. samplings: of the start."""
         self.trouble = trouble  # empty while the model composes
         self.notes = 0
         self.seconds = 0.0  # spent composing
@@ -121,7 +121,7 @@ class Source:
         self._told, self._seed = (temperature, scale), seed
         self._failures = 1 if trouble else 0
         self._retry = time.monotonic() + RETRY_AFTER[0] if trouble else 0.0
-        self._course: Course | None = None
+        self._traced: TracedComposer | None = None
         self._use(model)
         if not trouble:
             self._try(samplings)
@@ -147,12 +147,12 @@ class Source:
         return self._model.example
 
     def __next__(self) -> StreamEvent:
-        if self._course is None and time.monotonic() >= self._retry:
+        if self._traced is None and time.monotonic() >= self._retry:
             self._try()
-        course, begun = self._course, time.perf_counter()
-        if course is not None:
+        traced, begun = self._traced, time.perf_counter()
+        if traced is not None:
             try:
-                event = self._predict(course)
+                event = self._predict(traced)
             except Exception as error:  # whatever it is, silence would be worse
                 log.warning("a model failed, the corpus plays on: %r", error)
                 self.give_up(f"the model failed ({type(error).__name__})")
@@ -175,7 +175,7 @@ class Source:
         """Go on with another model, or another piece. told: the temperature and scale that are set."""
         self._use(model)
         self._told, self._seed = told, seed
-        self._course = Course(model, composer, seed, samplings)
+        self._traced = TracedComposer(model, composer, seed, samplings)
         self.trouble, self._failures = "", 0
 
     def sample(self, temperature: float, scale: str) -> None:
@@ -184,9 +184,9 @@ class Source:
         What is fixed beforehand holds until one of them is changed.
         """
         changed, self._told = (temperature, scale) != self._told, (temperature, scale)
-        course = self._course
-        if course is not None and (changed or course.free):
-            course.sample(temperature, scale)
+        traced = self._traced
+        if traced is not None and (changed or traced.free):
+            traced.sample(temperature, scale)
 
     def _track(self, event: Event) -> None:
         """Remember the longest passage that was copied."""
@@ -201,7 +201,7 @@ class Source:
         try:
             seed, (temperature, scale) = self._seed + self._failures, self._told
             composer = composer_of(self._model, temperature, seed, scale)
-            self._course = Course(self._model, composer, seed, samplings)
+            self._traced = TracedComposer(self._model, composer, seed, samplings)
             self.trouble = ""
         except UserError as error:
             log.warning("a model cannot start, the corpus plays on: %s", error)
@@ -209,15 +209,15 @@ class Source:
 
     def give_up(self, why: str) -> None:
         """Let the corpus play, and try the model again after a while."""
-        self._course = None
+        self._traced = None
         self._failures += 1
         wait = min(RETRY_AFTER[0] * 2.0 ** (self._failures - 1), RETRY_AFTER[1])
         self._retry = time.monotonic() + wait
         self.trouble = why
 
-    def _predict(self, course: Course) -> StreamEvent:
-        symbols = course.symbols
-        predicted, origin = course.compose()
+    def _predict(self, traced: TracedComposer) -> StreamEvent:
+        symbols = traced.symbols
+        predicted, origin = traced.compose()
         chosen = symbols[predicted.chosen]
         if self.thrifty:
             return StreamEvent(predicted.event, chosen=chosen, origin=origin)

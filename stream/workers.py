@@ -133,9 +133,11 @@ class Link:
         """Whether one more station of a model can play without a gap for anybody."""
         return self.busy(model) <= FULL and self.load.slack > LEAST_SLACK
 
-    @property
     def is_bloated(self) -> bool:
-        """Whether many stations played, and nobody listens any more: their synths stay in memory."""
+        """Whether many stations played, and nobody listens any more: their synths stay in memory.
+
+        To be asked every now and then, since it notes who plays.
+        """
         now = time.monotonic()
         playing = sum(x.listening for x in list(self.producers.values()))
         self.most = max(self.most, playing)
@@ -249,10 +251,9 @@ class Workers:
             for i, link in enumerate(self.links):
                 if not isinstance(link, ProcessWorker):
                     continue
-                if link.alive and link.is_bloated:
-                    link.close()
-                    self.links[i] = self._new()
-                if link.alive or self.links[i] is not link:
+                if link.alive:
+                    if link.is_bloated():
+                        self._replace(i)
                     continue
                 age = time.monotonic() - link.born
                 if age > LONGEST_LIFE:
@@ -260,8 +261,11 @@ class Workers:
                 if age > min(LEAST_LIFE * 2.0**self._failures, LONGEST_LIFE):
                     log.warning("a worker ended; another one takes its place")
                     self._failures += 1
-                    link.close()
-                    self.links[i] = self._new()
+                    self._replace(i)
+
+    def _replace(self, i: int) -> None:
+        self.links[i].close()
+        self.links[i] = self._new()
 
     def close(self) -> None:
         """End all workers."""

@@ -1,9 +1,11 @@
 """The workers: stations are shared, a process that dies is replaced, and what is full says so."""
 
+import itertools
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +22,7 @@ from stream.messages import Begin, Load
 from stream.player_settings import PlayerSettings
 from stream.pool import NEW_COST
 from stream.settings import path_of
-from stream.workers import CROWD, FULL, REST, SOON, Link, RemoteProducer
+from stream.workers import CROWD, FULL, REST, SOON, Link, RemoteProducer, Workers
 
 NewContext = Callable[..., Any]
 
@@ -68,6 +70,41 @@ def test_a_model_that_was_never_played_has_a_cautious_cost() -> None:
     assert worker.busy("new") == pytest.approx(NEW_COST)
 
 
+def workers_of(*links: Link) -> Workers:
+    """Workers that were started already."""
+    workers = Workers.__new__(Workers)
+    workers._numbers, workers._lock = itertools.count(1), threading.Lock()
+    workers.links = list(links)
+    return workers
+
+
+def test_a_station_goes_to_the_least_busy_worker_that_lives() -> None:
+    host: Any = None
+    begin = Begin(0, "x", PlayerSettings("cheap"), seed=1, first=0)
+    busy, free, dead = (Silent(1, cheap=0.3) for _ in range(3))
+    dead.alive = False
+    busy.give(7, "cheap")
+    workers = workers_of(busy, dead, free)
+    numbers = [workers.producer(host, begin).number for _ in range(2)]
+    assert numbers == [1, 2]
+    assert list(free.producers) == [1]  # then both are as busy as each other
+    assert list(busy.producers) == [7, 2]
+    assert not dead.producers
+
+
+def test_there_is_room_if_one_worker_that_lives_has_room() -> None:
+    full, free = Silent(1, load=0.8, dear=0.9, cheap=0.1), Silent(1, load=0.2, dear=0.5, cheap=0.1)
+    workers = workers_of(full, free)
+    assert workers.load == pytest.approx(0.5)
+    assert workers.has_room("dear")
+    assert workers.can_bear("dear")
+    free.alive = False
+    assert not workers.has_room("dear")
+    assert workers.has_room("cheap")
+    full.alive = False
+    assert not workers.can_bear("cheap")
+
+
 def test_what_will_have_room_is_said_by_the_costs_alone() -> None:
     worker = Silent(1)
     worker.report(Load(0.9, {"cheap": 0.02, "much": SOON, "dear": 0.95}, slack=0.3))
@@ -86,18 +123,18 @@ def test_a_worker_is_replaced_when_a_crowd_has_gone(monkeypatch: pytest.MonkeyPa
         crowded.give(number, "x")
     for number in range(CROWD - 1):
         quiet.give(number, "x")
-    assert not crowded.is_bloated
-    assert not quiet.is_bloated
+    assert not crowded.is_bloated()
+    assert not quiet.is_bloated()
     now += REST + 1
-    assert not crowded.is_bloated  # they still play
+    assert not crowded.is_bloated()  # they still play
     for worker in (crowded, quiet):
         for producer in worker.producers.values():
             producer.listening = False
     now += REST - 1
-    assert not crowded.is_bloated
+    assert not crowded.is_bloated()
     now += 2
-    assert crowded.is_bloated
-    assert not quiet.is_bloated
+    assert crowded.is_bloated()
+    assert not quiet.is_bloated()
 
 
 @pytest.mark.slow
