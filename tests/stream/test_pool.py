@@ -168,7 +168,7 @@ def test_the_cost_of_a_model_is_learned(new_pool: Callable[..., Pool]) -> None:
     pool = new_pool()
     work = Work(seconds=0.02)  # for 0.2 s of sound
     pool.add(work)
-    until(lambda: work.played > 90, 10)
+    until(lambda: work.played > 90)
     assert pool.costs() == {"m": pytest.approx(0.1, rel=0.3)}
 
 
