@@ -17,9 +17,10 @@ from remi import gui as remi
 
 from config_bach import UserError
 from gui import cards, listening
-from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
+from gui.app import SESSION, AuthenticatedApp
 from gui.melody import kept_card, tune_card
 from gui.moods import MOODS
+from gui.websocket import WebSocketHandler
 from gui.widgets import tag
 from gui.words import quoted
 from music.synth import RATE

@@ -152,7 +152,10 @@ def test_not_any_number_of_threads_is_replaced(new_pool: Callable[..., Pool]) ->
 
 
 @pytest.mark.slow
-def test_the_load_is_the_share_of_time_that_threads_work(new_pool: Callable[..., Pool]) -> None:
+def test_the_load_is_the_share_of_time_that_threads_work(
+    new_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "WINDOW", 1.5)
     pool = new_pool(2)
     assert pool.load == 0
     work = Work(seconds=0.02)  # always due: one of two threads is always at it
