@@ -261,12 +261,12 @@ def test_the_workers_end_with_the_server_however_it_ends(equipped: Paths) -> Non
         }
         path_of(equipped).write_text(json.dumps(data))
         process = start(equipped.root)
-        until(lambda process=process: len(children(process.pid)) >= 2, 20)  # type: ignore[misc]
+        until(lambda process=process: len(children(process.pid)) >= 2, 60)  # type: ignore[misc]
         workers = children(process.pid)
         time.sleep(1)
         process.send_signal(end)
-        process.wait(10)
-        until(lambda workers=workers: not any(map(runs, workers)), 5)  # type: ignore[misc]
+        process.wait(30)
+        until(lambda workers=workers: not any(map(runs, workers)))  # type: ignore[misc]
 
 
 def children(pid: int) -> list[int]:
