@@ -1,7 +1,8 @@
 """MIDI files that break the rules, as other programs read them: made well before they are parsed.
 
 Bytes of data above 127 become 127; status bytes that mean nothing are skipped; running status goes on
-after system messages; chunks that are no tracks are left out. A file that ends too early stays so.
+after system messages, which are left out; so are chunks that are no tracks. A file that ends too early
+stays so.
 """
 
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ def check_whole(data: bytes) -> None:
 def may_run_on(data: bytes) -> bool:
     """Whether a file may go on after system messages as symusic cannot read it.
 
-    It may do so with running status, or have messages that begin with F7; what ends a message that begins
-    with F0 is well. May say so of a file that only looks like it.
+    It may do so with running status, or have messages that begin with F7 (one that ends what began with
+    F0 is well). May say so of a file that only looks like it.
     """
     ends = set()
     place = data.find(FIRST)
@@ -83,10 +84,11 @@ def _track(body: bytes) -> bytes:
     while file.tell() < len(body):
         waited += _number(file)
         first = _exactly(file, 1)[0]
-        if first == META or first in SYSEX:
-            message = bytes([first])
-            if first == META:
-                message += _exactly(file, 1)
+        if first in SYSEX:
+            _exactly(file, _number(file))
+            continue
+        if first == META:
+            message = bytes([first]) + _exactly(file, 1)
             length = _number(file)
             message += _varint(length) + _exactly(file, length)
         elif first >= 0xF0 or (first < 0x80 and not status):
