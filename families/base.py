@@ -83,11 +83,11 @@ class CorpusRow:
     def __str__(self) -> str:
         events = "event" if self.steps == 1 else "events"
         verdict = f"refused: {self.refused}" if self.refused else f"{self.steps:6d} {events}"
-        lost = f", not kept: {told(self.lost)}" if self.lost and not self.refused else ""
+        lost = f", not kept: {counts(self.lost)}" if self.lost and not self.refused else ""
         return f"  {self.name:<28} {verdict}{lost}"
 
 
-def told(lost: Mapping[str, int]) -> str:
+def counts(lost: Mapping[str, int]) -> str:
     """What is not kept, in words, the most first: '120 drum notes, 3 tempo changes'."""
     by_number = sorted(lost.items(), key=lambda item: -item[1])
     return ", ".join(counted(number, what) for what, number in by_number)

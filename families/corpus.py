@@ -21,7 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from config_bach import Paths, Reading, UserError, counted, require
-from families.base import CorpusRow, told
+from families.base import CorpusRow, counts
 from midi_io import ALL, SUFFIXES, read_scores
 from music.events import Note, common_unit, times_of, whole
 from music.scores import Refused, Score
@@ -120,14 +120,14 @@ def read_entry(path: Path | Score, paths: Paths, reading: Reading = ALL) -> Entr
     return read_entries(glob.escape(str(path)), paths, False, reading)[0]
 
 
-def read_part(path: Path, paths: Paths, part: str) -> Score:
-    """A part of a single file, by its name or its number from 1.
+def read_part(path: Path, paths: Paths, reading: Reading) -> Score:
+    """The part of a single file that is meant.
 
     Raises UserError if there is no such file or part, naming the parts that there are.
     """
-    entry = read_entry(path, paths, Reading(part=part))
+    entry = read_entry(path, paths, reading)
     if not entry.scores:
-        raise UserError(f"{path}: {entry.refused}; choose another with --part.")
+        raise UserError(f"{path} cannot be read: {entry.refused}; mend --part or the file.")
     return entry.scores[0]
 
 
@@ -278,5 +278,5 @@ def table(rows: Sequence[CorpusRow], pieces: int, most: int = 12) -> list[str]:
     for row in accepted:
         lost.update(row.lost)
     if lost:
-        lines.append(f"  not kept in all: {told(lost)}")
+        lines.append(f"  not kept in all: {counts(lost)}")
     return lines

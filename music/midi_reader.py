@@ -18,6 +18,7 @@ from music.scores import (
     BENDS,
     DRUMS,
     INSTRUMENTS,
+    LEAD,
     METRES,
     PARTS,
     PEDAL,
@@ -26,6 +27,7 @@ from music.scores import (
     VELOCITIES,
     Refused,
     Score,
+    leading_rest,
     part_number,
     several,
 )
@@ -63,7 +65,7 @@ def read(path: Path, reading: Reading) -> list[Score]:
         BENDS: sum(bool(bend.value) for track in pitched for bend in track.pitch_bends),
     }
     notes, moved, levels = _notes(pitched, midi.tpq)
-    holds |= {TIMES: moved, VELOCITIES: levels}
+    holds |= {TIMES: moved, VELOCITIES: levels, LEAD: leading_rest(notes)}
     program = int(max(pitched, key=lambda track: len(track.notes)).program) + 1
     bpm, bars = _prevailing(midi, last), _bars(midi, last)
     return [Score(path.name, tuple(notes), bpm, program, bars, holds=several(holds))]

@@ -17,6 +17,7 @@ from music.scores import (
     DYNAMICS,
     GRACE,
     INSTRUMENTS,
+    LEAD,
     METRES,
     PARTS,
     PEDAL,
@@ -25,6 +26,7 @@ from music.scores import (
     VELOCITIES,
     Refused,
     Score,
+    leading_rest,
     part_number,
     several,
 )
@@ -55,6 +57,7 @@ def score_of(name: str, song: Any, reading: Reading) -> Score:
         PARTS: len({n.voice for n in notes}),
         INSTRUMENTS: len(_programs(parts)),
         VELOCITIES: len({n.velocity for n in notes}),
+        LEAD: leading_rest(notes),
         **_beside(song, parts),
     }
     program = next((p for p, _ in _programs(parts).most_common(1)), None)

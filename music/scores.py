@@ -17,6 +17,7 @@ BENDS = "pitch bend"
 VELOCITIES = "velocity level"
 DYNAMICS = "dynamic mark"
 GRACE = "grace note"
+LEAD = "leading rest"  # silence before the first note
 REPEATS = "repeat"
 TIMES = "exact time"  # notes that the grid moved
 REPEATED = "repeated note"  # that are held on
@@ -44,8 +45,13 @@ class Score:
     holds: dict[str, int] = field(default_factory=dict, hash=False)
 
 
+def leading_rest(notes: Sequence[Note]) -> int:
+    """1 where there is silence before the first note."""
+    return int(min((n.onset for n in notes), default=0) > 0)
+
+
 def several(found: dict[str, int]) -> dict[str, int]:
-    """What there is at all, and of parts, instruments and velocities what there is beyond one."""
+    """What there is at all; of parts, instruments and velocities only if there is more than one."""
     alone = {PARTS: 1, INSTRUMENTS: 1, VELOCITIES: 1}
     return {what: count for what, count in found.items() if count > alone.get(what, 0)}
 

@@ -63,7 +63,7 @@ from families.satb.templates import packed, templates_of, unpacked
 from families.steps import Array, Probabilities, Rows, StepRunner, StepSequence
 from music.events import bars_of
 from music.instruments import ORGAN, program_number
-from music.scores import METRES, PARTS, Score
+from music.scores import LEAD, METRES, PARTS, Score
 from storage.bundle import Arrays, Bundle
 from storage.vocabulary import Field, Vocabulary
 
@@ -102,7 +102,7 @@ class FourVoices(ModelFamily):
     )
     transpose = 6
     voices = VOICES
-    keeps = frozenset({PARTS, METRES})
+    keeps = frozenset({PARTS, METRES, LEAD})
     grid = (round(1 / STEP),)
     flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
         {"regenerate", "scale", "range", "no_crossing"}
