@@ -133,12 +133,18 @@ class Prediction:
 
     With several heads they are those of the first one. begins: the seed of the piece that begins with
     this event, from which alone the same piece comes again; None: the piece before goes on.
+
+    Where the first head alone says little of what could come, `likely` tells it in words with their
+    probabilities, `name` what came, and `probability` that of all of it.
     """
 
     event: Event
     probabilities: Probabilities
     chosen: int
     begins: int | None = None
+    likely: tuple[tuple[str, float], ...] = ()
+    name: str = ""
+    probability: float = 0.0
 
 
 class Composer(Protocol):

@@ -44,12 +44,23 @@ class Copy:
 def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
     """The shape of an event, its shape with the leap from the event before, and its notes."""
     base = min(event.pitches, default=0)
-    shape = hash((_intervals(event, base), event.struck, ticks(event.duration)))
+    lasts = _lasts(before, event)
+    shape = hash((_intervals(event, base), event.struck, ticks(lasts)))
     was = min(before.pitches, default=None) if before else None
     leap = base - was if event.pitches and was is not None else 0
     struck = [s.struck for s in event.sounds] or event.struck
     notes = sum(struck) if struck else len(event.pitches)
     return shape, hash((shape, leap)), notes
+
+
+def _lasts(before: Event | None, event: Event) -> Fraction:
+    """How long an event lasts. Percussion ends at once: for it the time since the last stroke counts."""
+    if event.pitches or event.voices or (before and (before.pitches or before.voices)):
+        return event.duration
+    percussion = any(s.drum for e in (before, event) if e for s in e.sounds)
+    if not percussion:
+        return event.duration
+    return before.duration if before else Fraction(0)
 
 
 def _intervals(event: Event, base: int) -> Any:
@@ -148,6 +159,14 @@ class CopyTracker:
         self._before, self._next = event, None
         self._times.append(self._times[-1] + event.duration)
         return self._ends.longest
+
+    def lasted(self, duration: Fraction) -> None:
+        """The event that was taken last is so long, as came out since."""
+        if self._before is not None and self._before.duration != duration:
+            gone = duration - self._before.duration
+            self._before = replace(self._before, duration=duration)
+            self._times[-1] += gone
+            self._next = None
 
     def would_be(self, event: Event) -> int:
         """What `feed` would return, without taking the event."""
