@@ -1,15 +1,17 @@
-"""Write a collection of drum patterns as MIDI files, a song of eight bars each: python bench/drum_patterns.py
-patterns.json FOLDER. Then train: python play_bach.py -l 0 -f --app drums --model-type 4 --corpus FOLDER
+"""Write a collection of drum patterns as MIDI files, a song of eight bars each.
 
-The JSON has a list "patterns": each a bar with its title, 'A' or 'B' if it is one of two that follow each
-other, style, whether it is a break, signature, number of steps (16: sixteenths; 12: triplets or, in 3/4,
-sixteenths), and for each General MIDI percussion note a character a step: x hit, f flam, - rest; "accent"
-has the steps struck louder. Made for github.com/stephenhandley/DrumMachinePatterns (MIT licence).
+    python bench/drum_patterns.py patterns.json FOLDER
+    python play_bach.py -l 0 -f --app drums --model-type 4 --corpus FOLDER
 
-A song is three bars of a pattern, or of its two measures in turn, and a break, all of it twice. The break is
-that of the pattern of the same name; a break without one goes to the song of its style with the fewest.
-Each title is in one song alone, so that no split by song has parts of a title on two sides; and a bar that
-came before, in whatever song, is left out.
+The JSON has a list "patterns": each a bar with its title, 'A' or 'B' if it is one of two that follow
+each other, style, whether it is a break, signature, number of steps (16: sixteenths; 12: triplets or,
+in 3/4, sixteenths), and for each General MIDI percussion note a character a step: x hit, f flam, - rest;
+"accent" has the steps struck louder. Made for github.com/stephenhandley/DrumMachinePatterns (MIT).
+
+A song is three bars of a pattern, or of its two measures in turn, and a break, all of it twice. The
+break is that of the pattern of the same name; a break without one goes to the song of its style with
+the fewest. Each title is in one song alone, so that no split by song has parts of a title on two sides;
+and a bar that came before, in whatever song, is left out.
 """
 
 import argparse

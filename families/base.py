@@ -35,6 +35,7 @@ from storage.vocabulary import Field, Vocabulary
 if TYPE_CHECKING:
     import keras
 
+PITCHED = ("pitch classes", "intervals", "rhythm", "harmony")
 BAR_AFTER = 2  # seconds of composing without a progress bar
 PRIMES = 8  # held-out pieces that a bundle carries
 
@@ -276,6 +277,12 @@ class ModelFamily(ABC):
     default_variant: ClassVar[str] = "float32"  # what training exports, and what plays at first
     default_program: ClassVar[int | None] = None  # General MIDI 1..128; None: that of the corpus
     max_copy: ClassVar[int | None] = None  # notes in a row that a new piece copies unless told
+    kind: ClassVar[str] = "notes_and_chords"  # what its music is called, in the table of texts
+    pitched: ClassVar[bool] = True  # whether it can continue a tune, and keep to a scale
+    own_instruments: ClassVar[bool] = False  # whether its music says what plays it (Event.sounds)
+    style: ClassVar[tuple[str, ...]] = (
+        PITCHED  # what the report card compares (evaluation/style.py)
+    )
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         """Refuse, when it is defined, a family that leaves out an attribute. Raises TypeError.

@@ -62,12 +62,13 @@ def choose(app: str, model_type: int | None, paths: Paths) -> Path:
 def candidates(app: str | None, model_type: int | None, paths: Paths) -> list[Path]:
     """The bundles of an app (or of a full model name), the latest first.
 
-    Without an app those that were trained here, and then those of DEFAULT_APP. Raises UserError,
-    naming what there is, if there are none.
+    Without an app those that were trained here, and then those of DEFAULT_APP or, where none of these is
+    of the model type, all of that type. Raises UserError, naming what there is, if there are none.
     """
     if app is None:
         own, usual = trained_here(model_type, paths), _of(DEFAULT_APP, model_type, paths)
-        if found := list(dict.fromkeys([*own, *usual])):
+        others = _of("", model_type, paths) if model_type else []
+        if found := list(dict.fromkeys([*own, *usual])) or others:
             return found
         app = DEFAULT_APP
     if path_of(app, paths).is_file():

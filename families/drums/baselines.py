@@ -21,10 +21,10 @@ def table(
 ) -> Metrics:
     """Nats per step and accuracy of a smoothed table of counts.
 
-    From the least to the most that is known (the place in the bar, what was struck there one bar ago, and
-    two and four bars ago, what the kinds before it strike now), each context is trusted by how seldom
-    something new followed it (Witten and Bell 1991). depth: how many of these contexts are used; 1 is
-    the frequency of each symbol alone.
+    From the least to the most that is known (the place in the bar, what was struck there one bar ago,
+    and two and four bars ago, what the kinds before it strike now), each context is trusted by how
+    seldom something new followed it (Witten and Bell 1991). depth: how many of these contexts are
+    used; 1 is the frequency of each symbol alone.
     """
     totals = Totals(NAMES)
     if not train or not held_out:
@@ -41,7 +41,7 @@ def table(
 
 
 def _blended(seen: Keys, symbols: Keys, keys: Keys, p: Chances) -> Chances:
-    """Probabilities [n, SYMBOLS] with one more context: how often symbols followed those that were seen."""
+    """Probabilities [n, SYMBOLS] with one more context: how often symbols followed it in training."""
     places, index = np.unique(seen, return_inverse=True)
     counts = np.zeros((len(places), SYMBOLS))
     np.add.at(counts, (index, symbols), 1)

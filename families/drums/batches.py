@@ -6,7 +6,7 @@ from families.events.batches import WindowBatches
 
 
 class DrumBatches(WindowBatches):
-    """Batches of windows: (rows [batch, seqlen, ROW], symbols [batch, seqlen, KINDS]) and the targets."""
+    """Batches of windows: (rows [batch, seqlen, ROW], symbols [batch, seqlen, KINDS]), targets."""
 
     def __getitem__(self, i: int) -> tuple[tuple[Any, ...], Any]:
         batch = slice(i * self._batch, (i + 1) * self._batch)

@@ -1,8 +1,8 @@
-"""Percussion as symbols: at every step of a grid each kind of percussion is struck, or not, and how loud.
+"""Percussion as symbols: at every step of a grid each kind is struck or not, and how loud.
 
-The steps of a quarter lie where its sixteenths and its triplets do: at 0, 1/4, 1/3, 1/2, 2/3 and 3/4 of
-it. So both are exact in one bar, and nobody need know beforehand which will come. A slot is the number
-of a step in its bar.
+The steps of a quarter lie where its sixteenths and its triplets do: at 0, 1/4, 1/3, 1/2, 2/3 and 3/4
+of it. So both are exact in one bar, and nobody need know beforehand which will come. A slot is the
+number of a step in its bar.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ BAR, SLOT, SLOTS = range(3)  # columns of places
 
 Grid = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int16]
-Hit = tuple[Fraction, int, int]  # quarter lengths since the piece began, General MIDI note, velocity
+Hit = tuple[
+    Fraction, int, int
+]  # quarter lengths since the piece began, General MIDI note, velocity
 
 
 @dataclass(frozen=True, eq=False)
 class DrumPiece:
-    """Symbols [steps, KINDS] of a piece, and where each step is [steps, (bar, slot, slots of the bar)]."""
+    """Symbols [steps, KINDS] of a piece; where each step is [steps, (bar, slot, slots of the bar)]."""
 
     name: str
     symbols: Grid
@@ -166,9 +168,7 @@ def events_of(symbols: Grid, places: Places) -> list[Event]:
     begins = (symbols >= FIRST).any(1) | (places[:, SLOT] == 0)
     begins[:1] = True
     starts = [*np.flatnonzero(begins).tolist(), len(symbols)]
-    return [
-        event_of(symbols[a].tolist(), int(places[a, SLOT]), b - a) for a, b in pairwise(starts)
-    ]
+    return [event_of(symbols[a].tolist(), int(places[a, SLOT]), b - a) for a, b in pairwise(starts)]
 
 
 def piece_of(events: Sequence[Event], name: str, bpm: float | None = None) -> DrumPiece:

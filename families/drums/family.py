@@ -37,7 +37,17 @@ from families.base import (
     Split,
 )
 from families.drums.baselines import table
-from families.drums.encoding import BAR, SLOTS, DrumPiece, drum_vocabulary, piece_of, places_of
+from families.drums.encoding import (
+    BAR,
+    LONGEST,
+    LONGEST_BAR,
+    SLOT,
+    SLOTS,
+    DrumPiece,
+    drum_vocabulary,
+    piece_of,
+    places_of,
+)
 from families.drums.features import rows_of
 from families.drums.predictor import DrumPredictor
 from families.drums.reading import Reading, read_drums
@@ -58,7 +68,9 @@ class Drums(ModelFamily):
     """Type 4: a step is a place of the grid, a head is a kind of percussion."""
 
     number = 4
-    summary = "percussion on a grid of sixteenths and triplets: LSTM, a softmax for each kind in turn"
+    summary = (
+        "percussion on a grid of sixteenths and triplets: LSTM, a softmax for each kind in turn"
+    )
     unit = "step"
     network = Network(
         model_type=4,
@@ -73,6 +85,10 @@ class Drums(ModelFamily):
     )
     training = Training(epochs=40, batch=16, learning_rate=0.003, patience=8, weight_decay=0.05)
     flags = frozenset({"prime", "with_prime", "without_prime", "notes"})
+    kind = "drums"
+    pitched = False
+    own_instruments = True
+    style = ("strokes", "places in the bar", "strokes at once", "times between strokes")
 
     # -- corpus
 
@@ -100,8 +116,8 @@ class Drums(ModelFamily):
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
         """How many training bars have so many slots, besides what every bundle knows."""
         bars = Counter(n for piece in split.train for n in bars_of(piece))
-        metres = {str(slots): count for slots, count in bars.most_common()}
-        return {**super().metadata(corpus, split, bundle), "metres": metres}
+        known = super().metadata(corpus, split, bundle)
+        return {**known, "metres": [list(metre) for metre in bars.most_common()]}
 
     def pack(self, pieces: Sequence[DrumPiece]) -> bytes:
         return json.dumps([_packed(piece) for piece in pieces]).encode()
@@ -277,11 +293,15 @@ def bars_of(piece: DrumPiece) -> list[int]:
 def _packed(piece: DrumPiece) -> list[Any]:
     """A piece as JSON types: name, tempo, bars, the slot it begins on, and the symbols by step."""
     rows = ["".join(map(str, step)) for step in piece.symbols.tolist()]
-    return [piece.name, piece.bpm, bars_of(piece), int(piece.places[:1, 1].sum()), rows]
+    return [piece.name, piece.bpm, bars_of(piece), int(piece.places[:1, SLOT].sum()), rows]
 
 
-def _unpacked(name: str, bpm: float | None, bars: list[int], first: int, rows: list[str]) -> DrumPiece:
-    """The inverse of `_packed`."""
+def _unpacked(
+    name: str, bpm: float | None, bars: list[int], first: int, rows: list[str]
+) -> DrumPiece:
+    """The inverse of `_packed`. Raises ValueError for what is no piece."""
+    if len(bars) > LONGEST or not all(0 < slots <= LONGEST_BAR for slots in bars):
+        raise ValueError(f"{name}: more or longer bars than music has")
     symbols = np.array([[int(x) for x in row] for row in rows], np.uint8)
     places = places_of(bars)[first : first + len(rows)]
     return DrumPiece(name, symbols, places, bpm)

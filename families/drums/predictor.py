@@ -6,7 +6,6 @@ SYMBOLS] (or logits); those of a kind depend on what is chosen for the kinds bef
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +28,8 @@ class Context:
 class DrumPredictor(Predictor):
     """A head for each kind of percussion; each knows what those before it strike.
 
-    Kinds that are not struck tell the later ones nothing. So the network is asked once for each step, and
-    again only after a stroke.
+    Kinds that are not struck tell the later ones nothing. So the network is asked once for each step,
+    and again only after a stroke.
     """
 
     advance_signature = ADVANCE
@@ -42,7 +41,7 @@ class DrumPredictor(Predictor):
         return Context(found["context"]), {name: found[name] for name in state}
 
     def head(self, head: int, context: Context, rows: Rows, chosen: Rows) -> Probabilities:
-        """The probabilities of one kind [pieces, SYMBOLS]; chosen: the symbols so far [pieces, KINDS]."""
+        """The probabilities of one kind [pieces, SYMBOLS]; chosen: symbols so far [pieces, KINDS]."""
         struck = np.where(chosen >= FIRST, chosen, 0).astype(np.int32)
         struck[:, head:] = 0
         if context.p is None or not np.array_equal(struck, context.struck):

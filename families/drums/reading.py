@@ -149,14 +149,13 @@ def _bars(metres: Sequence[Metre], end: Fraction) -> Iterator[tuple[Fraction, Fr
 
     Raises Refused for more bars than music has.
     """
-    count = 0
-    for (start, length), (stop, _) in zip(
-        metres, [*metres[1:], (end + onset(1) / 2, COMMON_TIME)], strict=True
-    ):
-        stop = min(stop, end + onset(1) / 2)
-        while start < stop:
-            is_last = start + length > stop and stop <= end
-            yield start, _shortened(stop - start) if is_last else length
+    count, last = 0, end + onset(1) / 2  # what is struck that late belongs to the next bar
+    stops = [*(start for start, _ in metres[1:]), last]
+    for (begin, length), stop in zip(metres, stops, strict=True):
+        start = begin
+        while start < min(stop, last):
+            is_cut = start + length > stop and stop < last
+            yield start, _shortened(stop - start) if is_cut else length
             start += length
             count += 1
             if count > LONGEST:

@@ -1,4 +1,4 @@
-"""Percussion step after step: a piece of so many bars, music without end, or an answer to what is heard."""
+"""Percussion step after step: a piece, music without end, or an answer to what is heard."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,17 +9,7 @@ import numpy as np
 
 from config_bach import Composing
 from families.base import LoadedModel, Prediction
-from families.drums.encoding import (
-    FIRST,
-    KINDS,
-    SILENT,
-    STEPS,
-    SYMBOLS,
-    DrumPiece,
-    Grid,
-    event_of,
-    places_of,
-)
+from families.drums.encoding import FIRST, KINDS, DrumPiece, Grid, event_of, places_of
 from families.drums.features import DrumFeatures
 from families.drums.kit import NAMES
 from families.sampling import StepSampler
@@ -28,7 +18,6 @@ from music.copies import CopyTracker
 from music.events import Event
 
 SONG = 32  # bars of a piece of music without end
-COMMON = 4 * STEPS  # slots of a bar where no metre is known
 LIKELY = 5  # kinds that are shown
 
 Place = tuple[int, int, int]  # bar, slot, slots of the bar
@@ -75,7 +64,7 @@ class DrumSampler(StepSampler[DrumFeatures]):
 
 
 class StepTracker:
-    """Tells a CopyTracker of steps: those in which nothing is struck only make the event before longer."""
+    """Tells a CopyTracker of steps: where nothing is struck, the event before only becomes longer."""
 
     def __init__(self, tracker: CopyTracker) -> None:
         self._tracker = tracker
@@ -149,10 +138,9 @@ def _heard(sampler: DrumSampler, prime: DrumPiece) -> int:
 
 def metre_of(model: LoadedModel, seed: int | None) -> int:
     """The slots of a bar of a new piece, as often as in the corpus; by the seed."""
-    known = model.metadata.get("metres") or {str(COMMON): 1}
-    shares = np.array(list(known.values()), float)
-    rng = np.random.default_rng((0 if seed is None else seed, 2))
-    return int(list(known)[int(rng.choice(len(shares), p=shares / shares.sum()))])
+    slots, bars = zip(*model.metadata["metres"], strict=True)
+    rng = np.random.default_rng(None if seed is None else (seed, 2))
+    return int(rng.choice(slots, p=np.array(bars) / sum(bars)))
 
 
 class DrumComposer:

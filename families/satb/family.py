@@ -100,6 +100,7 @@ class FourVoices(ModelFamily):
     )
     transpose = 6
     voices = VOICES
+    kind = "four_voices"
     flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
         {"regenerate", "scale", "range", "no_crossing"}
     )
