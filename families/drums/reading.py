@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from config_bach import BPM_RANGE
+from config_bach import BPM_RANGE, counted
 from families.drums.encoding import LONGEST, DrumPiece, Hit, gridded, nearest_slot, onset
 from families.drums.kit import KIND_OF, KIT
 from midi_io import MIDI_SUFFIXES, Refused
@@ -41,14 +41,14 @@ class Reading:
 
     def __str__(self) -> str:
         """What is kept otherwise, or left out, in words; empty if nothing."""
-        told = {
-            "other notes left out": self.pitched,
-            "strokes on notes that are no percussion left out": self.unknown,
-            "strokes merged with another of their kind": self.merged,
-            "moved onto the grid": self.moved,
-            "played as the nearest of the kit": self.mapped.total(),
-        }
-        return ", ".join(f"{count} {what}" for what, count in told.items() if count)
+        told = (
+            (self.pitched, "note", "of other channels left out"),
+            (self.unknown, "stroke", "on notes that are no percussion left out"),
+            (self.merged, "stroke", "merged with another of its kind"),
+            (self.moved, "stroke", "moved onto the grid"),
+            (self.mapped.total(), "stroke", "played as the nearest of the kit"),
+        )
+        return ", ".join(f"{counted(n, what)} {how}" for n, what, how in told if n)
 
 
 def read_drums(path: Path) -> Reading:

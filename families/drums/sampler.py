@@ -209,6 +209,6 @@ def _prediction(step: Drawn, length: int) -> Prediction:
         step.probabilities,
         step.symbols[0],
         likely=tuple(likely),
-        name=" + ".join(names),
+        name=" + ".join(names) or "silence",
         probability=float(chance),
     )
