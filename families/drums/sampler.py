@@ -1,18 +1,19 @@
 """Percussion step after step: a piece, music without end, or an answer to what is heard."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from config_bach import Composing
 from families.base import LoadedModel, Prediction
 from families.drums.encoding import FIRST, KINDS, DrumPiece, Grid, event_of, places_of
 from families.drums.features import DrumFeatures
 from families.drums.kit import NAMES
-from families.sampling import StepSampler
+from families.sampling import StepSampler, nucleus, with_temperature
 from families.steps import Predictor, Probabilities
 from music.copies import CopyTracker
 from music.events import Event
@@ -53,6 +54,20 @@ class DrumSampler(StepSampler[DrumFeatures]):
     def chances(self) -> dict[str, float]:
         """How likely each kind of percussion was to be struck in the last step."""
         return {NAMES[k]: float(p[FIRST:].sum()) for k, p in self.probabilities.items()}
+
+    def _pick(
+        self, p: Probabilities, mask: npt.NDArray[np.bool_] | None, closed: Collection[int]
+    ) -> int:
+        """The nucleus is that of the whole step: of each kind as much remains as gives that together.
+
+        A nucleus for each kind alone would leave out all strokes that are seldom.
+        """
+        top_p = self.settings.top_p ** (1 / KINDS)
+        likeliest = int(p.argmax())
+        if not closed and likeliest and p[likeliest] >= top_p and self.settings.temperature <= 1:
+            return likeliest  # as nearly all kinds at nearly all steps
+        q = nucleus(with_temperature(p, self.settings.temperature, list(closed)), top_p)
+        return int(self.rng.choice(len(q), p=q))
 
     def event(self, tokens: Sequence[int], row: Sequence[int]) -> Event:
         return event_of(tokens, self.features[0].place[1], 1)

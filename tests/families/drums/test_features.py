@@ -36,7 +36,9 @@ def test_the_place_in_bar_and_phrase_is_told() -> None:
 def test_a_piece_that_begins_in_its_bar_has_its_places() -> None:
     whole = groove(5, bars=3)
     rows = rows_of(whole.part(6, 72, "part"))
-    assert (rows[18:30, KINDS : 2 * KINDS] == np.r_[[[UNHEARD] * KINDS] * 6, whole.symbols[6:12]]).all()
+    assert (
+        rows[18:30, KINDS : 2 * KINDS] == np.r_[[[UNHEARD] * KINDS] * 6, whole.symbols[6:12]]
+    ).all()
 
 
 def test_a_copy_goes_on_by_itself() -> None:

