@@ -74,16 +74,18 @@ class Drums(ModelFamily):
     unit = "step"
     network = Network(
         model_type=4,
-        seqlen=192,
+        seqlen=96,
         units=128,
         layers=1,
         embedding=64,
-        dropout=0.4,
-        input_dropout=0.2,
-        head_dropout=0.2,
-        token_dropout=0.1,
+        dropout=0.2,
+        input_dropout=0.1,
+        head_dropout=0.1,
+        token_dropout=0.05,
     )
-    training = Training(epochs=40, batch=16, learning_rate=0.003, patience=8, weight_decay=0.05)
+    training = Training(
+        epochs=30, batch=16, learning_rate=0.01, patience=8, weight_decay=0.05, average=0.98
+    )
     flags = frozenset({"prime", "with_prime", "without_prime", "notes"})
     kind = "drums"
     pitched = False

@@ -8,12 +8,13 @@ from typing import Any
 import mido
 import numpy as np
 import pytest
-from conftest import ROOT, play_bach, refused
+from conftest import ROOT
 from grooves import groove, little, short_training
 
+import play_bach
 from config_bach import Composing, Encoding, Paths, UserError
 from families.base import Composition, CompositionRequest, Corpus, LoadedModel
-from families.drums.encoding import FIRST, piece_of
+from families.drums.encoding import piece_of
 from families.drums.family import TABLE, bars_of
 from families.drums.reading import read_drums
 from families.registry import family_of
@@ -24,6 +25,9 @@ from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
 from workflows.trainer import new_bundle
+
+sys.path.insert(0, str(ROOT / "bench"))
+import drum_patterns
 
 FAMILY = family_of(4)
 CHANNEL = 9
@@ -189,48 +193,42 @@ def test_the_kit_cannot_be_exchanged(drum_model: LoadedModel, paths: Paths) -> N
 # ---- from the command line
 
 
-@pytest.mark.slow
-def test_from_patterns_to_a_piece_on_the_command_line(tmp_path: Path) -> None:
-    """Patterns as JSON -> songs -> training -> a .mid on channel 10, a score, a picture."""
-    (home := tmp_path / "home").mkdir()
+def songs(folder: Path) -> None:
+    """A folder of songs of twelve patterns, each with a break."""
+    patterns: list[dict[str, Any]] = []
     bits = [f"{i:04b}".replace("0", "-").replace("1", "x") for i in range(12)]
-    patterns = [
-        {
-            "title": f"Rock{i}{'Break' * ends} (200)",
-            "measure": None,
-            "style": "Rock",
-            "break": ends,
-            "signature": "4/4",
-            "steps": 16,
-            "accent": "----x-------x---",
-            "tracks": {
-                "42": "x-" * 8,
-                "38": "----x-------x---",
-                "36": f"x-------x---{bits[i]}" if ends else f"x---{bits[i]}x-------",
-            },
-        }
-        for i in range(12)
-        for ends in (False, True)
-    ]
-    (tmp_path / "patterns.json").write_text(json.dumps({"patterns": patterns}))
-    sys.path.insert(0, str(ROOT / "bench"))
-    import drum_patterns
+    for i, own in enumerate(bits):
+        for ends in (False, True):
+            kick = f"x-------x---{own}" if ends else f"x---{own}x-------"
+            tracks = {"42": "x-" * 8, "38": "----x-------x---", "36": kick}
+            title, about = f"Rock{i}{'Break' * ends}", {"style": "Rock", "break": ends}
+            pattern = {"title": title, **about, "signature": "4/4", "steps": 16, "tracks": tracks}
+            patterns.append(pattern)
+    folder.mkdir()
+    for i, song in enumerate(drum_patterns.songs_of(patterns)):
+        drum_patterns.write(song, folder / f"{i}.mid")
 
-    songs = drum_patterns.songs_of(patterns)
-    (home / "training").mkdir()
-    for i, song in enumerate(songs):
-        drum_patterns.write(song, home / "training" / f"{i}.mid")
+
+@pytest.mark.slow
+def test_from_a_folder_to_a_piece_on_the_command_line(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Songs -> training -> a .mid on channel 10, its sound, a score, a picture."""
+    songs(paths.root / "songs")
+    monkeypatch.setattr(type(FAMILY), "training", short_training())
     train = ["-l", "0", "-f", "--app", "beat", "--model-type", "4", "-e", "1", "--units", "8"]
-    assert play_bach(*train, home=home).returncode == 0
-    made = play_bach(
-        "-pm", "--model-type", "4", "--notes", "40", "--seed", "3", "--musicxml", home=home
-    )
-    assert made.returncode == 0, made.stderr
-    assert "bars of drums, Drum Kit, 110 BPM" in made.stdout
-    path = home / "models" / "beat4_nc_mo.mid"
+    play_bach.run([*train, "--corpus", str(paths.root / "songs")], paths)
+    words = ["-pm", "--model-type", "4", "--seed", "3"]
+    play_bach.run([*words, "--notes", "40", "--musicxml", "--wav"], paths)
+    assert "bars of drums, Drum Kit, 110 BPM" in capsys.readouterr().out
+    path = paths.models / "beat4_nc_mo.mid"
     hits = [m for m in mido.MidiFile(path) if m.type == "note_on" and m.velocity]
     assert {m.channel for m in hits} == {CHANNEL}
-    assert (read_drums(path).piece.symbols >= FIRST).any()
-    assert path.with_suffix(".musicxml").is_file()
-    assert path.with_suffix(".png").is_file()
-    assert "drum kit" in refused(play_bach("-pm", "--app", "beat", "--instrument", "1", home=home))
+    for suffix in (".musicxml", ".wav", ".png"):
+        assert path.with_suffix(suffix).is_file()
+    play_bach.run([*words, "--prime", str(path), "--output", str(paths.root / "on.mid")], paths)
+    on, before = (read_drums(x).piece for x in (paths.root / "on.mid", path))
+    assert (on.symbols[: len(before)] == before.symbols).all()
+    assert len(on) > len(before)
+    with pytest.raises(UserError, match="drum kit"):
+        play_bach.run([*words, "--instrument", "oboe"], paths)
