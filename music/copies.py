@@ -44,22 +44,27 @@ class Copy:
 def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
     """The shape of an event, its shape with the leap from the event before, and its notes."""
     base = min(event.pitches, default=0)
-    lasts = _lasts(before, event)
-    shape = hash((_intervals(event, base), event.struck, ticks(lasts)))
+    since = _since(before, event)
+    lasts = ticks(event.duration) if since is None else 0
+    shape = hash((_intervals(event, base), event.struck, lasts))
     was = min(before.pitches, default=None) if before else None
-    leap = base - was if event.pitches and was is not None else 0
+    leap: Any = base - was if event.pitches and was is not None else 0
+    if since is not None:
+        leap = ticks(since)
     struck = [s.struck for s in event.sounds] or event.struck
     notes = sum(struck) if struck else len(event.pitches)
     return shape, hash((shape, leap)), notes
 
 
-def _lasts(before: Event | None, event: Event) -> Fraction:
-    """How long an event lasts. Percussion ends at once: for it the time since the last stroke counts."""
-    if event.pitches or event.voices or (before and (before.pitches or before.voices)):
-        return event.duration
-    percussion = any(s.drum for e in (before, event) if e for s in e.sounds)
-    if not percussion:
-        return event.duration
+def _since(before: Event | None, event: Event) -> Fraction | None:
+    """The time since the event before, in percussion alone; else None.
+
+    Strokes end at once. So it is the time from one to the next that counts, and not how long nothing
+    comes after them, which is not known when they are composed.
+    """
+    both = [e for e in (before, event) if e]
+    if any(e.pitches or e.voices for e in both) or not any(e.sounds for e in both):
+        return None
     return before.duration if before else Fraction(0)
 
 

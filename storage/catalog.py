@@ -67,7 +67,7 @@ def candidates(app: str | None, model_type: int | None, paths: Paths) -> list[Pa
     """
     if app is None:
         own, usual = trained_here(model_type, paths), _of(DEFAULT_APP, model_type, paths)
-        others = _of("", model_type, paths) if model_type else []
+        others = _of_type(model_type, paths)
         if found := list(dict.fromkeys([*own, *usual])) or others:
             return found
         app = DEFAULT_APP
@@ -93,6 +93,12 @@ def _of(app: str, model_type: int | None, paths: Paths) -> list[Path]:
     """The readable bundles of an app, the latest first."""
     pattern = _names(app, model_type)
     return [path_of(name, paths) for name in reversed(available(paths)) if pattern.match(name)]
+
+
+def _of_type(model_type: int | None, paths: Paths) -> list[Path]:
+    """The readable bundles of a model type, the latest first; none of no type."""
+    known = reversed(available(paths).items())
+    return [path_of(n, paths) for n, m in known if m["network"]["model_type"] == model_type]
 
 
 def trained_here(model_type: int | None, paths: Paths) -> list[Path]:
