@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from config_bach import Composing, Encoding, Network, Paths, Training, UserError
+from config_bach import Composing, Encoding, Network, Paths, Training, UserError, counted
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
 from midi_io import Score
 from music.copies import Copy, CopyIndex, CopyTracker
@@ -70,16 +70,27 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class CorpusRow:
-    """A line of the corpus table: the file, its number of steps, or the reason for refusing it."""
+    """A line of the corpus table: the file, its number of steps, or the reason for refusing it.
+
+    lost: what stands in the file and the model type does not keep, counted (see corpus.not_kept).
+    """
 
     name: str
     steps: int
     refused: str = ""
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         events = "event" if self.steps == 1 else "events"
         verdict = f"refused: {self.refused}" if self.refused else f"{self.steps:6d} {events}"
-        return f"  {self.name:<28} {verdict}"
+        lost = f", not kept: {counts(self.lost)}" if self.lost and not self.refused else ""
+        return f"  {self.name:<28} {verdict}{lost}"
+
+
+def counts(lost: Mapping[str, int]) -> str:
+    """What is not kept, in words, the most first: '120 drum notes, 3 tempo changes'."""
+    by_number = sorted(lost.items(), key=lambda item: -item[1])
+    return ", ".join(counted(number, what) for what, number in by_number)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Drums(ModelFamily):
         for path, found in readings(corpora.find(source), show):
             if isinstance(found, Reading):
                 pieces.append(found.piece)
-                rows.append(CorpusRow(path.name, len(found.piece)))
+                rows.append(CorpusRow(path.name, len(found.piece), lost=found.lost))
             else:
                 rows.append(CorpusRow(path.name, 0, found))
         if not pieces:

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from config_bach import BPM_RANGE, counted
+from config_bach import BPM_RANGE
 from families.drums.encoding import LONGEST, DrumPiece, Hit, gridded, nearest_slot, onset
 from families.drums.kit import KIND_OF, KIT
 from midi_io import MIDI_SUFFIXES, Refused
@@ -39,16 +39,17 @@ class Reading:
     unknown: int
     pitched: int
 
-    def __str__(self) -> str:
-        """What is kept otherwise, or left out, in words; empty if nothing."""
-        told = (
-            (self.pitched, "note", "of other channels left out"),
-            (self.unknown, "stroke", "on notes that are no percussion left out"),
-            (self.merged, "stroke", "merged with another of its kind"),
-            (self.moved, "stroke", "moved onto the grid"),
-            (self.mapped.total(), "stroke", "played as the nearest of the kit"),
-        )
-        return ", ".join(f"{counted(n, what)} {how}" for n, what, how in told if n)
+    @property
+    def lost(self) -> dict[str, int]:
+        """What is not kept as it was, counted, in words for the table of the corpus."""
+        told = {
+            "pitched note": self.pitched,
+            "unknown drum note": self.unknown,
+            "doubled stroke": self.merged,
+            "off-grid stroke": self.moved,
+            "substituted drum sound": self.mapped.total(),
+        }
+        return {what: count for what, count in told.items() if count}
 
 
 def read_drums(path: Path) -> Reading:

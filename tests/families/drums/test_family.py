@@ -48,6 +48,7 @@ def folder_of(paths: Paths, count: int = 12) -> Path:
 def test_a_folder_is_read_and_every_file_is_accounted_for(paths: Paths) -> None:
     corpus = FAMILY.read(str(folder_of(paths, 3)), paths, Encoding(), show=False)
     told = {row.name: (row.steps, row.refused) for row in corpus.rows}
+    assert not any(row.lost for row in corpus.rows)
     assert told == {
         "groove0.mid": (192, ""),
         "groove1.mid": (192, ""),
