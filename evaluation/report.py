@@ -64,8 +64,10 @@ def report(
         "prediction": model.family.measure(model, real.works),
         "originality": originality(model, composed, real),
         "style": {
-            "composed": distances(composed, real.music),
-            "real": distances(real.music[::2], real.music[1::2]) if len(real.works) > 1 else {},
+            "composed": distances(composed, real.music, model.family.style),
+            "real": distances(real.music[::2], real.music[1::2], model.family.style)
+            if len(real.works) > 1
+            else {},
         },
         "degeneration": {"composed": _degeneration(composed), "real": _degeneration(real.music)},
     }

@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import combinations, pairwise
 from typing import Any
 
+from families.base import PITCHED
 from music.events import Event, notes_from_events
 from music.instruments import VOICE_RANGES
 
@@ -53,19 +54,64 @@ def harmony(music: Music) -> Counts:
     )
 
 
+def strokes(music: Music) -> Counts:
+    """Which percussion is struck."""
+    return Counter(p for _, _, p in _percussion(music))
+
+
+def places(music: Music) -> Counts:
+    """Which percussion is struck where in the bar."""
+    return Counter((beat, p) for beat, _, p in _percussion(music))
+
+
+def together(music: Music) -> Counts:
+    """Which percussion is struck at once."""
+    return Counter(tuple(s.pitch for s in e.sounds if s.drum) for e in music if e.sounds)
+
+
+def pauses(music: Music) -> Counts:
+    """The times between strokes of the same percussion, in quarter lengths."""
+    before: dict[int, Fraction] = {}
+    found: Counter[Any] = Counter()
+    for _, time, pitch in _percussion(music):
+        if pitch in before:
+            found[pitch, min(time - before[pitch], Fraction(4))] += 1
+        before[pitch] = time
+    return found
+
+
+def _percussion(music: Music) -> Iterator[tuple[Fraction | None, Fraction, int]]:
+    """Every stroke: when in its bar, when in the piece, and on what."""
+    time = Fraction(0)
+    for event in music:
+        yield from ((event.beat, time, s.pitch) for s in event.sounds if s.drum)
+        time += event.duration
+
+
 FEATURES: dict[str, Callable[[Music], Counts]] = {
     "pitch classes": pitch_classes,
     "intervals": intervals,
     "rhythm": rhythm,
     "harmony": harmony,
+    "strokes": strokes,
+    "places in the bar": places,
+    "strokes at once": together,
+    "times between strokes": pauses,
 }
 
 
-def distances(some: Sequence[Music], others: Sequence[Music]) -> dict[str, float]:
-    """Total variation distance of each feature between two sets of pieces: 0 alike, 1 nothing shared."""
+def distances(
+    some: Sequence[Music], others: Sequence[Music], names: Sequence[str] = PITCHED
+) -> dict[str, float]:
+    """Total variation distance of features between two sets of pieces: 0 alike, 1 nothing shared.
+
+    names: those of FEATURES that are compared.
+    """
     return {
-        name: _distance(_sum(feature(m) for m in some), _sum(feature(m) for m in others))
-        for name, feature in FEATURES.items()
+        name: _distance(
+            _sum(FEATURES[name](m) for m in some), _sum(FEATURES[name](m) for m in others)
+        )
+        for name in names
     }
 
 

@@ -9,5 +9,6 @@ sampling.py  temperature, nucleus, and the sampler of one step
 metrics.py   nats and accuracy on step sequences, by Keras or step by step
 losses.py    loss, accuracy and optimizer                            (TensorFlow)
 events/      the articles' networks, types 1 to 3: notes and chords one after the other
+drums/       type 4: percussion on a grid of sixteenths and triplets
 satb/        type 5: four voices on a grid of sixteenths
 """

@@ -36,6 +36,7 @@ from storage.vocabulary import Field, Vocabulary
 if TYPE_CHECKING:
     import keras
 
+PITCHED = ("pitch classes", "intervals", "rhythm", "harmony")
 PRIMES = 8  # held-out pieces that a bundle carries
 
 
@@ -144,12 +145,18 @@ class Prediction:
 
     With several heads they are those of the first one. begins: the seed of the piece that begins with
     this event, from which alone the same piece comes again; None: the piece before goes on.
+
+    Where the first head alone says little of what could come, `likely` tells it in words with their
+    probabilities, `name` what came, and `probability` that of all of it.
     """
 
     event: Event
     probabilities: Probabilities
     chosen: int
     begins: int | None = None
+    likely: tuple[tuple[str, float], ...] = ()
+    name: str = ""
+    probability: float = 0.0
 
 
 class Composer(Protocol):
@@ -283,6 +290,12 @@ class ModelFamily(ABC):
     max_copy: ClassVar[int | None] = None  # notes in a row that a new piece copies unless told
     keeps: ClassVar[frozenset[str]] = frozenset()  # of what music.scores counts beside the notes
     grid: ClassVar[tuple[int, ...]] = GRID  # parts of a quarter to which it moves times
+    kind: ClassVar[str] = "notes_and_chords"  # what its music is called, in the table of texts
+    pitched: ClassVar[bool] = True  # whether it can continue a tune, and keep to a scale
+    own_instruments: ClassVar[bool] = False  # whether its music says what plays it (Event.sounds)
+    style: ClassVar[tuple[str, ...]] = (
+        PITCHED  # what the report card compares (evaluation/style.py)
+    )
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         """Refuse, when it is defined, a family that leaves out an attribute. Raises TypeError.

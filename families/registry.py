@@ -2,6 +2,7 @@
 
 from config_bach import UserError
 from families.base import ModelFamily
+from families.drums.family import Drums
 from families.events.family import AttentionLSTM, EmbeddingLSTM, OneHotLSTM
 from families.satb.family import FourVoices
 
@@ -29,5 +30,5 @@ def family_of(number: int) -> ModelFamily:
     return _families[number]
 
 
-for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), FourVoices()):
+for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), Drums(), FourVoices()):
     register(_family)

@@ -32,7 +32,7 @@ def station(context: ServerContext, t: Texts) -> remi.Container:
     """The settings of the station."""
     known, wrong = context.models.examined()
     models = [
-        tag("option", "", label, value=choice, data_score=_score(manifest, t), **_voices(manifest))
+        tag("option", "", label, value=choice, data_score=_score(manifest, t), **_marks(manifest))
         for choice, label in choices(known, t)
         for manifest in [known[choice.partition(":")[0]]]
     ]
@@ -70,10 +70,13 @@ def _score(manifest: dict[str, Any], t: Texts) -> str:
     return t("measured", percent=percent, nats=t.number(valid["nll"], 2))
 
 
-def _voices(manifest: dict[str, Any]) -> dict[str, str]:
-    """The mark of a model that has an instrument for each voice."""
-    voices = family_of(manifest["network"]["model_type"]).voices
-    return {"data_voices": str(len(voices))} if voices else {}
+def _marks(manifest: dict[str, Any]) -> dict[str, str]:
+    """The marks of a model that has an instrument for each voice, that brings its own, and that has no
+    pitches."""
+    family = family_of(manifest["network"]["model_type"])
+    marks = {"data_voices": str(len(family.voices))} if family.voices else {}
+    marks |= {"data_own_instruments": "yes"} if family.own_instruments else {}
+    return marks if family.pitched else marks | {"data_unpitched": "yes"}
 
 
 def _families() -> list[remi.Container]:

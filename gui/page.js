@@ -206,7 +206,10 @@ const bach = {
     bach.showKey(settings);
     const model = $("model").selectedOptions[0];
     $("score").textContent = model ? model.dataset.score : "";
-    $("voices").hidden = !(model && model.dataset.voices);
+    const marks = model ? model.dataset : {};
+    $("voices").hidden = !marks.voices;
+    $("program").closest("label").hidden = Boolean(marks.ownInstruments);
+    $("key").closest("label").hidden = Boolean(marks.unpitched);
   },
 
   figures(figures) {

@@ -45,12 +45,28 @@ class Copy:
 def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
     """The shape of an event, its shape with the leap from the event before, and its notes."""
     base = min(event.pitches, default=0)
-    shape = hash((_intervals(event, base), event.struck, ticks(event.duration)))
+    since = _since(before, event)
+    lasts = ticks(event.duration) if since is None else 0
+    shape = hash((_intervals(event, base), event.struck, lasts))
     was = min(before.pitches, default=None) if before else None
-    leap = base - was if event.pitches and was is not None else 0
+    leap: Any = base - was if event.pitches and was is not None else 0
+    if since is not None:
+        leap = ticks(since)
     struck = [s.struck for s in event.sounds] or event.struck
     notes = sum(struck) if struck else len(event.pitches)
     return shape, hash((shape, leap)), notes
+
+
+def _since(before: Event | None, event: Event) -> Fraction | None:
+    """The time since the event before, in percussion alone; else None.
+
+    Strokes end at once. So it is the time from one to the next that counts, and not how long nothing
+    comes after them, which is not known when they are composed.
+    """
+    both = [e for e in (before, event) if e]
+    if any(e.pitches or e.voices for e in both) or not any(e.sounds for e in both):
+        return None
+    return before.duration if before else Fraction(0)
 
 
 def _intervals(event: Event, base: int) -> Any:
@@ -150,6 +166,14 @@ class CopyTracker:
         self._before, self._next = event, None
         self._times.append(self._times[-1] + event.duration)
         return self._ends.longest
+
+    def lasted(self, duration: Fraction) -> None:
+        """The event that was taken last is so long, as came out since."""
+        if self._before is not None and self._before.duration != duration:
+            gone = duration - self._before.duration
+            self._before = replace(self._before, duration=duration)
+            self._times[-1] += gone
+            self._next = None
 
     def would_be(self, event: Event) -> int:
         """What `feed` would return, without taking the event."""

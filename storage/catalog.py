@@ -62,12 +62,13 @@ def choose(app: str, model_type: int | None, paths: Paths) -> Path:
 def candidates(app: str | None, model_type: int | None, paths: Paths) -> list[Path]:
     """The bundles of an app (or of a full model name), the latest first.
 
-    Without an app those that were trained here, and then those of DEFAULT_APP. Raises UserError,
-    naming what there is, if there are none.
+    Without an app those that were trained here, and then those of DEFAULT_APP or, where none of these is
+    of the model type, all of that type. Raises UserError, naming what there is, if there are none.
     """
     if app is None:
         own, usual = trained_here(model_type, paths), _of(DEFAULT_APP, model_type, paths)
-        if found := list(dict.fromkeys([*own, *usual])):
+        others = _of_type(model_type, paths)
+        if found := list(dict.fromkeys([*own, *usual])) or others:
             return found
         app = DEFAULT_APP
     if path_of(app, paths).is_file():
@@ -92,6 +93,12 @@ def _of(app: str, model_type: int | None, paths: Paths) -> list[Path]:
     """The readable bundles of an app, the latest first."""
     pattern = _names(app, model_type)
     return [path_of(name, paths) for name in reversed(available(paths)) if pattern.match(name)]
+
+
+def _of_type(model_type: int | None, paths: Paths) -> list[Path]:
+    """The readable bundles of a model type, the latest first; none of no type."""
+    known = reversed(available(paths).items())
+    return [path_of(n, paths) for n, m in known if m["network"]["model_type"] == model_type]
 
 
 def trained_here(model_type: int | None, paths: Paths) -> list[Path]:

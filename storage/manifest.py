@@ -31,7 +31,7 @@ class Vocabulary(TypedDict):
     """See storage.vocabulary.Vocabulary."""
 
     encoding: dict[str, Any]
-    fields: Annotated[list[Field], Meta(min_length=1, max_length=16)]
+    fields: Annotated[list[Field], Meta(min_length=1, max_length=32)]
     octave: Annotated[int, Meta(ge=-1, le=9)]
     velocity: Annotated[int, Meta(ge=1, le=127)]
 
@@ -80,6 +80,9 @@ class Template(TypedDict):
     plan: list[list[Annotated[int, Meta(ge=0, le=1000)]]]
 
 
+Metre = tuple[Annotated[int, Meta(ge=1, le=72)], Annotated[int, Meta(ge=1)]]  # see families.drums
+
+
 class Metadata(TypedDict, total=False):
     """What is known of a model and its training."""
 
@@ -94,6 +97,7 @@ class Metadata(TypedDict, total=False):
     primes: Annotated[list[Prime], Meta(min_length=1)]
     templates: Annotated[list[Template], Meta(min_length=1)]
     rhythm: dict[str, dict[str, int]]
+    metres: Annotated[list[Metre], Meta(min_length=1)]
     bpm: Annotated[float, Meta(ge=10, le=400)] | None
     instrument: Annotated[int, Meta(ge=1, le=128)] | None
 

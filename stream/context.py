@@ -40,9 +40,8 @@ class ServerContext:
         self.tunes = Tunes(self.models, paths, server)
 
     def default_settings(self, model: str | None = None) -> PlayerSettings:
-        """The settings that suit a model, by default the latest. Raises UserError if there is none."""
-        known = self.models.models()
-        name = model or next(reversed(known), None)
+        """The settings that suit a model, by default the usual one. Raises UserError without any."""
+        name = model or self.models.usual()
         if name is None:
             raise UserError("there is no model yet; train one with -l 0 -f.")
         metadata = self.models.model(name).metadata

@@ -7,7 +7,7 @@ from typing import Any
 
 from config_bach import Paths, Runtime, UserError
 from families.base import LoadedModel
-from families.registry import families
+from families.registry import families, family_of
 from litert.loading import playing
 from music.events import from_json
 from music.loudness import Levels
@@ -38,6 +38,15 @@ class ModelCache:
             if (number := manifest["network"].get("model_type")) not in numbers:
                 wrong[name] = f"{name} has model type {number}, unknown here; update Play Bach."
         return {n: m for n, m in known.items() if n not in wrong}, wrong
+
+    def usual(self) -> str | None:
+        """The model that a station begins with: the latest that makes melodies, or else the latest.
+
+        None if there is no model.
+        """
+        known = self.models()
+        melodic = [n for n, m in known.items() if family_of(m["network"]["model_type"]).pitched]
+        return next(reversed(melodic or list(known)), None)
 
     def model(self, choice: str) -> LoadedModel:
         """A model of models/, by a name that `models` gives; 'NAME:int8' is one of its variants.

@@ -218,6 +218,9 @@ class Source:
     def _predict(self, traced: TracedComposer) -> StreamEvent:
         symbols = traced.symbols
         predicted, origin = traced.compose()
+        if predicted.likely:
+            told = (predicted.likely, predicted.name, predicted.probability)
+            return StreamEvent(predicted.event, *told, origin=origin)
         chosen = symbols[predicted.chosen]
         if self.thrifty:
             return StreamEvent(predicted.event, chosen=chosen, origin=origin)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from families.base import ModelFamily
 from families.registry import family_of
 from music.instruments import instrument_name
 from stream.context import ServerContext
@@ -23,7 +24,7 @@ LONGEST = 200  # characters; model files may be called anything
 def title_of(name: str, manifest: Mapping[str, Any], t: Texts = ENGLISH) -> str:
     """'Four voices, after Bach's chorales'."""
     source = manifest["metadata"].get("corpus", {}).get("source", "")
-    kind = t("four_voices") if _has_voices(manifest) else t("notes_and_chords")
+    kind = t(_family(manifest).kind)
     if source in CORPORA:
         return t("after", kind=kind, source=t(CORPORA[source]))
     return t("named", kind=kind, name=name)
@@ -39,7 +40,10 @@ def now_playing(context: ServerContext, settings: PlayerSettings, t: Texts = ENG
     """'Four voices, after Bach's chorales (Church Organ)', on one line; all instruments that differ."""
     name, manifest = _model(context, settings)
     title = title_of(name, manifest, t) if manifest else name
-    programs = settings.programs if manifest and _has_voices(manifest) else (settings.program,)
+    if manifest and _family(manifest).own_instruments:
+        return _line(title)
+    voices = manifest and _family(manifest).voices
+    programs = settings.programs if voices else (settings.program,)
     return _line(f"{title} ({', '.join(map(instrument_name, dict.fromkeys(programs)))})")
 
 
@@ -49,8 +53,8 @@ def _model(context: ServerContext, settings: PlayerSettings) -> tuple[str, dict[
     return name, context.models.models().get(name, {})
 
 
-def _has_voices(manifest: Mapping[str, Any]) -> bool:
-    return bool(family_of(manifest["network"]["model_type"]).voices)
+def _family(manifest: Mapping[str, Any]) -> ModelFamily:
+    return family_of(manifest["network"]["model_type"])
 
 
 def _line(text: str) -> str:

@@ -120,7 +120,7 @@ class Tunes:
         """The latest model that can do it. Raises UserError if there is none."""
         for name, manifest in reversed(self._models.models().items()):
             family = family_of(manifest["network"]["model_type"])
-            if way == "continue" or way in family.flags:
+            if way in family.flags or (way == "continue" and family.pitched):
                 return name
         raise UserError("there is no model here that harmonises; train one of model type 5.")
 

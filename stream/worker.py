@@ -89,8 +89,8 @@ def run(connection: Connection, paths: Paths, server: Server) -> None:
             os._exit(0)  # the server has gone
 
     models = ModelCache(paths, server.variant, server.runtime)
-    with contextlib.suppress(UserError, StopIteration):  # the server says what is wrong
-        models.model(next(reversed(models.models())))
+    with contextlib.suppress(UserError):  # the server says what is wrong
+        models.model(models.usual() or "")
     worker = Worker(models, server, 1, report)
     with contextlib.suppress(EOFError, OSError):
         while True:

@@ -107,6 +107,30 @@ def satb_bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Paths
 
 
 @pytest.fixture(scope="session")
+def drum_bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Paths]:
+    """A small model of type 4, really trained, in a home of its own."""
+
+    def trained(folder: Path) -> tuple[Bundle, Path]:
+        from grooves import groove, little, short_training
+
+        from config_bach import Encoding
+        from workflows.trainer import new_bundle, train
+
+        corpus = Corpus("small", tuple(groove(i) for i in range(16)), ())
+        bundle, parts = new_bundle("small", corpus, Encoding(), little(), short_training())
+        return train(bundle, parts, home(folder)), folder
+
+    bundle, folder = once(tmp_path_factory, "drums", trained)
+    return bundle, Paths(own_copy(tmp_path_factory, folder))
+
+
+@pytest.fixture(scope="session")
+def drum_model(drum_bundle: tuple[Bundle, Paths]) -> LoadedModel:
+    """The small model of percussion with what runs it."""
+    return loaded_model(drum_bundle[0])
+
+
+@pytest.fixture(scope="session")
 def event_model(event_bundle: tuple[Bundle, Paths]) -> LoadedModel:
     """The small type 2 model with what runs it."""
     return loaded_model(event_bundle[0])

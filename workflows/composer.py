@@ -11,7 +11,8 @@ from config_bach import Paths
 from evaluation import piano_roll, plots
 from families.base import Composition, CompositionRequest, LoadedModel
 from music.events import duration_of
-from music.instruments import by_voice, instrument_name
+from music.instruments import by_voice
+from music.sounds import program_name
 from music.wav import write_wav
 from storage.files import keep_previous
 
@@ -23,7 +24,8 @@ def compose(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Co
 
 def described(piece: Composition) -> str:
     """A piece in one line: what it is, how long, how it sounds."""
-    names = dict.fromkeys(instrument_name(p) for p in by_voice(piece.programs))
+    own = sorted({s.program for e in piece.events for s in e.sounds})
+    names = dict.fromkeys(program_name(p) for p in own or by_voice(piece.programs))
     return f"{piece.title}: {piece.size}, {', '.join(names)}, {piece.bpm:g} BPM"
 
 

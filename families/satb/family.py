@@ -104,6 +104,7 @@ class FourVoices(ModelFamily):
     voices = VOICES
     keeps = frozenset({PARTS, METRES, LEAD})
     grid = (round(1 / STEP),)
+    kind = "four_voices"
     flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
         {"regenerate", "scale", "range", "no_crossing"}
     )

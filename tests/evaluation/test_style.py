@@ -14,11 +14,16 @@ from evaluation.style import (
     faults_per_100,
     harmony,
     intervals,
+    pauses,
     pitch_classes,
+    places,
     rhythm,
+    strokes,
+    together,
 )
 from families.satb.encoding import FIRST, Chorale
 from music.events import Event
+from music.sounds import DRUMS, Sound
 
 NONE = dict.fromkeys(FAULTS, 0)
 
@@ -217,3 +222,28 @@ def test_a_sound_again_and_again_is_stuck_after_the_eighth_time() -> None:
     assert degeneration(run)["stuck"] == 0
     assert degeneration([*run, event(60, length="2")])["stuck"] == pytest.approx(2 / 10)
     assert degeneration([*run, event(62), *run])["stuck"] == 0
+
+
+def struck(*notes: int, beat: Fraction | int, lasts: Fraction | int) -> Event:
+    return Event.of([Sound(DRUMS, n) for n in notes], Fraction(lasts), beat=Fraction(beat))
+
+
+def test_percussion_is_compared_by_what_is_struck_where_and_how_soon_again() -> None:
+    music = [
+        struck(36, 42, beat=0, lasts=1),
+        struck(42, beat=1, lasts=3),
+        struck(beat=0, lasts=2),
+        struck(36, beat=2, lasts=2),
+    ]
+    assert strokes(music) == {36: 2, 42: 2}
+    assert places(music) == {(0, 36): 1, (0, 42): 1, (1, 42): 1, (2, 36): 1}
+    assert together(music) == {(36, 42): 1, (42,): 1, (36,): 1}
+    assert pauses(music) == {(42, 1): 1, (36, 4): 1}
+
+
+def test_only_the_features_that_are_named_are_compared() -> None:
+    music = [struck(36, beat=0, lasts=4)]
+    assert distances([music], [music], ("strokes", "places in the bar")) == {
+        "strokes": 0,
+        "places in the bar": 0,
+    }

@@ -11,6 +11,7 @@ from conftest import tune
 from families.satb.encoding import FIRST
 from music.copies import Copy, CopyIndex, CopyTracker, moment, sixteenths, ticks
 from music.events import Event, Piece
+from music.sounds import DRUMS, Sound
 
 
 def melody(*pitches: int, duration: str = "1") -> list[Event]:
@@ -160,3 +161,28 @@ def test_the_beginning_of_a_copy_is_known_in_a_long_piece() -> None:
 
 def index_passage() -> list[Event]:
     return melody(*(40 + k for k in (0, 3, 1, 7, 2, 9)), duration="1/2")
+
+
+def beat(note: int, duration: Fraction) -> Event:
+    return Event.of([Sound(DRUMS, note)], duration)
+
+
+def test_of_percussion_the_time_before_a_stroke_counts() -> None:
+    """How long nothing is struck after it, is not known when it is composed."""
+    half, long = Fraction(1, 2), Fraction(3)
+    index = CopyIndex([("beat", [beat(n, half) for n in (36, 42, 38, 42, 36)])])
+    assert index.longest([beat(36, half), beat(42, half), beat(38, long)]).notes == 3
+    assert index.longest([beat(36, long), beat(42, half), beat(38, long)]).notes == 2
+
+
+def test_a_tracker_is_told_afterwards_how_long_an_event_lasted() -> None:
+    half = Fraction(1, 2)
+    index = CopyIndex([("beat", [beat(n, half) for n in (36, 42, 38, 42)])])
+    tracker = CopyTracker(index)
+    tracker.feed(beat(36, Fraction(1, 12)))
+    found = beat(42, half)
+    assert tracker.would_be(found) == 1
+    tracker.lasted(half)
+    assert tracker.would_be(found) == 2
+    tracker.feed(found)
+    assert tracker.copy().begins == 0

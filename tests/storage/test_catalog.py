@@ -126,3 +126,15 @@ def test_an_unfinished_training_is_gone_on_with(paths: Paths) -> None:
         catalog.choose("mine", None, paths)
     with pytest.raises(UserError, match=r"train it with -l 0 -f --app other\."):
         catalog.choose("other", None, paths)
+
+
+def test_a_model_type_alone_is_enough_where_only_other_apps_have_it(paths: Paths) -> None:
+    bach = put(paths, "bach2_nc_mo", "2029")
+    older, latest = put(paths, "a5_nc_mo", "2030"), put(paths, "b5_nc_mo", "2031")
+    bach.unlink()  # by its contents it is of type 5, too
+    assert catalog.candidates(None, 5, paths) == [latest, older]
+    bach = put(paths, "bach2_nc_mo", "2029")
+    assert catalog.candidates(None, 2, paths) == [bach]
+    assert catalog.candidates(None, None, paths) == [bach]
+    with pytest.raises(UserError, match="no model 'bach' with model type 3"):
+        catalog.candidates(None, 3, paths)

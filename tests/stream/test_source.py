@@ -8,6 +8,7 @@ import pytest
 
 from config_bach import Composing, Paths, UserError
 from families.base import LoadedModel
+from families.drums.kit import NAMES
 from families.sampling import with_temperature
 from litert.loading import loaded
 from music.copies import CopyTracker, sixteenths
@@ -119,3 +120,25 @@ def test_a_bundle_without_training_pieces_plays_without_a_limit(satb_model: Load
     assert model.copy_index is None
     source = Source(model, 1.0, seed=1)
     assert [next(source).from_corpus for _ in range(5)] == [False] * 5
+
+
+def test_a_station_begins_with_what_makes_melodies(
+    cache: ModelCache, drum_bundle: tuple[Bundle, Paths], paths: Paths
+) -> None:
+    tunes = cache.usual()
+    drums, trained_in = drum_bundle
+    shutil.copy(path_of(drums.name, trained_in), paths.models)
+    assert list(cache.models())[-1] == drums.name  # the latest
+    assert cache.usual() == tunes != drums.name
+    path_of(str(tunes), paths).unlink()
+    assert cache.usual() == drums.name
+
+
+def test_what_is_struck_is_told_by_name(drum_model: LoadedModel) -> None:
+    source = Source(drum_model, 1.0, seed=2)
+    composer = drum_model.family.stream(drum_model, drum_model.limited(Composing(seed=2)))
+    for shown, predicted in islice(zip(source, composer, strict=False), 20):
+        assert (shown.event, shown.chosen) == (predicted.event, predicted.name)
+        assert shown.likely == predicted.likely
+        assert shown.probability == predicted.probability
+        assert set(shown.chosen.split(" + ")) <= {*NAMES, "silence"}

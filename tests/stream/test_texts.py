@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from families.registry import families
 from stream.texts import ENGLISH, ERROR, LANGUAGES, TABLE, texts, texts_for
 
 PAGES = [*(ROOT / "gui").glob("*.js"), *(ROOT / "gui").glob("*.html")]
@@ -48,8 +49,12 @@ def test_the_table_has_one_line_for_each_text() -> None:
 def test_every_text_is_used() -> None:
     names = ROOT / "music" / "instruments.py"  # of the voices
     source = "\n".join(p.read_text("utf-8") for p in (*PAGES, *PYTHON, names))
-    used = set(re.findall(r'"(\w+)"', source))
+    used = {family.kind for family in families()} | set(re.findall(r'"(\w+)"', source))
     assert [k for k in TABLE if not k.startswith(ERROR) and k not in used] == []
+
+
+def test_every_kind_of_music_has_a_name() -> None:
+    assert [f.number for f in families() if f.kind not in TABLE] == []
 
 
 def test_every_text_that_is_read_is_in_the_table() -> None:
