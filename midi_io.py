@@ -42,6 +42,7 @@ class Score:
 
     bars: where the bars begin, in quarter lengths; that of an upbeat lies before 0. fermatas: onset
     and end of the notes of the first part that bear one. Both are empty where the score is silent.
+    programs: of each voice, 0 where the score does not say.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Score:
     program: int | None = None
     bars: tuple[Fraction, ...] = ()
     fermatas: tuple[tuple[Fraction, Fraction], ...] = ()
+    programs: tuple[int, ...] = ()
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -139,7 +141,15 @@ def _read_music21(path: Path) -> list[Score]:
     songs = list(parsed.scores) if isinstance(parsed, stream.Opus) else [parsed]
     names = [path.name] if len(songs) == 1 else [f"{path.name}#{i + 1}" for i in range(len(songs))]
     scores = [
-        Score(name, tuple(notes), _bpm(song), _program(song), _bars(song), _fermatas(song))
+        Score(
+            name,
+            tuple(notes),
+            _bpm(song),
+            _program(song),
+            _bars(song),
+            _fermatas(song),
+            tuple(map(_program_of_part, song.parts)),
+        )
         for name, song in zip(names, songs, strict=True)
         if (notes := _notes(song))
     ]
@@ -225,10 +235,15 @@ def _program(score: Any) -> int | None:
     """The General MIDI program (1..128) that plays most of the parts that have notes."""
     programs: Counter[int] = Counter()
     for part in score.parts:
-        player = part.getInstrument(returnDefault=False)
-        if player is not None and player.midiProgram is not None:
-            programs[player.midiProgram + 1] += len(part.flatten().notes)
+        if program := _program_of_part(part):
+            programs[program] += len(part.flatten().notes)
     return programs.most_common(1)[0][0] if programs.total() else None
+
+
+def _program_of_part(part: Any) -> int:
+    """The General MIDI program (1..128) of a part; 0 where it does not say."""
+    player = part.getInstrument(returnDefault=False)
+    return 0 if player is None or player.midiProgram is None else int(player.midiProgram) + 1
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from midi_io import SUFFIXES, Refused, Score, read_scores
 from music.events import Note
 from storage.files import write_text
 
-READER = 4  # raise it when reading changes: then nothing in the cache is used any more
+READER = 5  # raise it when reading changes: then nothing in the cache is used any more
 CHORALES = "music21:chorales"
 
 
@@ -102,6 +102,11 @@ def _chorales() -> list[Path]:
 def read_entries(source: str, paths: Paths, show: bool = True) -> list[Entry]:
     """Every file of a source, read or refused. Raises UserError when there are none."""
     return sorted(_entries(find(source), paths.cache, show), key=lambda e: e.path)
+
+
+def read_files(files: Sequence[Path], paths: Paths, show: bool = True) -> list[Entry]:
+    """These files, read or refused, in their order."""
+    return _entries(files, paths.cache, show)
 
 
 def read_entry(path: Path | Score, paths: Paths) -> Entry:
@@ -201,6 +206,7 @@ def _to_cache(entry: Entry, cache: Path) -> None:
             "part": s.name.removeprefix(entry.path.name),
             "bpm": s.bpm,
             "program": s.program,
+            "programs": s.programs,
             "bars": [str(t) for t in s.bars],
             "fermatas": [[str(t) for t in span] for span in s.fermatas],
             "notes": [
@@ -220,7 +226,8 @@ def _score(path: Path, data: dict[str, Any]) -> Score:
     bars = tuple(Fraction(t) for t in data["bars"])
     fermatas = tuple((Fraction(a), Fraction(b)) for a, b in data["fermatas"])
     name = path.name + data["part"]
-    return Score(name, notes, data["bpm"], data["program"], bars, fermatas)
+    programs = tuple(map(int, data["programs"]))
+    return Score(name, notes, data["bpm"], data["program"], bars, fermatas, programs)
 
 
 def table(rows: Sequence[CorpusRow], pieces: int, most: int = 12) -> list[str]:

@@ -4,6 +4,7 @@ from config_bach import UserError
 from families.base import ModelFamily
 from families.events.family import AttentionLSTM, EmbeddingLSTM, OneHotLSTM
 from families.satb.family import FourVoices
+from families.tracks.family import Tracks
 
 _families: dict[int, ModelFamily] = {}
 
@@ -29,5 +30,5 @@ def family_of(number: int) -> ModelFamily:
     return _families[number]
 
 
-for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), FourVoices()):
+for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), FourVoices(), Tracks()):
     register(_family)

@@ -1,0 +1,73 @@
+"""The Keras network of model type 6: embeddings of what is known, stacked LSTM, softmax over tokens.
+
+Tokens are known by what they are (a pitch by its class and octave, a position by its quarter) beside
+what is learned of them, and the softmax shares that table with the input, as in model type 2.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+
+from config_bach import Network
+from families.tracks.features import COLUMNS
+from families.tracks.tokens import GRID, INDEX, KINDS, LONGEST_DURATION, QUARTERS, Kind
+from model import PitchEmbedding, PitchSoftmax
+
+SIZES = {"quarter": 8, "part": 12, "metre": 8, "program": 24, "recent": 24, "matched": 8}
+
+
+def tracks_lstm(network: Network) -> keras.Model:
+    """COLUMNS, int32 [windows, tokens] each -> probabilities [windows, tokens, SYMBOLS]."""
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in COLUMNS}
+    tokens = PitchEmbedding(token_features(), network.embedding)
+    embedded = [tokens([inputs["token"], inputs["again"]]), Bits(12)(inputs["sounding"])]
+    for name, size in SIZES.items():
+        embedded.append(layers.Embedding(COLUMNS[name], size)(inputs[name]))
+    x = known = layers.Dropout(network.input_dropout)(layers.Concatenate()(embedded))
+    for _ in range(network.layers):
+        x = layers.LSTM(network.units, return_sequences=True)(x)
+        x = layers.Dropout(network.dropout)(x)
+    x = layers.Concatenate()([known, x])
+    return keras.Model(list(inputs.values()), [PitchSoftmax(tokens, name="next_token")(x)])
+
+
+class Bits(layers.Layer):
+    """A whole number -> its binary digits."""
+
+    def __init__(self, count: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.count = count
+
+    def call(self, x: Any) -> Any:
+        """[...] -> [..., count], the lowest digit first."""
+        powers = ops.convert_to_tensor([2**i for i in range(self.count)], "int32")
+        digits = ops.mod(ops.floor_divide(x[..., None], powers), 2)
+        return ops.cast(digits, self.compute_dtype)
+
+
+def token_features() -> npt.NDArray[np.float32]:
+    """What is known of every token before any learning [SYMBOLS, features]."""
+
+    def of(kind: Kind, values: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.float32]:
+        """One-hot values of the tokens of a kind; zeros for the others."""
+        return np.eye(count, dtype=np.float32)[values] * (kind == KINDS)[:, None]
+
+    index = np.minimum(INDEX, 127)
+    position = np.minimum(INDEX, GRID * QUARTERS - 1)
+    duration = np.minimum(INDEX + 1, LONGEST_DURATION)
+    return np.concatenate(
+        [
+            np.eye(len(Kind), dtype=np.float32)[KINDS],
+            of(Kind.PITCH, index % 12, 12),
+            of(Kind.PITCH, index // 12, 11),
+            of(Kind.POSITION, position // GRID, QUARTERS),
+            of(Kind.POSITION, position % GRID, GRID),
+            of(Kind.PROGRAM, (INDEX + 7) // 8 % 17, 17),
+            of(Kind.DURATION, duration % GRID, GRID),
+            of(Kind.DURATION, duration // GRID, LONGEST_DURATION // GRID + 1),
+        ],
+        axis=1,
+    )
