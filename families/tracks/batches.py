@@ -40,5 +40,5 @@ def in_key(sequence: StepSequence, semitones: int) -> StepSequence:
     return StepSequence(
         sequence.name,
         rows_transposed(sequence.rows, semitones),
-        transposed(sequence.targets, semitones).astype(np.int32),
+        transposed(sequence.targets, semitones),
     )

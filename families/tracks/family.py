@@ -135,7 +135,7 @@ class Tracks(ModelFamily):
         corpus.read_piece(path, paths)
 
     def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
-        """Events from the beginning of a piece, or after a score; raises UserError for what cannot be read.
+        """Events from the beginning of a piece, or after a score. Raises UserError for a bad request.
 
         Instruments are those that the network chooses.
         """

@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from config_bach import Network
 from families.tracks.features import COLUMNS
-from families.tracks.tokens import GRID, INDEX, KINDS, LONGEST_DURATION, QUARTERS, Kind
+from families.tracks.tokens import GRID, INDEX, KINDS, LONGEST_DURATION, QUARTERS, SPAN, Kind
 from model import PitchEmbedding, PitchSoftmax
 
 SIZES = {"quarter": 8, "part": 12, "metre": 8, "program": 24, "recent": 24, "matched": 8}
@@ -53,19 +53,19 @@ def token_features() -> npt.NDArray[np.float32]:
 
     def of(kind: Kind, values: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.float32]:
         """One-hot values of the tokens of a kind; zeros for the others."""
-        return np.eye(count, dtype=np.float32)[values] * (kind == KINDS)[:, None]
+        found = np.zeros((len(KINDS), count), np.float32)
+        found[SPAN[kind]] = np.eye(count)[values[SPAN[kind]]]
+        return found
 
-    index = np.minimum(INDEX, 127)
-    position = np.minimum(INDEX, GRID * QUARTERS - 1)
-    duration = np.minimum(INDEX + 1, LONGEST_DURATION)
+    duration = INDEX + 1
     return np.concatenate(
         [
             np.eye(len(Kind), dtype=np.float32)[KINDS],
-            of(Kind.PITCH, index % 12, 12),
-            of(Kind.PITCH, index // 12, 11),
-            of(Kind.POSITION, position // GRID, QUARTERS),
-            of(Kind.POSITION, position % GRID, GRID),
-            of(Kind.PROGRAM, (INDEX + 7) // 8 % 17, 17),
+            of(Kind.PITCH, INDEX % 12, 12),
+            of(Kind.PITCH, INDEX // 12, 11),
+            of(Kind.POSITION, INDEX // GRID, QUARTERS),
+            of(Kind.POSITION, INDEX % GRID, GRID),
+            of(Kind.PROGRAM, (INDEX + 7) // 8, 17),
             of(Kind.DURATION, duration % GRID, GRID),
             of(Kind.DURATION, duration // GRID, LONGEST_DURATION // GRID + 1),
         ],

@@ -98,8 +98,8 @@ class TrackComposer:
         bpm: float | None = None,
         may_end: bool = True,
     ) -> None:
-        """prime: the tokens that come before the first piece, to the end of a bar. bpm: that to which the
-        tempi of events are in proportion; None: the first one. may_end: else it is one piece."""
+        """prime: the tokens before the first piece, to the end of a bar. bpm: to which the tempi of
+        events are in proportion; None: the first one. may_end: else it is one piece."""
         self._model, self._settings, self._may_end = model, settings, may_end
         self._ready: deque[Prediction] = deque()
         self.prime: list[Event] = []  # the events of the prime

@@ -24,8 +24,8 @@ class Song:
     percussion), pitch and velocity level; sorted by onset, program and pitch, in which no two are equal.
 
     tempi: [changes, 2], time and index into TEMPI. metres: [changes, 2], the time of a bar line and the
-    metre of the bars after it, as an index into METRES; times count from the first bar line. upbeat: the
-    music begins with its first note, within the first bar; else with that bar.
+    metre of the bars after it, as an index into METRES, 4/4 before; times count from the first bar line.
+    upbeat: the music begins with its first note, within the first bar; else with that bar.
     """
 
     name: str
@@ -49,7 +49,9 @@ class Song:
 
     def bars(self, until: int) -> tuple[Ints, Ints]:
         """Where the bars up to a time begin, and their metres."""
-        changes = self.metres if len(self.metres) else np.array([[0, COMMON_TIME]], np.int64)
+        changes = self.metres
+        if changes[:1, 0].tolist() != [0]:
+            changes = np.concatenate([np.array([[0, COMMON_TIME]], np.int64), changes])
         changes = changes[(changes[:, 0] <= until) | (np.arange(len(changes)) == 0)]
         stops = [*changes[1:, 0].tolist(), until + 1]
         starts = [

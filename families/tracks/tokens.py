@@ -105,9 +105,9 @@ def tracks_vocabulary(encoding: Encoding) -> Vocabulary:
     return Vocabulary(encoding, (Field("token", symbols),))
 
 
-def transposed(tokens: npt.NDArray[np.integer], semitones: int) -> npt.NDArray[np.integer]:
+def transposed(tokens: npt.NDArray[np.integer], semitones: int) -> npt.NDArray[np.int32]:
     """Tokens in another key: pitches move, percussion stays."""
-    return np.where(KINDS[tokens] == Kind.PITCH, tokens + semitones, tokens)
+    return (tokens + semitones * (KINDS[tokens] == Kind.PITCH)).astype(np.int32)
 
 
 def possible_shifts(tokens: npt.NDArray[np.integer], reach: int) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from chorales import chorale, tiny
 from conftest import home, tune
+from songs import piece as song
 
 from config_bach import Composing, Encoding, Network, Paths
 from families import metrics
@@ -31,6 +32,8 @@ def pieces_for(family: ModelFamily) -> tuple[object, ...]:
     """A small corpus, the same as the shared bundles have."""
     if family.voices:
         return tuple(chorale(i) for i in range(20))
+    if family.unit == "token":
+        return tuple(song(i, 3 + i % 4) for i in range(12))
     return tuple(tune(50 + i, 50 + 3 * i) for i in range(12))
 
 
