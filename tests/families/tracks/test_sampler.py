@@ -1,7 +1,6 @@
 """Composing with a network whose probabilities are known."""
 
 from dataclasses import replace
-from fractions import Fraction
 from itertools import islice
 from typing import Any
 
@@ -17,6 +16,7 @@ from families.tracks.dataset import packed
 from families.tracks.grammar import following
 from families.tracks.sampler import REST, TrackComposer
 from families.tracks.tokens import KINDS, SIZES, SYMBOLS, Kind, token, tracks_vocabulary
+from music.sounds import DRUMS
 from storage.bundle import Bundle
 
 # how likely a kind of token is; within a kind all are as likely
@@ -37,6 +37,7 @@ def any_music(**changed: float) -> Fixed:
     for name, weight in changed.items():
         weights[Kind[name]] = weight
     p = np.array([weights[k] / SIZES[k] for k in KINDS])
+    p[token(Kind.PROGRAM)] *= 30  # percussion
     p[0] = 0
     return Fixed(p / p.sum())
 
@@ -54,15 +55,15 @@ def composer(predictor: Fixed | None = None, **options: Any) -> TrackComposer:
     return TrackComposer(model, settings, options.pop("prime", ()), **options)
 
 
-def music(made: TrackComposer, events: int = 200) -> list[Prediction]:
+def music(made: TrackComposer, events: int = 60) -> list[Prediction]:
     return list(islice(made, events))
 
 
 def test_it_composes_without_end_for_several_instruments() -> None:
-    events = [p.event for p in music(composer(), 400)]
+    events = [p.event for p in music(composer(any_music(PROGRAM=20)))]
     programs = {s.program for e in events for s in e.sounds}
-    assert 0 in programs
     assert len(programs) > 10
+    assert DRUMS in programs
     assert all(e.duration > 0 for e in events)
     assert events[0].sounds
 
@@ -75,7 +76,7 @@ def test_the_same_seed_gives_the_same_music() -> None:
 
 
 def test_a_piece_that_ends_is_followed_by_another() -> None:
-    made = music(composer(any_music(END=3)))
+    made = music(composer(any_music(END=3)), 100)
     begins = [i for i, p in enumerate(made) if p.begins is not None]
     assert begins[0] == 0
     assert len(begins) > 3
@@ -94,9 +95,11 @@ def test_only_notes_of_the_scale() -> None:
     made = composer(settings={"scale": "C E G"})
     pitches = {p % 12 for x in music(made) for p in x.event.pitches}
     assert pitches == {0, 4, 7}
-    made.settings = replace(made.settings, scale="D")
-    later = music(made, 300)[150:]
-    assert {p % 12 for x in later for p in x.event.pitches} == {2}
+    made.settings = replace(made.settings, scale="D F A")
+    later = {
+        s.pitch % 12 for x in music(made)[2:] for s in x.event.sounds if s.struck and s.program
+    }
+    assert later == {2, 5, 9}
 
 
 def test_it_goes_on_after_a_prime_at_the_next_bar() -> None:
@@ -106,7 +109,7 @@ def test_it_goes_on_after_a_prime_at_the_next_bar() -> None:
     assert made.prime == list(piece(0, 3).events[: len(made.prime)])
     assert made.bpm == 90
     heard = [int(rows[0, 0]) for rows in predictor.rows]
-    assert heard == before[:-1][-256:]
+    assert heard == before[:-1][-40:]  # as many as a window holds
     first = next(made).event
     assert first.beat == 0
     held = [s for s in first.sounds if not s.struck]
@@ -155,6 +158,5 @@ def test_any_temperature(temperature: float) -> None:
 
 def test_tempi_are_in_proportion_to_that_of_the_model() -> None:
     events = [p.event for p in music(composer(any_music(TEMPO=9), bpm=100.0), 60)]
-    assert len({e.tempo for e in events}) > 5
+    assert len({e.tempo for e in events}) > 3
     assert all(0.09 <= e.tempo <= 4 for e in events)
-    assert events[0].duration < Fraction(9)
