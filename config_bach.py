@@ -138,6 +138,14 @@ def _cut(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What of a score is read: its repeats as they are played; all parts, or one by name or number."""
+
+    unfold: bool = True
+    part: str = ""
+
+
+@dataclass(frozen=True)
 class Encoding(Settings):
     """How a piece becomes symbols."""
 
@@ -146,6 +154,13 @@ class Encoding(Settings):
     max_duration: Fraction = setting(LONGEST_DURATION, 0.25, 64, "quarter lengths")
     transpose: int = setting(0, 0, 6, "semitones up and down that training pieces are moved")
     min_count: int = setting(2, 1, 1000, "rarer training symbols become '?'")
+    unfold: bool = False  # True reads scores with their repeats, as they are played
+    part: str = ""  # the only part of each file that is read, by name or number; empty: all
+
+    @property
+    def reading(self) -> Reading:
+        """What of a score is read."""
+        return Reading(self.unfold, self.part)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_duration", Fraction(self.max_duration))

@@ -2,29 +2,27 @@
 
 import logging
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from config_bach import BPM_RANGE, UserError, require
+from config_bach import Reading, UserError
+from music import midi_reader, score_reader
 from music.events import TICKS, Event, Note, bar_starts, bars_of, notes_from_events
 from music.instruments import Programs, by_voice, instrument_name
 from music.keys import key_name
-from music.midi_repair import repaired
 from music.notation import VOICE_NAMES, score_of
+from music.scores import Refused as Refused  # noqa: PLC0414  (for those who read scores)
+from music.scores import Score as Score  # noqa: PLC0414
 from music.sounds import DRUMS, program_name, program_of, voice_of
 from storage.files import replacing
 
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
 MIDI_SUFFIXES = (".mid", ".midi")
-MIDI_GRID = (8, 6)  # MIDI times are moved to the nearest 32nd or sixteenth triplet
-SYSEX = b"\xf0"
-SHORTEST_NOTE = Fraction(1, 8)
+ALL = Reading()
 START = Fraction(0)
 NO_MARKS: Mapping[Fraction, str] = {}
 BEGINS_HERE = "Play Bach begins here"
@@ -32,43 +30,26 @@ DRUM_CHANNEL = 9  # counted from 0
 PITCHED_CHANNELS = tuple(c for c in range(16) if c != DRUM_CHANNEL)
 
 
-class Refused(Exception):
-    """Why a file cannot be learned from, in a few words."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """The notes of one score, with its tempo (BPM) and General MIDI program (1..128) if it has any.
-
-    bars: where the bars begin, in quarter lengths; that of an upbeat lies before 0. fermatas: onset
-    and end of the notes of the first part that bear one. Both are empty where the score is silent.
-    programs: of each voice, 0 where the score does not say.
-    """
-
-    name: str
-    notes: tuple[Note, ...]
-    bpm: float | None = None
-    program: int | None = None
-    bars: tuple[Fraction, ...] = ()
-    fermatas: tuple[tuple[Fraction, Fraction], ...] = ()
-    programs: tuple[int, ...] = ()
-
-
-def read_scores(path: Path) -> list[Score]:
+def read_scores(path: Path, reading: Reading = ALL) -> list[Score]:
     """Read a score file; some .abc and .krn files hold several.
 
     Raises Refused, with the reason, for anything that holds no music that can be read.
     """
+    with refusing(path):
+        reader = midi_reader if path.suffix.lower() in MIDI_SUFFIXES else score_reader
+        return reader.read(path, reading)
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Raise Refused, with the reason, for whatever can be wrong with a score file that is read."""
     _look_at_bytes(path)
-    read = _read_midi if path.suffix.lower() in MIDI_SUFFIXES else _read_music21
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return read(path)
+            yield
     except (Refused, UserError):
         raise
-    except ZeroDivisionError as error:
-        raise Refused("a tempo or a division of zero") from error
     except EOFError as error:
         raise Refused("cut short: the file ends in the middle") from error
     except Exception as error:  # the readers raise all sorts of errors on damaged files
@@ -92,158 +73,6 @@ def _look_at_bytes(path: Path) -> None:
         raise Refused("not a MIDI file, whatever its name says")
     if len(head) < 14 or head[12:14] == b"\0\0":
         raise Refused("damaged MIDI header")
-
-
-def _read_midi(path: Path) -> list[Score]:
-    """A MIDI file through pretty_midi, which keeps overlapping notes apart as music21 does not."""
-    midi = _parsed_midi(path)
-    pitched = [i for i in midi.instruments if i.notes and not i.is_drum]
-    if not pitched:
-        raise Refused("only drums" if any(i.notes for i in midi.instruments) else "no notes")
-    notes = []
-    for voice, player in enumerate(pitched):
-        for n in player.notes:
-            onset, end = (_on_grid(midi, seconds) for seconds in (n.start, n.end))
-            notes.append(Note(onset, max(end - onset, SHORTEST_NOTE), n.pitch, n.velocity, voice))
-    program = int(max(pitched, key=lambda i: len(i.notes)).program) + 1
-    return [Score(path.name, tuple(notes), _sensible(_prevailing(midi)), program)]
-
-
-def _parsed_midi(path: Path) -> Any:
-    """A MIDI file as pretty_midi has it; one that breaks the rules is repaired before."""
-    from pretty_midi import PrettyMIDI
-
-    data = path.read_bytes()
-    if SYSEX not in data:  # after which mido takes running status for more of the same
-        with suppress(OSError, EOFError, ValueError, IndexError, KeyError):
-            return PrettyMIDI(BytesIO(data))
-    return PrettyMIDI(BytesIO(repaired(data)))
-
-
-def _prevailing(midi: Any) -> float:
-    """The tempo in BPM that is in force for most of the time; the first one may be a leftover."""
-    since, tempi = midi.get_tempo_changes()
-    lasting = [*since[1:], midi.get_end_time()] - since
-    return float(tempi[lasting.argmax()])
-
-
-def _on_grid(midi: Any, seconds: float) -> Fraction:
-    """A time in quarter lengths, on the nearest place that MIDI_GRID allows."""
-    exact = Fraction(midi.time_to_tick(seconds), midi.resolution)
-    return min((Fraction(round(exact * n), n) for n in MIDI_GRID), key=lambda t: abs(t - exact))
-
-
-def _read_music21(path: Path) -> list[Score]:
-    require("music21", "reading scores other than MIDI")
-    from music21 import converter, stream
-
-    parsed = converter.parse(path, forceSource=True, storePickle=False)
-    songs = list(parsed.scores) if isinstance(parsed, stream.Opus) else [parsed]
-    names = [path.name] if len(songs) == 1 else [f"{path.name}#{i + 1}" for i in range(len(songs))]
-    scores = [
-        Score(
-            name,
-            tuple(notes),
-            _bpm(song),
-            _program(song),
-            _bars(song),
-            _fermatas(song),
-            tuple(map(_program_of_part, song.parts)),
-        )
-        for name, song in zip(names, songs, strict=True)
-        if (notes := _notes(song))
-    ]
-    if not scores:
-        raise Refused("no notes")
-    return scores
-
-
-def _notes(score: Any) -> list[Note]:
-    """The pitched notes of a music21 score, part by part, with tied notes joined."""
-    from music21 import harmony
-
-    notes: list[Note] = []
-    for voice, part in enumerate(list(score.parts) or [score]):
-        open_ties: dict[int, int] = {}  # pitch -> where in `notes` its last note is
-        for element in part.flatten().notes:
-            if isinstance(element, harmony.Harmony):
-                continue  # a chord symbol does not sound
-            for note, tie in _sounding(element, voice):
-                last = notes[open_ties[note.pitch]] if note.pitch in open_ties else None
-                if tie in ("stop", "continue") and last and last.end == note.onset:
-                    joined = replace(last, duration=last.duration + note.duration)
-                    notes[open_ties[note.pitch]] = joined
-                else:
-                    open_ties[note.pitch] = len(notes)
-                    notes.append(note)
-    return notes
-
-
-def _bars(score: Any) -> tuple[Fraction, ...]:
-    """Where the bars of the first part begin, in quarter lengths."""
-    from music21 import stream
-
-    part = next(iter(score.parts), score)
-    bars = part.getElementsByClass(stream.Measure)
-    return tuple(Fraction(bar.offset) - Fraction(bar.paddingLeft) for bar in bars)
-
-
-def _fermatas(score: Any) -> tuple[tuple[Fraction, Fraction], ...]:
-    """Onset and end of the notes of the first part that bear a fermata, in quarter lengths."""
-    notes = next(iter(score.parts), score).flatten().notes
-    return tuple(
-        (Fraction(n.offset), Fraction(n.offset) + Fraction(n.duration.quarterLength))
-        for n in notes
-        if any("Fermata" in e.classes for e in n.expressions)
-    )
-
-
-def _sounding(element: Any, voice: int) -> Iterator[tuple[Note, str]]:
-    """The pitched notes of a music21 note or chord, with the type of their tie ('' for none).
-
-    Grace notes take no time, and are left out.
-    """
-    from music21 import chord
-    from music21.note import Note as PitchedNote
-
-    onset, length = Fraction(element.offset), Fraction(element.duration.quarterLength)
-    for n in element.notes if isinstance(element, chord.ChordBase) else (element,):
-        if isinstance(n, PitchedNote) and length > 0:
-            yield (
-                Note(onset, length, n.pitch.midi, _velocity(n, element), voice),
-                n.tie.type if n.tie else "",
-            )
-
-
-def _velocity(note: Any, element: Any) -> int:
-    """The MIDI velocity 1..127; 90 where the score does not say."""
-    return int(note.volume.velocity or element.volume.velocity or 90)
-
-
-def _bpm(score: Any) -> float | None:
-    """The first tempo of a score in quarter notes a minute."""
-    marks = score.flatten().getElementsByClass("MetronomeMark")
-    return next((bpm for mark in marks if (bpm := _sensible(mark.getQuarterBPM()))), None)
-
-
-def _sensible(bpm: float | None) -> float | None:
-    """A tempo that music can have, rounded; None for anything else."""
-    return round(float(bpm), 2) if bpm and BPM_RANGE[0] <= bpm <= BPM_RANGE[1] else None
-
-
-def _program(score: Any) -> int | None:
-    """The General MIDI program (1..128) that plays most of the parts that have notes."""
-    programs: Counter[int] = Counter()
-    for part in score.parts:
-        if program := _program_of_part(part):
-            programs[program] += len(part.flatten().notes)
-    return programs.most_common(1)[0][0] if programs.total() else None
-
-
-def _program_of_part(part: Any) -> int:
-    """The General MIDI program (1..128) of a part; 0 where it does not say."""
-    player = part.getInstrument(returnDefault=False)
-    return 0 if player is None or player.midiProgram is None else int(player.midiProgram) + 1
 
 
 @dataclass(frozen=True)

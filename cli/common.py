@@ -8,8 +8,9 @@ from pathlib import Path
 
 from cli.options import settings_given, validate_for
 from cli.run_log import told
-from config_bach import Composing, Encoding, Network, Paths, Runtime, Training, UserError
+from config_bach import Composing, Encoding, Network, Paths, Reading, Runtime, Training, UserError
 from families.base import LoadedModel
+from families.corpus import read_part
 from families.registry import family_of
 from litert.loading import playing
 from storage import bundle as bundles
@@ -39,7 +40,9 @@ def new_model_of(args: argparse.Namespace) -> tuple[Encoding, Network, Training]
     transpose = family.transpose if args.transpose is None else args.transpose
     if args.split == "window" and args.transpose is None:
         transpose = 0  # the articles' protocol
-    encoding = Encoding(args.normal, args.concatenate, transpose=transpose)
+    encoding = Encoding(
+        args.normal, args.concatenate, transpose=transpose, unfold=True, part=args.part or ""
+    )
     return encoding, network, replace(family.training, **settings_given(args, Training))
 
 
@@ -78,6 +81,21 @@ def able_bundle(args: argparse.Namespace, paths: Paths) -> Bundle:
             told(f"{bundle.name} composes, since {name} cannot: {_reason(why)}")
         return bundle
     raise refusals[0][1]
+
+
+def with_part(args: argparse.Namespace, paths: Paths) -> argparse.Namespace:
+    """The same command line with the part that --part names in the place of the scores it gives.
+
+    Raises UserError, naming the parts that there are, for any other.
+    """
+    if args.part is None:
+        return args
+    given = {
+        name: read_part(path, paths, Reading(name == "prime", args.part))
+        for name in ("prime", "harmonise")
+        if (path := getattr(args, name)) is not None
+    }
+    return argparse.Namespace(**{**vars(args), **given})
 
 
 def _reason(refusal: UserError) -> str:

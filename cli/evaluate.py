@@ -14,7 +14,7 @@ def evaluate(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = Non
     """Measure a model on a source of scores; returns its bundle."""
     require("matplotlib", "drawing the report card")
     model = engine_of(args, bundle_of(args, paths, bundle), paths)
-    card = report.report(model, args.evaluate, paths)
+    card = report.report(model, args.evaluate, paths, part=args.part)
     print("\n".join(report.lines(card)))
     picture = paths.models / f"{model.bundle.name}.report.png"
     plots.report_card(picture, card)

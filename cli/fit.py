@@ -2,10 +2,11 @@
 
 import argparse
 import logging
+from dataclasses import replace
 
 from cli.common import new_model_of, path_of_model
 from cli.run_log import with_training
-from config_bach import Paths, quiet, require
+from config_bach import Paths, UserError, quiet, require
 from families import corpus as corpora
 from families.registry import family_of
 from storage import bundle as bundles
@@ -43,8 +44,14 @@ def _train(args: argparse.Namespace, paths: Paths, app: str, known: Bundle | Non
         known.metadata["corpus"]["source"] if known else corpora.default_source(paths)
     )
     encoding, network, training = new_model_of(args)
+    if source.startswith("music21:"):  # read as ever, so that figures can be compared
+        encoding = replace(encoding, unfold=False)
     if known:
         encoding, network = known.vocabulary.encoding, known.network
+        if args.part not in (None, encoding.part):
+            raise UserError(
+                "--part cannot change a saved model: train a new one with -l 0 -f, or leave it out."
+            )
     corpus = family_of(network.model_type).read(source, paths, encoding)
     for line in (f"corpus {source}", *corpora.table(corpus.rows, len(corpus.pieces))):
         log.info(line)

@@ -229,6 +229,9 @@ OPTIONS = (
     Option("--threads N", ENGINE, "threads of LiteRT ({default})", int, "threads"),
     Option("--delegate PATH", ENGINE, "a LiteRT delegate library", text, "delegate"),
     Option("--corpus SOURCE", LEARN, f"{SOURCES} (default: training/ or, while empty, chorales)"),
+    Option("--part NAME", LEARN, "read only this part of each score: its name, or what no other part's "
+           "name contains, or its number; also of --prime, --harmonise and --evaluate",
+           verbs=("fit", "predict", "evaluate")),
     Option("-e --epochs N", LEARN, "passes at most ({default})", int, "epochs"),
     Option("--split KIND", LEARN, "hold out whole pieces (piece, default), or windows as in the "
            "articles (window), which leaks: is measured on what it learned from", str, "split",
@@ -338,6 +341,8 @@ def validate(args: argparse.Namespace) -> None:
             raise UserError(f"{option.flag} needs a score: add {option.needs} FILE.")
         if others := ", ".join(flag for flag in option.excludes if flag in flags):
             raise UserError(f"{others} cannot be combined with {option.flag}: leave it out.")
+    if args.part is not None and wanted == {"predict"} and not (args.prime or args.harmonise):
+        raise UserError("--part needs a score: add --prime FILE or --harmonise FILE.")
     if args.model_type is not None or args.load == 0:
         validate_for(args, family_of(1 if args.model_type is None else args.model_type))
 

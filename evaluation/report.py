@@ -6,7 +6,7 @@ are any, and beside the same figures for these real pieces.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -40,12 +40,16 @@ class Real:
         return [work.events for work in self.works]
 
 
-def report(model: LoadedModel, source: str, paths: Paths, pieces: int = PIECES) -> dict[str, Any]:
+def report(
+    model: LoadedModel, source: str, paths: Paths, pieces: int = PIECES, *, part: str | None = None
+) -> dict[str, Any]:
     """Measure a model on a source: a folder of scores, 'music21:bach', or what its family reads else.
+
+    part: the part of each score that is read; None: as when it was trained.
 
     Raises UserError if nothing in the source can be used.
     """
-    real = real_pieces(model, source, paths)
+    real = real_pieces(model, source, paths, part)
     composed: list[Music] = []
     for seed in tqdm(range(pieces), "composing", disable=None):
         request = CompositionRequest(Composing(seed=seed))
@@ -70,11 +74,13 @@ def report(model: LoadedModel, source: str, paths: Paths, pieces: int = PIECES) 
     return card
 
 
-def real_pieces(model: LoadedModel, source: str, paths: Paths) -> Real:
+def real_pieces(model: LoadedModel, source: str, paths: Paths, part: str | None = None) -> Real:
     """The pieces of a source that were not learned from; all of them, so labelled, if there are none."""
     table = model.metadata["corpus"]["pieces"]
     learned = {p["fingerprint"] for p in table if p["side"] == "train"}
-    works = model.family.read(source, paths, model.vocabulary.encoding).pieces
+    encoding = model.vocabulary.encoding
+    encoding = encoding if part is None else replace(encoding, part=part)
+    works = model.family.read(source, paths, encoding).pieces
     unseen = [w for w in works if w.fingerprint not in learned]
     leaks = not unseen or model.metadata["split"] in ("within", "window")
     label = LEAKS if leaks else LABELS["piece"].split(": ")[1]

@@ -23,12 +23,13 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from config_bach import Composing, Encoding, Network, Paths, Training, UserError
+from config_bach import Composing, Encoding, Network, Paths, Training, UserError, counted
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
-from midi_io import Score
 from music.copies import Copy, CopyIndex, CopyTracker
 from music.events import Event, Piece, from_json, to_json
 from music.instruments import Programs
+from music.midi_reader import GRID
+from music.scores import Score
 from storage.bundle import Arrays, Bundle
 from storage.vocabulary import Field, Vocabulary
 
@@ -69,16 +70,27 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class CorpusRow:
-    """A line of the corpus table: the file, its number of steps, or the reason for refusing it."""
+    """A line of the corpus table: the file, its number of steps, or the reason for refusing it.
+
+    lost: what stands in the file and the model type does not keep, counted (see corpus.not_kept).
+    """
 
     name: str
     steps: int
     refused: str = ""
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         events = "event" if self.steps == 1 else "events"
         verdict = f"refused: {self.refused}" if self.refused else f"{self.steps:6d} {events}"
-        return f"  {self.name:<28} {verdict}"
+        lost = f", not kept: {counts(self.lost)}" if self.lost and not self.refused else ""
+        return f"  {self.name:<28} {verdict}{lost}"
+
+
+def counts(lost: Mapping[str, int]) -> str:
+    """What is not kept, in words, the most first: '120 drum notes, 3 tempo changes'."""
+    by_number = sorted(lost.items(), key=lambda item: -item[1])
+    return ", ".join(counted(number, what) for what, number in by_number)
 
 
 @dataclass(frozen=True)
@@ -270,6 +282,8 @@ class ModelFamily(ABC):
     default_variant: ClassVar[str] = "float32"  # what training exports, and what plays at first
     default_program: ClassVar[int | None] = None  # General MIDI 1..128; None: that of the corpus
     max_copy: ClassVar[int | None] = None  # notes in a row that a new piece copies unless told
+    keeps: ClassVar[frozenset[str]] = frozenset()  # of what music.scores counts beside the notes
+    grid: ClassVar[tuple[int, ...]] = GRID  # parts of a quarter to which it moves times
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         """Refuse, when it is defined, a family that leaves out an attribute. Raises TypeError.
@@ -403,7 +417,7 @@ class ModelFamily(ABC):
 
     # -- music
 
-    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
+    def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
         """Raise UserError, with the reason, for a score that cannot be continued."""
         raise UserError(f"model type {self.number} continues no score: leave --prime out.")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
+from math import lcm
 from typing import Any
 
 from music.sounds import Sound
@@ -161,46 +162,85 @@ def events_from_notes(notes: Iterable[Note], max_duration: Fraction) -> tuple[Ev
     `max_duration` (quarter lengths) comes as several equal events, so that all that follows stays where
     it is.
     """
-    notes = sorted(notes, key=lambda n: (n.onset, n.pitch))
-    onsets = sorted({n.onset for n in notes})
-    notes = [replace(n, duration=_snapped(n, onsets) - n.onset) for n in notes]
-    cuts = sorted(set(onsets) | _endings(notes, onsets))
+    notes = list(notes)
+    unit = common_unit((SHORTEST_REST, max_duration, *times_of(notes)))
+    shortest_rest, longest = whole(SHORTEST_REST, unit), whole(max_duration, unit)
+    spans = sorted(
+        (whole(n.onset, unit), n.pitch, whole(n.duration, unit), n.velocity) for n in notes
+    )
+    onsets = sorted({onset for onset, *_ in spans})
+    ends = [_snapped(onset, onset + long, onsets, shortest_rest) for onset, _, long, _ in spans]
+    cuts = sorted({*onsets, *_endings({*ends} - {*onsets}, shortest_rest)})
+    length = lru_cache(None)(partial(Fraction, denominator=unit))
     events: list[Event] = []
-    sounding: list[Note] = []
+    sounding: list[tuple[int, int, int]] = []  # end, pitch and velocity
     coming = 0
     for start, stop in pairwise(cuts):
-        sounding = [n for n in sounding if n.end > start]
-        while coming < len(notes) and notes[coming].onset == start:
-            sounding.append(notes[coming])
+        sounding = [s for s in sounding if s[0] > start]
+        while coming < len(spans) and spans[coming][0] == start:
+            sounding.append((ends[coming], spans[coming][1], spans[coming][3]))
             coming += 1
-        pitches = tuple(sorted({n.pitch for n in sounding}))
-        velocity = max((n.velocity for n in sounding), default=90)
-        events += _in_parts(Event(pitches, stop - start, velocity), max_duration)
+        pitches = tuple(sorted({pitch for _, pitch, _ in sounding}))
+        velocity = max((v for *_, v in sounding), default=90)
+        first, *others = _in_parts(stop - start, longest)
+        events.append(Event(pitches, length(first), velocity))
+        events += (Event(pitches, length(part), velocity, struck=HELD) for part in others)
     return tuple(events)
 
 
-def _in_parts(event: Event, longest: Fraction) -> list[Event]:
-    """An event as one that is struck and, if it is too long, others that hold it."""
-    whole, rest = divmod(event.duration, longest)
-    first, *others = [longest] * int(whole) + ([rest] if rest else [])
-    return [replace(event, duration=first)] + [
-        replace(event, duration=d, struck=HELD) for d in others
-    ]
+def times_of(notes: Iterable[Note]) -> Iterator[Fraction]:
+    """The onsets and durations of notes, in quarter lengths."""
+    for n in notes:
+        yield n.onset
+        yield n.duration
 
 
-def _snapped(note: Note, onsets: Sequence[Fraction]) -> Fraction:
+def common_unit(times: Iterable[Fraction]) -> int:
+    """Into how many parts a quarter must be cut for all of these times to be whole numbers of them."""
+    return lcm(*{t.denominator for t in times})
+
+
+def whole(time: Fraction, unit: int) -> int:
+    """A time in parts of which a quarter has `unit`; a whole number of them by `common_unit`."""
+    return time.numerator * (unit // time.denominator)
+
+
+def _in_parts(length: int, longest: int) -> list[int]:
+    """What is struck and, if that is too long, what holds it."""
+    count, rest = divmod(length, longest)
+    return [longest] * count + ([rest] if rest else [])
+
+
+def _snapped(onset: int, end: int, onsets: Sequence[int], shortest_rest: int) -> int:
     """The end of a note, moved to the nearest onset if that is less than a sixteenth away."""
-    i = bisect_left(onsets, note.end)
-    near = [t for t in onsets[max(0, i - 1) : i + 1] if t > note.onset]
-    closest = min(near, key=lambda t: abs(t - note.end), default=note.end)
-    return closest if abs(closest - note.end) < SHORTEST_REST else note.end
+    i = bisect_left(onsets, end)
+    near = [t for t in onsets[max(0, i - 1) : i + 1] if t > onset]
+    closest = min(near, key=lambda t: abs(t - end), default=end)
+    return closest if abs(closest - end) < shortest_rest else end
 
 
-def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]:
-    """The ends of notes; of several within a sixteenth of each other only the last remains."""
-    ends = sorted({n.end for n in notes} - set(onsets))
-    later = [*ends, None][1:]
-    return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
+def _endings(ends: Iterable[int], shortest_rest: int) -> set[int]:
+    """Of the ends of notes within a sixteenth of each other only the last ones."""
+    ordered = sorted(ends)
+    later = [*ordered, None][1:]
+    return {a for a, b in zip(ordered, later, strict=True) if b is None or b - a >= shortest_rest}
+
+
+def held_on(notes: Sequence[Note], events: Sequence[Event]) -> int:
+    """How many notes are struck while their pitch sounds already, and are held on in these events.
+
+    events: those of the notes, of voices that are not told apart.
+    """
+    unit = common_unit((*times_of(notes), *(e.duration for e in events)))
+    struck: dict[int, set[int]] = {}
+    for n in notes:
+        struck.setdefault(whole(n.onset, unit), set()).add(n.pitch)
+    time, found = 0, 0
+    for before, event in pairwise(events):
+        time += whole(before.duration, unit)
+        if before.pitches != event.pitches and time in struck:
+            found += len(struck[time] & {*before.pitches})
+    return found
 
 
 def duration_of(events: Iterable[Event]) -> Fraction:

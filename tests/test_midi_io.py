@@ -14,13 +14,13 @@ from chorales import chorale
 from conftest import ROOT
 from music21 import converter
 
-import midi_io
 from families.satb.dataset import of_score
 from families.satb.encoding import Chorale, chorale_of, plan_of
 from midi_io import Played, Refused, Score, midi_file, read_scores, write_midi, write_musicxml
 from music.events import TICKS, Event, Note, Piece, events_from_notes, notes_from_events
 from music.instruments import program_number
 from music.keys import key_name
+from music.score_reader import notes_of
 
 CHORALE = [
     Event((48, 55, 64, 72), Fraction(1)),
@@ -470,7 +470,7 @@ def test_a_chord_symbol_that_has_a_duration_does_not_sound_either() -> None:
     symbol = harmony.ChordSymbol("G7")
     symbol.quarterLength = 4
     score = stream.Score([stream.Part([symbol, note.Note(62)])])
-    assert [n.pitch for n in midi_io._notes(score)] == [62]
+    assert [n.pitch for n in notes_of(score.parts)] == [62]
 
 
 def test_percussion_and_rests_are_no_pitches(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,9 +38,9 @@ from families.events.predictor import EventPredictor
 from families.events.rhythm import Rhythm
 from families.events.sampler import EventComposer
 from families.steps import Array, Rows, StepRunner, StepSequence
-from midi_io import Score
-from music.events import Piece, events_from_notes, to_json
+from music.events import Piece, events_from_notes, held_on, to_json
 from music.instruments import program_number
+from music.scores import REPEATED, VELOCITIES, Score
 from storage.bundle import Bundle
 from storage.vocabulary import Vocabulary
 
@@ -67,12 +68,16 @@ class EventFamily(ModelFamily, abstract=True):
     def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Corpus:
         pieces: list[Piece] = []
         rows = []
-        for entry in corpora.read_entries(source, paths, show):
-            found = [_piece(score, encoding) for score in entry.scores]
-            kept = [p for p in found if len(p.events) >= SHORTEST]
+        for entry in corpora.read_entries(source, paths, show, encoding.reading):
+            found = [(score, _piece(score, encoding)) for score in entry.scores]
+            found = [(score, piece) for score, piece in found if len(piece.events) >= SHORTEST]
+            kept = [piece for _, piece in found]
             pieces += kept
             refused = entry.refused or ("" if kept else "a single event, nothing follows it")
-            rows.append(CorpusRow(entry.path.name, sum(len(p) for p in kept), refused))
+            again = sum(held_on(score.notes, piece.events) for score, piece in found)
+            scores = (score for score, _ in found)
+            lost = corpora.not_kept(scores, self.keeps, **{REPEATED: again})
+            rows.append(CorpusRow(entry.path.name, sum(len(p) for p in kept), refused, lost))
         if not pieces:
             reasons = "; ".join(f"{row.name}: {row.refused}" for row in rows[:3])
             raise UserError(
@@ -82,7 +87,7 @@ class EventFamily(ModelFamily, abstract=True):
 
     def read_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> Piece:
         """A single score, or a file with one. Raises UserError, with the reason, without music."""
-        entry = corpora.read_entry(path, paths)
+        entry = corpora.read_entry(path, paths, replace(encoding.reading, part=""))
         pieces = [_piece(score, encoding) for score in entry.scores]
         if not pieces or not pieces[0].events:
             reason = entry.refused or "it has no notes"
@@ -91,7 +96,7 @@ class EventFamily(ModelFamily, abstract=True):
             )
         return pieces[0]
 
-    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
+    def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
         self.read_prime(path, paths, encoding)
 
     def vocabulary(self, train: Sequence[Piece], encoding: Encoding) -> Vocabulary:
@@ -241,6 +246,7 @@ class AttentionLSTM(EventFamily):
     network = Network(model_type=2, units=128, embedding=32, dropout=0.5, input_dropout=0.2)
     transpose = 3
     flags = EVENT_FLAGS | {"lookback_dropout"}
+    keeps = frozenset({VELOCITIES})  # of each event the highest, in eight levels
     lookback = True
     predicts_durations = True
 

@@ -1,8 +1,8 @@
 """Scores and the public JSB form -> chorales, every file accounted for; chorales -> step sequences."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from config_bach import Paths, UserError
+from config_bach import Encoding, Paths, Reading, UserError
 from families.base import Corpus, CorpusRow
-from families.corpus import read_entries, read_entry
+from families.corpus import not_kept, read_entries, read_entry
 from families.satb.encoding import STEP, VOICES, Chorale, plan_of, symbols_of, symbols_of_notes
 from families.satb.features import rows_of
 from families.steps import StepSequence
-from midi_io import Refused, Score
+from midi_io import ALL
 from music.events import Note
+from music.scores import TIMES, Refused, Score
 
 SIDES = ("train", "valid", "test")
 JSB_SIDES = Path(__file__).parent / "jsb_sides.json"
 SHORTEST = 16  # steps
 LONGEST = 4096  # steps
+WRITTEN = Reading(unfold=False)  # what is composed around keeps the bars that it has on paper
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,21 @@ def sequence_of(piece: Chorale) -> SatbSequence:
     )
 
 
-def read(source: str, paths: Paths, show: bool = True) -> Corpus:
+def read(
+    source: str,
+    paths: Paths,
+    show: bool = True,
+    reading: Reading = ALL,
+    keeps: Collection[str] = (),
+) -> Corpus:
     """Read a folder of scores, 'music21:chorales', 'music21:bach', or a JSON file in the JSB form.
 
     Raises UserError when nothing in it is in four voices.
     """
     found = (
-        read_json(Path(source)) if source.endswith(".json") else _read_scores(source, paths, show)
+        read_json(Path(source))
+        if source.endswith(".json")
+        else _read_scores(source, paths, show, reading, keeps)
     )
     if not found.pieces:
         reasons = "; ".join(f"{row.name}: {row.refused}" for row in found.rows[:3])
@@ -56,18 +66,22 @@ def read(source: str, paths: Paths, show: bool = True) -> Corpus:
     return found
 
 
-def _read_scores(source: str, paths: Paths, show: bool) -> Corpus:
+def _read_scores(
+    source: str, paths: Paths, show: bool, reading: Reading, keeps: Collection[str]
+) -> Corpus:
     pieces: list[Chorale] = []
     rows = []
-    for entry in read_entries(source, paths, show):
-        kept, refused = [], entry.refused
+    for entry in read_entries(source, paths, show, reading):
+        kept, scores, refused = [], [], entry.refused
         for score in entry.scores:
             try:
                 kept.append(of_score(score))
+                scores.append(score)
             except Refused as reason:
                 refused = str(reason)
         pieces += kept
-        rows.append(CorpusRow(entry.path.name, sum(map(len, kept)), "" if kept else refused))
+        lost = not_kept(map(off_the_grid, scores), keeps)
+        rows.append(CorpusRow(entry.path.name, sum(map(len, kept)), "" if kept else refused, lost))
     sides = jsb_sides(pieces) if source.startswith("music21:") else ()
     return Corpus(source, tuple(pieces), tuple(rows), sides, "jsb")
 
@@ -88,6 +102,13 @@ def of_score(score: Score) -> Chorale:
     if len(voices) != len(VOICES):
         raise Refused(f"{_parts(len(voices))}, a chorale has four")
     return _chorale(score, voices)
+
+
+def off_the_grid(score: Score) -> Score:
+    """A score that counts, too, what is moved to sixteenths."""
+    moved = sum(n.onset % STEP != 0 or n.end % STEP != 0 for n in score.notes)
+    times = min(score.holds.get(TIMES, 0) + moved, len(score.notes))
+    return replace(score, holds={**score.holds, TIMES: times})
 
 
 def _chorale(score: Score, voices: Sequence[Sequence[Note]]) -> Chorale:
@@ -150,12 +171,14 @@ def _of_steps(name: str, steps: Any, path: Path) -> Chorale:
         raise UserError(f"{path}: piece {name} cannot be read ({error}); mend it.") from error
 
 
-def read_chorale(path: Path | Score, paths: Paths, advice: str = "choose another") -> Chorale:
+def read_chorale(
+    path: Path | Score, paths: Paths, advice: str = "choose another", reading: Reading = WRITTEN
+) -> Chorale:
     """A score, or a file with one, in four voices.
 
     Raises UserError, with the reason and advice, for any other.
     """
-    entry = read_entry(path, paths)
+    entry = read_entry(path, paths, reading)
     try:
         if not entry.scores:
             raise Refused(entry.refused)
@@ -164,13 +187,17 @@ def read_chorale(path: Path | Score, paths: Paths, advice: str = "choose another
         raise UserError(f"{entry.path} is not in four voices: {reason}; {advice}.") from reason
 
 
-def read_prime(path: Path | Score, paths: Paths) -> Chorale:
-    """A score in four voices, to be continued. Raises UserError, with what to do, for any other."""
+def read_prime(path: Path | Score, paths: Paths, encoding: Encoding) -> Chorale:
+    """A score in four voices, to be continued, read as those that the model learned from.
+
+    Raises UserError, with what to do, for any other.
+    """
     return read_chorale(
         path,
         paths,
         "a model of another type continues any music (--list shows them), and --harmonise "
         f"{path} composes three voices under a melody",
+        replace(encoding.reading, part=""),
     )
 
 
@@ -179,7 +206,7 @@ def read_melodies(path: Path | Score, paths: Paths, voices: Sequence[int]) -> Ch
 
     A score of four parts gives all of them. Raises UserError if it has other parts than these.
     """
-    entry = read_entry(path, paths)
+    entry = read_entry(path, paths, WRITTEN)
     try:
         if not entry.scores:
             raise Refused(entry.refused)

@@ -45,6 +45,7 @@ from families.satb.dataset import (
 from families.satb.encoding import (
     FIRST,
     HOLD,
+    STEP,
     VOICES,
     Chorale,
     chorale_of,
@@ -62,6 +63,7 @@ from families.satb.templates import packed, templates_of, unpacked
 from families.steps import Array, Probabilities, Rows, StepRunner, StepSequence
 from music.events import bars_of
 from music.instruments import ORGAN, program_number
+from music.scores import LEAD, METRES, PARTS, Score
 from storage.bundle import Arrays, Bundle
 from storage.vocabulary import Field, Vocabulary
 
@@ -100,6 +102,8 @@ class FourVoices(ModelFamily):
     )
     transpose = 6
     voices = VOICES
+    keeps = frozenset({PARTS, METRES, LEAD})
+    grid = (round(1 / STEP),)
     flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
         {"regenerate", "scale", "range", "no_crossing"}
     )
@@ -110,7 +114,7 @@ class FourVoices(ModelFamily):
     # -- corpus
 
     def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Corpus:
-        return read(source, paths, show)
+        return read(source, paths, show, encoding.reading, self.keeps)
 
     def vocabulary(self, train: Sequence[Chorale], encoding: Encoding) -> Vocabulary:
         return satb_vocabulary(encoding)
@@ -287,8 +291,8 @@ class FourVoices(ModelFamily):
             prime.name if prime else "",
         )
 
-    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
-        read_prime(path, paths)
+    def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
+        read_prime(path, paths, encoding)
 
     def stream(self, model: LoadedModel, settings: Composing) -> SatbComposer:
         return SatbComposer(model, settings)
@@ -297,7 +301,7 @@ class FourVoices(ModelFamily):
 def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Chorale | None:
     """What is to be continued: a score of the user's, or the first phrase of a held-out chorale."""
     if request.prime:
-        return read_prime(request.prime, paths)
+        return read_prime(request.prime, paths, model.vocabulary.encoding)
     if not request.options.get("with_prime"):
         return None
     name, events = model.prime(request.settings.seed)

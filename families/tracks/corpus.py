@@ -1,66 +1,89 @@
 """Score files -> pieces: MIDI by itself, all others through families/corpus.py."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from config_bach import Paths, UserError
+from config_bach import Paths, Reading, UserError
 from families import corpus as corpora
 from families.base import Corpus, CorpusRow
 from families.tracks.dataset import TokenPiece
 from families.tracks.encoding import encode
 from families.tracks.reading import read_midi, song_of_score
 from families.tracks.song import Song
-from midi_io import MIDI_SUFFIXES, Refused, Score
+from midi_io import ALL, MIDI_SUFFIXES
+from music.scores import DRUMS, INSTRUMENTS, LEAD, METRES, TEMPI, VELOCITIES, Refused, Score
 
-Read = tuple[Path, list[Song], str]  # the file, its songs, or why it was refused
+KEEPS = frozenset({DRUMS, INSTRUMENTS, TEMPI, METRES, VELOCITIES, LEAD})
+# what a score that is no MIDI file holds, and midi_io does not read
+UNREAD = frozenset({DRUMS, TEMPI})
 
 
-def read(source: str, paths: Paths, show: bool = True) -> Corpus:
+@dataclass(frozen=True)
+class Read:
+    """What became of a file: its songs and what of it is lost, or why it was refused."""
+
+    path: Path
+    songs: Sequence[Song] = ()
+    refused: str = ""
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+def read(source: str, paths: Paths, reading: Reading = ALL, show: bool = True) -> Corpus:
     """The pieces of a source. Raises UserError when nothing in it can be learned from."""
     pieces: list[TokenPiece] = []
     rows = []
     files = corpora.find(source)
-    for path, songs, refused in sorted(_songs(files, paths, show), key=lambda found: found[0]):
-        made = [TokenPiece(song.name, encode(song)) for song in songs]
+    for found in sorted(_files(files, paths, reading, show), key=lambda found: found.path):
+        made = [TokenPiece(song.name, encode(song)) for song in found.songs]
         pieces += made
-        rows.append(CorpusRow(path.name, sum(map(len, made)), refused))
+        steps = sum(map(len, made))
+        rows.append(CorpusRow(found.path.name, steps, found.refused, found.lost))
     if not pieces:
         reasons = "; ".join(f"{row.name}: {row.refused}" for row in rows[:3])
         raise UserError(f"nothing in {source} can be learned from ({reasons}); add other scores.")
     return Corpus(source, tuple(pieces), tuple(rows))
 
 
-def read_piece(path: Path | Score, paths: Paths) -> TokenPiece:
+def read_piece(path: Path | Score, paths: Paths, reading: Reading = ALL) -> TokenPiece:
     """A single file or score. Raises UserError, with the reason, if it cannot be continued."""
-    if isinstance(path, Path) and not path.is_file():
-        raise UserError(f"there is no file {path}; check its name.")
     if isinstance(path, Score):
-        found: Read = (Path(path.name), [song_of_score(path)] if path.notes else [], "no notes")
+        found = _of_scores(Path(path.name), [path])
+    elif not path.is_file():
+        raise UserError(f"there is no file {path}; check its name.")
     else:
-        found = next(_songs([path], paths, show=False))
-    name, songs, refused = found
-    if not songs:
-        raise UserError(f"{name} cannot be continued: {refused}; give another score to --prime.")
-    return TokenPiece(songs[0].name, encode(songs[0]))
+        found = next(_files([path], paths, reading, show=False))
+    if not found.songs:
+        reason = found.refused or "it has no notes"
+        raise UserError(f"{path} cannot be continued: {reason}; give another score to --prime.")
+    return TokenPiece(found.songs[0].name, encode(found.songs[0]))
 
 
-def _songs(files: list[Path], paths: Paths, show: bool) -> Iterator[Read]:
+def _files(files: Sequence[Path], paths: Paths, reading: Reading, show: bool) -> Iterator[Read]:
     """Every file, read or refused."""
-    midi = [path for path in files if path.suffix.lower() in MIDI_SUFFIXES]
-    bar = tqdm(midi, "reading MIDI", unit="file", delay=1, leave=False, disable=not show)
+    midi = {path for path in files if path.suffix.lower() in MIDI_SUFFIXES}
+    bar = tqdm(sorted(midi), "reading MIDI", unit="file", delay=1, leave=False, disable=not show)
     for path in bar:
-        yield _read(path)
-    for entry in corpora.read_files([path for path in files if path not in set(midi)], paths, show):
-        try:
-            yield entry.path, [song_of_score(score) for score in entry.scores], entry.refused
-        except Refused as reason:
-            yield entry.path, [], str(reason)
+        yield _of_midi(path, reading)
+    others = [path for path in files if path not in midi]
+    for entry in corpora.read_files(others, paths, show, reading):
+        found = _of_scores(entry.path, entry.scores)
+        yield replace(found, refused=found.refused or entry.refused)
 
 
-def _read(path: Path) -> Read:
+def _of_midi(path: Path, reading: Reading) -> Read:
     try:
-        return path, [read_midi(path)[0]], ""
+        song, lost = read_midi(path, reading.part)
     except Refused as reason:
-        return path, [], str(reason)
+        return Read(path, refused=str(reason))
+    return Read(path, [song], lost=lost)
+
+
+def _of_scores(path: Path, scores: Sequence[Score]) -> Read:
+    lost = corpora.not_kept(scores, KEEPS - UNREAD)
+    try:
+        return Read(path, [song_of_score(score) for score in scores if score.notes], lost=lost)
+    except Refused as reason:
+        return Read(path, refused=str(reason))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from config_bach import Composing, Encoding, Network, Paths, Training, UserError, counted
+from config_bach import Composing, Encoding, Network, Paths, Reading, Training, UserError, counted
 from families import metrics
 from families.base import (
     PRIMES,
@@ -27,8 +28,9 @@ from families.tracks import corpus
 from families.tracks.dataset import TokenPiece, packed, sequences, unpacked
 from families.tracks.lookup import baselines
 from families.tracks.sampler import TrackComposer
-from families.tracks.tokens import SYMBOLS, Kind, token, tracks_vocabulary
+from families.tracks.tokens import GRID, SYMBOLS, Kind, token, tracks_vocabulary
 from music.events import to_json
+from music.scores import Score
 from storage.bundle import Bundle
 from storage.vocabulary import Vocabulary
 
@@ -52,13 +54,14 @@ class Tracks(ModelFamily):
     training = Training(epochs=20, batch=16, learning_rate=0.003, patience=3, min_steps=30)
     transpose = 3
     flags = frozenset({"prime", "with_prime", "without_prime", "notes", "scale"})
+    keeps = corpus.KEEPS
+    grid = (GRID,)
     default_variant = "dynamic"
-    default_program = None
 
     # -- corpus
 
     def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Corpus:
-        return corpus.read(source, paths, show)
+        return corpus.read(source, paths, encoding.reading, show)
 
     def vocabulary(self, train: Sequence[TokenPiece], encoding: Encoding) -> Vocabulary:
         return tracks_vocabulary(encoding)
@@ -131,8 +134,8 @@ class Tracks(ModelFamily):
             found |= _baselines(self.unpack(model.bundle.music), pieces)
         return found
 
-    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
-        corpus.read_piece(path, paths)
+    def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
+        corpus.read_piece(path, paths, _whole(encoding))
 
     def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
         """Events from the beginning of a piece, or after a score. Raises UserError for a bad request.
@@ -167,6 +170,11 @@ class Tracks(ModelFamily):
         return TrackComposer(model, model.limited(settings), bpm=model.metadata["bpm"])
 
 
+def _whole(encoding: Encoding) -> Reading:
+    """Scores are read as those that were learned from, but for the part that was chosen of these."""
+    return replace(encoding.reading, part="")
+
+
 def _baselines(train: Sequence[TokenPiece], held_out: Sequence[TokenPiece]) -> dict[str, Any]:
     seen, asked = ([p.tokens.astype(np.int64) for p in side] for side in (train, held_out))
     return baselines(seen, asked, SYMBOLS, FIELD)
@@ -175,7 +183,7 @@ def _baselines(train: Sequence[TokenPiece], held_out: Sequence[TokenPiece]) -> d
 def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> TokenPiece | None:
     """What is to be continued: the end of a score, or the beginning of a held-out piece."""
     if request.prime:
-        piece = corpus.read_piece(request.prime, paths)
+        piece = corpus.read_piece(request.prime, paths, _whole(model.vocabulary.encoding))
         return piece.part(max(len(piece) - PRIME_TOKENS, 0), len(piece), piece.name)
     held_out = unpacked(model.bundle.held_out) if request.options.get("with_prime") else []
     if not held_out:

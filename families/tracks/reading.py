@@ -11,89 +11,52 @@ import numpy as np
 
 from config_bach import DEFAULT_PROGRAM
 from families.tracks.song import Ints, Song, sorted_notes
-from families.tracks.tokens import (
-    BAR_LENGTHS,
-    COMMON_TIME,
-    GRID,
-    METRES,
-    VELOCITY_STEP,
-    nearest_tempo,
-)
-from midi_io import Refused, Score
-from music.midi_repair import repaired
+from families.tracks.tokens import BAR_LENGTHS, COMMON_TIME, GRID, VELOCITY_STEP, nearest_tempo
+from families.tracks.tokens import METRES as KNOWN
+from midi_io import refusing
+from music import midi_reader
+from music.scores import BENDS, METRES, PEDAL, TIMES, Refused, Score, part_number
 
 MOST_BARS = 20_000  # of a piece; a damaged file may say anything
-CONTROLLERS = "pedal and controller changes"
-BENDS = "pitch bends"
-DOUBLED = "notes struck twice at once"
-MOVED = "notes moved to the grid"
-METRE_CHANGES = "time signatures"
+DOUBLED = "note struck twice at once"
 US_A_MINUTE = 60_000_000
-USUAL_TEMPO = 500_000  # microseconds a quarter, where a MIDI file does not say
 
 Metre = tuple[int, int, int]  # from which time on, in parts of a quarter; beats, and what a beat is
 
 
-def read_midi(path: Path) -> tuple[Song, Counter[str]]:
-    """A MIDI file as a song, and what of it is lost. Raises Refused, with the reason."""
-    return song_of_midi(_parsed(path), path.name)
+def read_midi(path: Path, part: str = "") -> tuple[Song, Counter[str]]:
+    """A MIDI file as a song, and what of it is lost. Raises Refused, with the reason.
+
+    part: the only track that is read, by name or number; empty: all.
+    """
+    with refusing(path):
+        return song_of_midi(midi_reader.parsed(path.read_bytes()), path.name, part)
 
 
-def _parsed(path: Path) -> Any:
-    """A MIDI file as symusic has it; one that breaks the rules is repaired before."""
-    from symusic import Score as Midi
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Refused(f"cannot be opened: {error.strerror}") from error
-    if data[:4] != b"MThd" or len(data) < 14:
-        raise Refused("not a MIDI file, whatever its name says" if data else "empty file")
-    try:
-        return Midi.from_midi(data)
-    except (RuntimeError, ValueError):
-        pass
-    try:
-        return Midi.from_midi(repaired(data))
-    except EOFError as error:
-        raise Refused("cut short: the file ends in the middle") from error
-    except Exception as error:  # whatever symusic raises on damaged files
-        raise Refused(f"damaged ({' '.join(str(error).split())[:60]})") from error
-
-
-def song_of_midi(midi: Any, name: str) -> tuple[Song, Counter[str]]:
+def song_of_midi(midi: Any, name: str, part: str = "") -> tuple[Song, Counter[str]]:
     """A symusic score as a song, and what of it is lost. Raises Refused without notes."""
-    if midi.tpq <= 0:
-        raise Refused("a division of zero")
     tracks = [track for track in midi.tracks if len(track.notes)]
     if not tracks:
         raise Refused("no notes")
+    if part:
+        names = [midi_reader.name_of(track) for track in tracks]
+        tracks = [tracks[part_number(names, part)]]
     parts = [_part(track, midi.tpq) for track in tracks]
     notes, doubled = sorted_notes(np.concatenate([rows for rows, _ in parts]))
-    tempi = midi.tempos.numpy()
-    signs = midi.time_signatures.numpy()
-    metres, ignored = metres_of(
-        zip(
-            *(
-                on_grid(signs["time"], midi.tpq).tolist(),
-                signs["numerator"].tolist(),
-                signs["denominator"].tolist(),
-            ),
-            strict=True,
-        )
-    )
+    tempi, signs = midi.tempos.numpy(), midi.time_signatures.numpy()
+    times = on_grid(signs["time"], midi.tpq)
+    told = (times, signs["numerator"], signs["denominator"])
+    metres, ignored = metres_of(zip(*(column.tolist() for column in told), strict=True))
     song = Song(name, notes, _tempi(on_grid(tempi["time"], midi.tpq), tempi["mspq"]), metres)
     check_length(song)
-    lost = Counter(
-        {
-            CONTROLLERS: sum(len(track.controls) for track in midi.tracks),
-            BENDS: sum(len(track.pitch_bends) for track in midi.tracks),
-            DOUBLED: doubled,
-            MOVED: sum(moved for _, moved in parts),
-            METRE_CHANGES: ignored,
-        }
-    )
-    return song, +lost
+    lost = {
+        PEDAL: sum(len(track.pedals) for track in tracks),
+        BENDS: sum(len(track.pitch_bends) for track in tracks),
+        TIMES: sum(moved for _, moved in parts),
+        METRES: ignored,
+        DOUBLED: doubled,
+    }
+    return song, +Counter(lost)
 
 
 def _part(track: Any, tpq: int) -> tuple[Ints, int]:
@@ -116,9 +79,7 @@ def on_grid(ticks: Any, tpq: int) -> Ints:
 
 def _tempi(times: Ints, mspq: Any) -> Ints:
     """Tempo changes, the last one of each time; a MIDI file that does not say has 120."""
-    found = {0: USUAL_TEMPO} | {
-        t: m for t, m in zip(times.tolist(), mspq.tolist(), strict=True) if m > 0
-    }
+    found = {0: midi_reader.USUAL_TEMPO} | dict(zip(times.tolist(), mspq.tolist(), strict=True))
     known = np.array(sorted(found.items()), np.int64)
     return np.stack([known[:, 0], nearest_tempo(US_A_MINUTE / known[:, 1])], axis=1)
 
@@ -147,9 +108,9 @@ def metres_of(changes: Iterable[Metre]) -> tuple[Ints, int]:
 
 
 def metre_of(upper: int, lower: int) -> int | None:
-    """A time signature as an index into METRES, or one whose bars are as long; None if there is none."""
-    if (upper, lower) in METRES:
-        return METRES.index((upper, lower))
+    """A time signature as an index into tokens.METRES: itself, or one as long; None if there is none."""
+    if (upper, lower) in KNOWN:
+        return KNOWN.index((upper, lower))
     length = Fraction(upper * 4 * GRID, lower) if upper > 0 and lower > 0 else Fraction(0)
     return metre_lasting(int(length)) if length.denominator == 1 else None
 
@@ -158,7 +119,7 @@ def metre_lasting(length: int) -> int | None:
     """The metre with bars of a length: in quarters if it can be, else eighths, sixteenths, halves."""
     found = [i for i, known in enumerate(BAR_LENGTHS.tolist()) if known == length]
     order = (4, 8, 16, 2)
-    return min(found, key=lambda i: order.index(METRES[i][1]), default=None)
+    return min(found, key=lambda i: order.index(KNOWN[i][1]), default=None)
 
 
 def check_length(song: Song) -> None:
@@ -206,5 +167,5 @@ def _signs(starts: Sequence[int]) -> Iterable[Metre]:
     for a, b in pairwise(starts):
         metre = metre_lasting(b - a)
         if metre is not None and metre != before:
-            yield a, *METRES[metre]
+            yield a, *KNOWN[metre]
         before = metre

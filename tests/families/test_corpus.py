@@ -16,12 +16,12 @@ import pytest
 from conftest import ROOT
 from test_midi_io import BAD_FILES
 
-from config_bach import Encoding, Paths, UserError
+from config_bach import Encoding, Paths, Reading, UserError
 from families import corpus
 from families.base import CorpusRow
 from families.corpus import Entry
 from families.registry import family_of
-from midi_io import Refused, Score, write_midi
+from midi_io import ALL, Refused, Score, write_midi
 from music.events import Event, Note, Piece
 
 EVENTS = [Event((60,), Fraction(1)), Event((62,), Fraction(1))]
@@ -186,7 +186,7 @@ def cached(paths: Paths) -> list[Path]:
     return sorted(p for p in paths.cache.rglob("*") if p.is_file())
 
 
-def unreadable(path: Path) -> list[Score]:
+def unreadable(path: Path, reading: Reading) -> list[Score]:
     raise Refused("read again")
 
 
@@ -210,12 +210,12 @@ def test_everything_that_was_read_is_kept(paths: Paths) -> None:
     bars, fermatas = (Fraction(-3), Fraction(1)), ((Fraction(1, 2), Fraction(3, 2)),)
     scores = (
         Score("x.musicxml#1", (note,), 88.5, 43, bars, fermatas),
-        Score("x.musicxml#2", (note, replace(note, pitch=62))),
+        Score("x.musicxml#2", (note, replace(note, pitch=62)), holds={"grace note": 3}),
     )
-    corpus._to_cache(Entry(path, scores), paths.cache)
-    assert corpus._from_cache(path, paths.cache) == Entry(path, scores)
+    corpus._to_cache(Entry(path, scores), ALL, paths.cache)
+    assert corpus._from_cache(path, ALL, paths.cache) == Entry(path, scores)
     renamed = path.rename(paths.training / "y.musicxml")
-    entry = corpus._from_cache(renamed, paths.cache)
+    entry = corpus._from_cache(renamed, ALL, paths.cache)
     assert entry is not None
     assert [s.name for s in entry.scores] == ["y.musicxml#1", "y.musicxml#2"]
 
@@ -261,9 +261,8 @@ def test_a_cache_that_cannot_be_written_is_harmless(write_tunes: Callable[[], Pa
 def test_a_file_that_cannot_be_opened_is_refused_and_not_remembered(paths: Paths) -> None:
     write_midi(paths.training / "a.mid", EVENTS, 100, 1)
     os.symlink("nowhere", paths.training / "b.mid")
-    found = corpus._entries(
-        [paths.training / "a.mid", paths.training / "b.mid"], paths.cache, show=False
-    )
+    files = [paths.training / "a.mid", paths.training / "b.mid"]
+    found = corpus._entries(files, paths.cache, False, ALL)
     assert [e.refused for e in found] == ["", "cannot be opened: No such file or directory"]
     assert len(cached(paths)) == 1
 
@@ -273,12 +272,12 @@ import sys, time
 from pathlib import Path
 from families import corpus
 
-def slow(path):
+def slow(path, reading):
     print("reading", flush=True)
     time.sleep(60)
 
 corpus._read_one = slow
-list(corpus._read_all([Path("a"), Path("b")]))
+list(corpus._read_all([Path("a"), Path("b")], corpus.ALL))
 """
 
 

@@ -47,8 +47,9 @@ def test_a_status_that_means_nothing_is_left_out_and_its_time_is_kept(status: in
 @pytest.mark.parametrize("message", [b"\xf0\x02\x7e\xf7", b"\xf7\x01\x00", b"\xff\x01\x02hi"])
 def test_running_status_goes_on_after_system_messages(message: bytes) -> None:
     on = b"\x00\x90\x3c\x40"
-    body = body_of(on + b"\x00" + message + b"\x10\x3c\x00" + END)
-    assert body == on + b"\x00" + message + b"\x10\x90\x3c\x00" + END
+    body = body_of(on + b"\x20" + message + b"\x10\x3c\x00" + END)
+    kept = b"\x20" + message + b"\x10" if message[0] == 0xFF else b"\x30"
+    assert body == on + kept + b"\x90\x3c\x00" + END
 
 
 def test_data_before_any_status_means_nothing() -> None:

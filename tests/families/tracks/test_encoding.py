@@ -106,7 +106,10 @@ def test_the_vocabulary_is_bounded_and_every_symbol_stands_once() -> None:
 
 def test_only_pitches_are_transposed() -> None:
     tokens = piece().tokens
-    before, after = song_of("x", tokens).notes, song_of("x", transposed(tokens, 2)).notes
+    before, after = (
+        song_of("x", tokens).notes,
+        song_of("x", transposed(tokens, 2).astype(np.uint16)).notes,
+    )
     drums = before[:, 2] == 0
     np.testing.assert_array_equal(after[drums], before[drums])
     np.testing.assert_array_equal(after[~drums, 3], before[~drums, 3] + 2)

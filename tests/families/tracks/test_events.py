@@ -57,7 +57,10 @@ def test_no_event_goes_over_a_bar_line() -> None:
 def test_an_upbeat_begins_with_its_first_note() -> None:
     rows, _ = sorted_notes(np.array([(72, 24, 1, 60, 22), (96, 96, 1, 62, 22)]))
     events = events_of(encode(Song("x", rows, upbeat=True)).tolist())
-    assert [(e.beat, e.duration) for e in events] == [(Fraction(3), 1), (Fraction(0), 4)]
+    assert [(e.beat, e.duration) for e in events] == [
+        (Fraction(3), Fraction(1)),
+        (Fraction(0), Fraction(4)),
+    ]
     whole = events_of(encode(Song("x", rows)).tolist())
     assert whole[0].sounds == ()
     assert whole[0].duration == 3
