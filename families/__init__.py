@@ -10,4 +10,5 @@ metrics.py   nats and accuracy on step sequences, by Keras or step by step
 losses.py    loss, accuracy and optimizer                            (TensorFlow)
 events/      the articles' networks, types 1 to 3: notes and chords one after the other
 satb/        type 5: four voices on a grid of sixteenths
+tracks/      type 6: any instruments and percussion, as tokens
 """

@@ -11,12 +11,13 @@ from families import corpus as corpora
 from families.base import Corpus, CorpusRow
 from families.tracks.dataset import TokenPiece
 from families.tracks.encoding import encode
-from families.tracks.reading import read_midi, song_of_score
+from families.tracks.reading import program_of_part, read_midi, sharing, song_of_score
 from families.tracks.song import Song
 from midi_io import ALL, MIDI_SUFFIXES
-from music.scores import DRUMS, INSTRUMENTS, LEAD, METRES, TEMPI, VELOCITIES, Refused, Score
+from music.scores import DRUMS, INSTRUMENTS, LEAD, METRES, PARTS, TEMPI, VELOCITIES, Refused, Score
 
-KEEPS = frozenset({DRUMS, INSTRUMENTS, TEMPI, METRES, VELOCITIES, LEAD})
+# of parts those that share an instrument with another are counted apart
+KEEPS = frozenset({DRUMS, INSTRUMENTS, PARTS, TEMPI, METRES, VELOCITIES, LEAD})
 # what a score that is no MIDI file holds, and midi_io does not read
 UNREAD = frozenset({DRUMS, TEMPI})
 
@@ -82,7 +83,8 @@ def _of_midi(path: Path, reading: Reading) -> Read:
 
 
 def _of_scores(path: Path, scores: Sequence[Score]) -> Read:
-    lost = corpora.not_kept(scores, KEEPS - UNREAD)
+    shared = sum(sharing({n.voice: program_of_part(s, n.voice) for n in s.notes}) for s in scores)
+    lost = corpora.not_kept(scores, KEEPS - UNREAD, **{PARTS: shared})
     try:
         return Read(path, [song_of_score(score) for score in scores if score.notes], lost=lost)
     except Refused as reason:

@@ -1,7 +1,7 @@
 """Score files -> songs: MIDI through symusic, all others as midi_io reads them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from families.tracks.tokens import BAR_LENGTHS, COMMON_TIME, GRID, VELOCITY_STEP
 from families.tracks.tokens import METRES as KNOWN
 from midi_io import refusing
 from music import midi_reader
-from music.scores import BENDS, METRES, PEDAL, TIMES, Refused, Score, part_number
+from music.scores import BENDS, METRES, PARTS, PEDAL, TIMES, Refused, Score, part_number
 
 MOST_BARS = 20_000  # of a piece; a damaged file may say anything
 DOUBLED = "note struck twice at once"
@@ -54,6 +54,7 @@ def song_of_midi(midi: Any, name: str, part: str = "") -> tuple[Song, Counter[st
         BENDS: sum(len(track.pitch_bends) for track in tracks),
         TIMES: sum(moved for _, moved in parts),
         METRES: ignored,
+        PARTS: sharing({i: program_of(track) for i, track in enumerate(tracks)}),
         DOUBLED: doubled,
     }
     return song, +Counter(lost)
@@ -64,11 +65,21 @@ def _part(track: Any, tpq: int) -> tuple[Ints, int]:
     table = track.notes.numpy()
     ticks = table["time"].astype(np.int64)
     onsets, stops = on_grid(ticks, tpq), on_grid(ticks + table["duration"], tpq)
-    program = np.full_like(onsets, 0 if track.is_drum else int(track.program) + 1)
+    program = np.full_like(onsets, program_of(track))
     levels = table["velocity"].astype(np.int64) // VELOCITY_STEP
     columns = (onsets, np.maximum(stops - onsets, 1), program, table["pitch"], levels)
     moved = int((onsets * tpq != ticks * GRID).sum())
     return np.stack(columns, axis=1).astype(np.int64), moved
+
+
+def program_of(track: Any) -> int:
+    """The program (1..128) of a track of symusic, 0 of percussion."""
+    return 0 if track.is_drum else int(track.program) + 1
+
+
+def sharing(programs: Mapping[int, int]) -> int:
+    """How many parts have the instrument of an earlier one: what tells them apart is not kept."""
+    return len(programs) - len(set(programs.values()))
 
 
 def on_grid(ticks: Any, tpq: int) -> Ints:
@@ -144,7 +155,10 @@ def song_of_score(score: Score) -> Song:
         for n in score.notes
     ]
     notes, _ = sorted_notes(np.array(rows, np.int64))
-    metres, _ = metres_of(_signs([_place(t - start) for t in score.bars]))
+    lines = [_place(t - start) for t in score.bars]
+    if len(lines) == 1:  # a single bar is as long as the music
+        lines.append(max(_place(n.end - start) for n in score.notes))
+    metres, _ = metres_of(_signs(lines))
     tempi = np.array([[0, int(nearest_tempo(score.bpm))]] if score.bpm else [], np.int64)
     song = Song(score.name, notes, tempi.reshape(-1, 2), metres, upbeat=start < 0)
     check_length(song)

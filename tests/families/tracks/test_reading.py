@@ -121,7 +121,12 @@ def test_programs_drums_and_what_is_lost(tmp_path: Path) -> None:
     )
     made, lost = read_midi(path)
     assert made.notes[:, :4].tolist() == [[0, 1, 0, 36], [0, 48, 41, 60], [24, 1, 0, 36]]
-    assert lost == {"note struck twice at once": 1, "pedal mark": 1, "pitch bend": 1}
+    assert lost == {
+        "note struck twice at once": 1,
+        "pedal mark": 1,
+        "pitch bend": 1,
+        "separate part": 1,
+    }
 
 
 def test_tempo_and_metre_are_read(tmp_path: Path) -> None:
@@ -205,4 +210,39 @@ def test_a_folder_of_files_each_accounted_for(paths: Paths) -> None:
     assert [row.name for row in corpus.rows] == ["0.mid", "1.mid", "2.mid", "bad.mid"]
     assert [bool(row.refused) for row in corpus.rows] == [False, False, False, True]
     assert [p.fingerprint for p in corpus.pieces] == [piece(i).fingerprint for i in range(3)]
+    assert not any(row.lost for row in corpus.rows)
     assert [row.steps for row in corpus.rows[:3]] == [len(p) for p in corpus.pieces]
+
+
+def test_a_score_in_xml_says_what_it_does_not_keep(paths: Paths) -> None:
+    """Parts by the same instrument become one; percussion is not read there."""
+    from music21 import instrument, meter, note, stream
+
+    parts = []
+    for pitch, player in (
+        (67, instrument.Violin()),
+        (60, instrument.Violin()),
+        (48, instrument.Violoncello()),
+    ):
+        part = stream.Part([player, meter.TimeSignature("3/4"), note.Note(pitch, quarterLength=3)])
+        parts.append(part)
+    parts.append(stream.Part([instrument.SnareDrum(), note.Unpitched(quarterLength=3)]))
+    stream.Score(parts).write("musicxml", fp=paths.training / "x.musicxml")
+    corpus = read(str(paths.training), paths, show=False)
+    (piece,) = corpus.pieces
+    found = piece.song.notes[:, [0, 1, 2, 3]].tolist()
+    assert found == [[0, 72, 41, 60], [0, 72, 41, 67], [0, 72, 43, 48]]
+    assert METRES[piece.song.metres[0, 1]] == (3, 4)
+    assert corpus.rows[0].lost == {"separate part": 1, "drum note": 1}
+
+
+def test_one_part_of_a_midi_file(tmp_path: Path) -> None:
+    tracks = [
+        [MetaMessage("track_name", name="Bass"), *note(40, 0, 480)],
+        [MetaMessage("track_name", name="Lead"), *note(70, 0, 480, 1)],
+    ]
+    path = midi(tmp_path / "x.mid", *tracks)
+    assert read_midi(path, "lead")[0].notes[:, 3].tolist() == [70]
+    assert read_midi(path, "1")[0].notes[:, 3].tolist() == [40]
+    with pytest.raises(Refused, match="no part is called 'flute', only 1 Bass, 2 Lead"):
+        read_midi(path, "flute")
