@@ -49,9 +49,9 @@ class Tracks(ModelFamily):
     summary = "any instruments and percussion, as tokens: embeddings, stacked LSTM, softmax"
     unit = "token"
     network = Network(
-        model_type=6, seqlen=256, units=256, layers=2, embedding=48, dropout=0.3, input_dropout=0.1
+        model_type=6, seqlen=128, units=256, layers=2, embedding=48, dropout=0.3, input_dropout=0.1
     )
-    training = Training(epochs=20, batch=16, learning_rate=0.003, patience=3, min_steps=30)
+    training = Training(epochs=20, batch=16, learning_rate=0.003, patience=3, min_steps=50)
     transpose = 3
     flags = frozenset({"prime", "with_prime", "without_prime", "notes", "scale"})
     keeps = corpus.KEEPS

@@ -1,7 +1,8 @@
 """The Keras network of model type 6: embeddings of what is known, stacked LSTM, softmax over tokens.
 
 Tokens are known by what they are (a pitch by its class and octave, a position by its quarter) beside
-what is learned of them, and the softmax shares that table with the input, as in model type 2.
+what is learned of them, and the softmax shares that table with the input, as in model type 2. What
+followed the last time can be copied.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from keras import layers, ops
 from config_bach import Network
 from families.tracks.features import COLUMNS
 from families.tracks.tokens import GRID, INDEX, KINDS, LONGEST_DURATION, QUARTERS, SPAN, Kind
-from model import PitchEmbedding, PitchSoftmax
+from model import OneHot, PitchEmbedding, PitchSoftmax
 
 SIZES = {"quarter": 8, "part": 12, "metre": 8, "program": 24, "recent": 24, "matched": 8}
 
@@ -31,7 +32,36 @@ def tracks_lstm(network: Network) -> keras.Model:
         x = layers.LSTM(network.units, return_sequences=True)(x)
         x = layers.Dropout(network.dropout)(x)
     x = layers.Concatenate()([known, x])
-    return keras.Model(list(inputs.values()), [PitchSoftmax(tokens, name="next_token")(x)])
+    again = OneHot(COLUMNS["again"])(inputs["again"])
+    return keras.Model(
+        list(inputs.values()), [CopyingSoftmax(tokens, name="next_token")([x, again])]
+    )
+
+
+class CopyingSoftmax(PitchSoftmax):
+    """Softmax over tokens, in which the one that followed the last time may be raised.
+
+    By how much is for the network to say. A pointer-generator network (See et al. 2017) copies so, with a
+    sum of probabilities in the place of one of logits.
+    """
+
+    def __init__(self, embedding: PitchEmbedding, **options: Any) -> None:
+        super().__init__(embedding, **options)
+        self.raised = layers.Dense(1)
+
+    def build(self, shapes: Any) -> None:
+        """Create the weights of the inner layers."""
+        super().build(shapes[0])
+        self.raised.build(shapes[0])
+
+    def call(self, inputs: Any) -> Any:
+        """[..., units] and what followed, one-hot [..., symbols] -> probabilities [..., symbols]."""
+        x, again = inputs
+        return self.activation(self.logits(x) + self.raised(x) * again)
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        """[..., symbols]."""
+        return super().compute_output_shape(shapes[0])
 
 
 class Bits(layers.Layer):
