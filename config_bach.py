@@ -173,7 +173,9 @@ class Network(Settings):
     """The size of the Keras model. Each family has defaults of its own, and uses what it needs."""
 
     model_type: int = setting(1, 1, 99, "the number of the model family, see --help")
-    seqlen: int = setting(40, 2, 1000, "events (type 5: sixteenths) in a training window")
+    seqlen: int = setting(
+        40, 2, 1000, "events (type 5: sixteenths, 6: tokens) in a training window"
+    )
     units: int = setting(192, 4, 2048, "LSTM units in each layer")
     layers: int = setting(2, 1, 8, "LSTM layers")
     embedding: int = setting(64, 2, 1024, "size of a pitch embedding")

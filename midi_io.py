@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,12 +35,19 @@ def read_scores(path: Path, reading: Reading = ALL) -> list[Score]:
 
     Raises Refused, with the reason, for anything that holds no music that can be read.
     """
+    with refusing(path):
+        reader = midi_reader if path.suffix.lower() in MIDI_SUFFIXES else score_reader
+        return reader.read(path, reading)
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Raise Refused, with the reason, for whatever can be wrong with a score file that is read."""
     _look_at_bytes(path)
-    reader = midi_reader if path.suffix.lower() in MIDI_SUFFIXES else score_reader
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return reader.read(path, reading)
+            yield
     except (Refused, UserError):
         raise
     except EOFError as error:

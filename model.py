@@ -142,11 +142,14 @@ class PitchSoftmax(layers.Layer):
         """Create the weights of the inner layer."""
         self.predicted.build(shape)
 
+    def logits(self, x: Any) -> Any:
+        """[..., units] -> [..., symbols]."""
+        table = ops.concatenate([self.embedding.known, self.embedding.learned], axis=1)
+        return ops.matmul(self.predicted(x), ops.transpose(table)) + self.bias
+
     def call(self, x: Any) -> Any:
         """[..., units] -> probabilities [..., symbols]."""
-        table = ops.concatenate([self.embedding.known, self.embedding.learned], axis=1)
-        logits = ops.matmul(self.predicted(x), ops.transpose(table)) + self.bias
-        return self.activation(logits)
+        return self.activation(self.logits(x))
 
     def compute_output_shape(self, shape: Any) -> Any:
         """[..., units] -> [..., symbols]."""

@@ -11,4 +11,5 @@ losses.py    loss, accuracy and optimizer                            (TensorFlow
 events/      the articles' networks, types 1 to 3: notes and chords one after the other
 drums/       type 4: percussion on a grid of sixteenths and triplets
 satb/        type 5: four voices on a grid of sixteenths
+tracks/      type 6: any instruments and percussion, as tokens
 """

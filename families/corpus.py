@@ -27,7 +27,7 @@ from music.events import Note, common_unit, times_of, whole
 from music.scores import Refused, Score
 from storage.files import write_text
 
-READER = 5  # raise it when reading changes: then nothing in the cache is used any more
+READER = 6  # raise it when reading changes: then nothing in the cache is used any more
 CHORALES = "music21:chorales"
 
 
@@ -107,6 +107,13 @@ def read_entries(
 ) -> list[Entry]:
     """Every file of a source, read or refused. Raises UserError when there are none."""
     return sorted(_entries(find(source), paths.cache, show, reading), key=lambda e: e.path)
+
+
+def read_files(
+    files: Sequence[Path], paths: Paths, show: bool = True, reading: Reading = ALL
+) -> list[Entry]:
+    """These files, read or refused, in their order."""
+    return _entries(files, paths.cache, show, reading)
 
 
 def read_entry(path: Path | Score, paths: Paths, reading: Reading = ALL) -> Entry:
@@ -228,6 +235,7 @@ def _packed(path: Path, score: Score) -> dict[str, Any]:
         "part": score.name.removeprefix(path.name),
         "bpm": score.bpm,
         "program": score.program,
+        "programs": score.programs,
         "unit": unit,
         "bars": [whole(t, unit) for t in score.bars],
         "fermatas": [[whole(a, unit), whole(b, unit)] for a, b in score.fermatas],
@@ -245,8 +253,8 @@ def _unpacked(path: Path, data: dict[str, Any]) -> Score:
     notes = tuple(Note(time(on), time(long), *rest) for on, long, *rest in data["notes"])
     bars = tuple(time(t) for t in data["bars"])
     fermatas = tuple((time(a), time(b)) for a, b in data["fermatas"])
-    name = path.name + data["part"]
-    return Score(name, notes, data["bpm"], data["program"], bars, fermatas, data["holds"])
+    about = data["bpm"], data["program"], bars, fermatas, data["holds"]
+    return Score(path.name + data["part"], notes, *about, tuple(data["programs"]))
 
 
 def not_kept(scores: Iterable[Score], keeps: Collection[str], **more: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ from families.base import ModelFamily
 from families.drums.family import Drums
 from families.events.family import AttentionLSTM, EmbeddingLSTM, OneHotLSTM
 from families.satb.family import FourVoices
+from families.tracks.family import Tracks
 
 _families: dict[int, ModelFamily] = {}
 
@@ -30,5 +31,5 @@ def family_of(number: int) -> ModelFamily:
     return _families[number]
 
 
-for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), Drums(), FourVoices()):
+for _family in (OneHotLSTM(), AttentionLSTM(), EmbeddingLSTM(), Drums(), FourVoices(), Tracks()):
     register(_family)

@@ -55,7 +55,7 @@ def read(path: Path, reading: Reading) -> list[Score]:
         raise Refused(f"longer than {LONGEST} quarters: damaged")
     holds = {TEMPI: _changes(midi), METRES: len(_metres(midi))}
     if reading.part:
-        pitched = [pitched[part_number(list(map(_name, pitched)), reading.part)]]
+        pitched = [pitched[part_number(list(map(name_of, pitched)), reading.part)]]
     else:
         holds[DRUMS] = sum(len(track.notes) for track in sounding if track.is_drum)
     holds |= {
@@ -68,7 +68,8 @@ def read(path: Path, reading: Reading) -> list[Score]:
     holds |= {TIMES: moved, VELOCITIES: levels, LEAD: leading_rest(notes)}
     program = int(max(pitched, key=lambda track: len(track.notes)).program) + 1
     bpm, bars = _prevailing(midi, last), _bars(midi, last)
-    return [Score(path.name, tuple(notes), bpm, program, bars, holds=several(holds))]
+    programs = tuple(int(track.program) + 1 for track in pitched)
+    return [Score(path.name, tuple(notes), bpm, program, bars, (), several(holds), programs)]
 
 
 def parsed(data: bytes) -> Any:
@@ -91,7 +92,7 @@ def parsed(data: bytes) -> Any:
     return midi
 
 
-def _name(track: Any) -> str:
+def name_of(track: Any) -> str:
     """What a part is called: as the file says, else by its instrument."""
     return str(track.name).strip() or instrument_name(int(track.program) + 1)
 

@@ -65,7 +65,8 @@ def score_of(name: str, song: Any, reading: Reading) -> Score:
     marks = _repeat_marks(song)
     if marks and reading.unfold and (order := played_order(_first(song))):
         score, marks = unfolded(score, order, _offsets(_first(song))), 0
-    return replace(score, holds=several({**held, REPEATS: marks}))
+    programs = tuple(map(_program_of, parts))
+    return replace(score, holds=several({**held, REPEATS: marks}), programs=programs)
 
 
 def _first(song: Any) -> Any:
@@ -194,10 +195,15 @@ def _programs(parts: Sequence[Any]) -> Counter[int]:
     """The General MIDI programs (1..128) of the parts that have notes, and how many notes each has."""
     programs: Counter[int] = Counter()
     for part in parts:
-        player = part.getInstrument(returnDefault=False)
-        if player is not None and player.midiProgram is not None:
-            programs[player.midiProgram + 1] += len(part.flatten().notes)
+        programs[_program_of(part)] += len(part.flatten().notes)
+    del programs[0]
     return +programs
+
+
+def _program_of(part: Any) -> int:
+    """The General MIDI program (1..128) of a part; 0 where it does not say."""
+    player = part.getInstrument(returnDefault=False)
+    return 0 if player is None or player.midiProgram is None else int(player.midiProgram) + 1
 
 
 def _repeat_marks(song: Any) -> int:

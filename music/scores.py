@@ -35,7 +35,8 @@ class Score:
 
     bars: where the bars begin, in quarter lengths; that of an upbeat lies before 0. fermatas: onset
     and end of the notes of the first part that bear one. Both are empty where the score is silent.
-    holds: how many of each of the above stand in the file, beside the notes.
+    holds: how many of each of the above stand in the file, beside the notes. programs: 1..128 of each
+    voice of the notes, 0 where the score does not say.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Score:
     bars: tuple[Fraction, ...] = ()
     fermatas: tuple[tuple[Fraction, Fraction], ...] = ()
     holds: dict[str, int] = field(default_factory=dict, hash=False)
+    programs: tuple[int, ...] = ()
 
 
 def leading_rest(notes: Sequence[Note]) -> int:

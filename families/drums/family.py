@@ -226,7 +226,7 @@ class Drums(ModelFamily):
                 "choose a model of another type (--list shows them)."
             ) from reason
 
-    def check_prime(self, path: Path, paths: Paths, encoding: Encoding) -> None:
+    def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
         self.read_prime(path)
 
     def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:

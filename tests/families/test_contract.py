@@ -10,6 +10,7 @@ import pytest
 from chorales import chorale, tiny
 from conftest import home, tune
 from grooves import groove, little
+from songs import piece as song
 
 from config_bach import Composing, Encoding, Network, Paths
 from families import metrics
@@ -34,6 +35,8 @@ def pieces_for(family: ModelFamily) -> tuple[object, ...]:
         return tuple(chorale(i) for i in range(20))
     if not family.pitched:
         return tuple(groove(i) for i in range(16))
+    if family.unit == "token":
+        return tuple(song(i, 3 + i % 4) for i in range(12))
     return tuple(tune(50 + i, 50 + 3 * i) for i in range(12))
 
 

@@ -1,0 +1,98 @@
+"""What the network is told before each token."""
+
+import numpy as np
+import pytest
+from songs import piece, song
+
+from families.tracks import features as module
+from families.tracks.encoding import encode
+from families.tracks.features import (
+    COLUMNS,
+    MATCHES,
+    SHORTEST_MATCH,
+    LongestMatch,
+    TrackFeatures,
+    rows_of,
+    rows_transposed,
+)
+from families.tracks.tokens import KINDS, Kind, transposed
+
+NAMES = list(COLUMNS)
+
+
+def told(i: int) -> dict[str, int]:
+    """The row after so many tokens of a piece."""
+    return dict(zip(NAMES, rows_of(piece(0).tokens)[i - 1].tolist(), strict=True))
+
+
+def test_it_knows_where_it_stands_and_what_sounds() -> None:
+    tokens = piece(0).tokens
+    second = [i for i, t in enumerate(tokens) if KINDS[t] == Kind.POSITION][1]
+    row = told(second + 1)
+    assert row["token"] == tokens[second]
+    assert (row["quarter"], row["part"]) == (1, 0)
+    held = {52 % 12, 56 % 12, 59 % 12}  # the piano's chord; the bass has stopped
+    assert row["sounding"] == sum(1 << c for c in held)
+    at_start = told(4)
+    assert (at_start["sounding"], at_start["program"], at_start["recent"]) == (0, 0, 0)
+
+
+def test_the_last_pitch_of_the_program_in_force() -> None:
+    tokens = piece(0).tokens.tolist()
+    bass = [i for i, t in enumerate(tokens) if KINDS[t] == Kind.PROGRAM][-1]
+    last = [n for n in song(0).notes.tolist() if n[2] == 34][-1]
+    assert told(bass + 1)["program"] - 1 in (1, 34, 0)
+    found = [r for r in map(told, range(100, len(tokens))) if r["program"] - 1 == 34]
+    assert found[-1]["recent"] == last[3] + 1
+
+
+def test_rows_are_those_of_a_growing_piece() -> None:
+    tokens = piece(1).tokens
+    features = TrackFeatures()
+    for i, token in enumerate(tokens[:-1].tolist()):
+        features.feed((token,))
+        if i == 50:
+            twin = features.copy()
+    for token in tokens[51:-1].tolist():
+        twin.feed((token,))
+    assert features.row() == twin.row() == rows_of(tokens)[-1].tolist()
+
+
+@pytest.mark.parametrize("semitones", [-3, 1, 2])
+def test_a_piece_in_another_key_has_other_rows(semitones: int) -> None:
+    moved = transposed(piece(1).tokens, semitones).astype(np.uint16)
+    np.testing.assert_array_equal(
+        rows_transposed(rows_of(piece(1).tokens), semitones), rows_of(moved)
+    )
+
+
+def test_values_are_within_their_columns() -> None:
+    rows = np.concatenate([rows_of(encode(song(i))) for i in range(3)])
+    assert (rows >= 0).all()
+    assert (rows.max(0) < list(COLUMNS.values())).all()
+
+
+def test_what_followed_the_last_time() -> None:
+    match = LongestMatch()
+    phrase = list(range(10, 10 + SHORTEST_MATCH))
+    told = [match.feed(t) for t in [*phrase, 77, *phrase, 77, 5]]
+    assert told[: 2 * SHORTEST_MATCH] == [(0, 0)] * (2 * SHORTEST_MATCH)
+    assert told[2 * SHORTEST_MATCH] == (77, 1)
+    assert told[-2] == (10, 1)
+    assert told[-1] == (0, 0)
+
+
+def test_longer_matches_are_of_higher_classes() -> None:
+    match = LongestMatch()
+    classes = [match.feed(t % 50)[1] for t in range(600)]
+    assert sorted(set(classes)) == list(range(MATCHES))
+
+
+def test_an_endless_piece_takes_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SPAN", 100)
+    match = LongestMatch()
+    for i in range(1000):
+        expected, _ = match.feed(i % 30)
+        assert len(match._tokens) < 200
+        assert len(match._after) < 200
+        assert i < 60 or expected == (i + 1) % 30
