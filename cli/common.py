@@ -8,8 +8,17 @@ from pathlib import Path
 
 from cli.options import settings_given, validate_for
 from cli.run_log import told
-from config_bach import Composing, Encoding, Network, Paths, Runtime, Training, UserError
-from families.base import LoadedModel
+from config_bach import (
+    Composing,
+    Encoding,
+    FineTuning,
+    Network,
+    Paths,
+    Runtime,
+    Training,
+    UserError,
+)
+from families.base import LoadedModel, ModelFamily
 from families.registry import family_of
 from litert.loading import playing
 from storage import bundle as bundles
@@ -41,6 +50,12 @@ def new_model_of(args: argparse.Namespace) -> tuple[Encoding, Network, Training]
         transpose = 0  # the articles' protocol
     encoding = Encoding(args.normal, args.concatenate, transpose=transpose)
     return encoding, network, replace(family.training, **settings_given(args, Training))
+
+
+def finetuning_of(args: argparse.Namespace, family: ModelFamily | None = None) -> FineTuning:
+    """How a model is fine-tuned: as was asked, else as is usual for its family."""
+    usual = family.finetuning if family else FineTuning()
+    return replace(usual, **settings_given(args, FineTuning))
 
 
 def path_of_model(args: argparse.Namespace, paths: Paths) -> Path:

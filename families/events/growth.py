@@ -7,7 +7,7 @@ the network gives to old music changes only by what the new symbols take of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
@@ -20,13 +20,7 @@ import numpy.typing as npt
 from keras import layers, tree
 
 from families.base import ModelFamily
-from families.events.encoding import (
-    min_count_of,
-    pitch_features,
-    pitches_used,
-    shifts,
-    symbol,
-)
+from families.events.encoding import min_count_of, pitch_features, pitches_used, shifts, symbol
 from model import OneHot, PitchEmbedding, PitchSoftmax, WindowAttention
 from music.events import Event, Piece
 from storage.bundle import Bundle
@@ -75,9 +69,7 @@ def _grown_field(field: Field, events: Sequence[Event], vocabulary: Vocabulary) 
     common = Field.of(field.name, heard, min_count_of(field.name, encoding)).symbols[1:]
     unknown = set(heard) - set(field.symbols)
     new = [s for s in common if s in unknown]
-    return replace(
-        field, symbols=(*field.symbols, *new), rare=field.rare + len(unknown) - len(new)
-    )
+    return replace(field, symbols=(*field.symbols, *new), rare=field.rare + len(unknown) - len(new))
 
 
 # ---- what new symbols are made of
@@ -114,8 +106,10 @@ def _number(symbol: str) -> float:
 
 
 def features_made_of(old: Vocabulary, new: Vocabulary) -> MadeOf:
-    """For each column of `pitch_features` now, the one it begins as: a pitch that was out of reach as the
-    nearest one of its class."""
+    """For each column of `pitch_features` now, the old one that it begins as.
+
+    A pitch that was out of reach begins as the nearest one of its class.
+    """
     before, after = pitches_used(old), pitches_used(new)
     classes = [(len(before) + i,) for i in range(12)]
     return [(_within(p, before) - before[0],) for p in after] + classes
@@ -131,9 +125,7 @@ def _within(pitch: int, known: range) -> int:
 # ---- the weights
 
 
-def carry_over(
-    before: keras.Model, after: keras.Model, old: Vocabulary, new: Vocabulary
-) -> None:
+def carry_over(before: keras.Model, after: keras.Model, old: Vocabulary, new: Vocabulary) -> None:
     """Give a network with a larger vocabulary the weights of one that was trained.
 
     Both are walked through layer by layer; on the way it is noted what the last axis of every tensor
@@ -158,46 +150,61 @@ class _Walk:
         self.symbols, self.features = symbols, features
         self.names: dict[int, str] = {}
         self.axes: dict[int, MadeOf] = {}
+        self._kinds: dict[type, Callable[[Any, Any, list[MadeOf]], MadeOf]] = {
+            layers.Dropout: lambda old, new, inputs: inputs[0],
+            layers.Concatenate: lambda old, new, inputs: joined(inputs),
+            OneHot: lambda old, new, inputs: self.symbols["pitch"],
+            layers.Embedding: self._embedding,
+            PitchEmbedding: self._pitch_embedding,
+            layers.LSTM: self._lstm,
+            WindowAttention: self._attention,
+            PitchSoftmax: self._pitch_softmax,
+            layers.Dense: self._softmax,
+        }
 
     def carried(self, old: Any, new: Any) -> MadeOf:
         """Carry over one layer; returns what the last axis of its output is made of."""
         inputs = [self.axes.get(id(tensor), ()) for tensor in tree.flatten(old.input)]
-        if isinstance(old, layers.Dropout):
-            return inputs[0]
-        if isinstance(old, layers.Concatenate):
-            return joined(inputs)
-        if isinstance(old, OneHot):
-            return self.symbols["pitch"]
-        if isinstance(old, layers.Embedding):
-            rows = self.symbols.get(self.names[id(old.input)])
-            _carry(old.embeddings, new.embeddings, rows)
-            return same(old.output_dim)
-        if isinstance(old, PitchEmbedding):
-            _carry(old.learned, new.learned, self.symbols["pitch"])
-            return joined([self._embedding(old)] * len(old.input))
-        if isinstance(old, layers.LSTM):
-            _carry(old.cell.kernel, new.cell.kernel, inputs[0])
-            _carry(old.cell.recurrent_kernel, new.cell.recurrent_kernel)
-            _carry(old.cell.bias, new.cell.bias)
-            return same(old.units)
-        if isinstance(old, WindowAttention):
-            _carry(old.query.kernel, new.query.kernel, inputs[0], inputs[0])
-            new.query.kernel.assign(new.query.kernel * (old.scale / new.scale))
-            return inputs[0]
-        if isinstance(old, PitchSoftmax):
-            predicted = self._embedding(old.embedding)
-            _carry(old.predicted.kernel, new.predicted.kernel, inputs[0], predicted)
-            _carry(old.predicted.bias, new.predicted.bias, predicted)
-            _carry(old.bias, new.bias, self.symbols["pitch"])
-            return self.symbols["pitch"]
+        return self._kinds[type(old)](old, new, inputs)
+
+    def _embedding(self, old: Any, new: Any, inputs: list[MadeOf]) -> MadeOf:
+        rows = self.symbols.get(self.names[id(old.input)])  # none of the length of a match
+        _carry(old.embeddings, new.embeddings, rows)
+        return same(old.output_dim)
+
+    def _pitch_embedding(self, old: Any, new: Any, inputs: list[MadeOf]) -> MadeOf:
+        _carry(old.learned, new.learned, self.symbols["pitch"])
+        return joined([self._columns(old)] * len(old.input))
+
+    def _columns(self, embedding: Any) -> MadeOf:
+        """The numbers of a pitch embedding: what is known of the chord, and what was learned of it."""
+        return joined([self.features, same(embedding.learned.shape[1])])
+
+    def _lstm(self, old: Any, new: Any, inputs: list[MadeOf]) -> MadeOf:
+        _carry(old.cell.kernel, new.cell.kernel, inputs[0])
+        _carry(old.cell.recurrent_kernel, new.cell.recurrent_kernel)
+        _carry(old.cell.bias, new.cell.bias)
+        return same(old.units)
+
+    def _attention(self, old: Any, new: Any, inputs: list[MadeOf]) -> MadeOf:
+        _carry(old.query.kernel, new.query.kernel, inputs[0], inputs[0])
+        new.query.kernel.assign(
+            new.query.kernel * (old.scale / new.scale)
+        )  # scores stay as they are
+        return inputs[0]
+
+    def _pitch_softmax(self, old: Any, new: Any, inputs: list[MadeOf]) -> MadeOf:
+        columns = self._columns(old.embedding)
+        _carry(old.predicted.kernel, new.predicted.kernel, inputs[0], columns)
+        _carry(old.predicted.bias, new.predicted.bias, columns)
+        _carry(old.bias, new.bias, self.symbols["pitch"])
+        return self.symbols["pitch"]
+
+    def _softmax(self, old: Any, new: Any, inputs: list[MadeOf]) -> MadeOf:
         field = self.symbols[old.name.removeprefix("next_")]
         _carry(old.kernel, new.kernel, inputs[0], field)
         _carry(old.bias, new.bias, field)
         return field
-
-    def _embedding(self, layer: PitchEmbedding) -> MadeOf:
-        """What a pitch embedding is made of: what is known of the chord, and what was learned."""
-        return joined([self.features, same(layer.learned.shape[1])])
 
 
 def same(count: int) -> MadeOf:
