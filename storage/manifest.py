@@ -71,7 +71,7 @@ class Change(TypedDict):
 
 
 class Comparison(TypedDict):
-    """What fine-tuning ended with, see workflows.comparison."""
+    """What fine-tuning ended with, see evaluation.comparison."""
 
     unit: Name
     new: Change

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from config_bach import FineTuning, Paths, UserError, counted, model_name
+from evaluation import comparison
 from evaluation.comparison import PieceScores, change, charged_in_full, piece_scores
 from families.base import Corpus, ModelFamily, Split
 from families.registry import family_of
@@ -27,7 +28,7 @@ from litert.keras_runner import network_of
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
-from workflows import comparison, trainer
+from workflows import trainer
 from workflows.scratch import from_scratch
 from workflows.signals import Terminated
 from workflows.trainer import TrainingTask

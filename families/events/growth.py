@@ -116,7 +116,7 @@ def features_made_of(old: Vocabulary, new: Vocabulary) -> MadeOf:
 
 
 def _within(pitch: int, known: range) -> int:
-    """The pitch, moved by octaves into a range; the nearest end of one that is too narrow."""
+    """The pitch, moved by octaves into a range; an end of one that is too narrow for that."""
     below, above = max(0, known[0] - pitch), max(0, pitch - known[-1])
     moved = pitch + 12 * -(-below // 12) - 12 * -(-above // 12)
     return min(max(moved, known[0]), known[-1])
