@@ -332,16 +332,16 @@ def validate(args: argparse.Namespace) -> None:
         raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
     if args.app is not None and not re.fullmatch(r"[\w-]+", args.app):
         raise UserError(f"--app {args.app!r} must be letters, digits, - and _ only.")
+    given = [option for option in OPTIONS if option.given(args)]
+    for option in given:
+        if option.wanted_by and not wanted & set(option.wanted_by):
+            _refuse_without_verb([o for o in given if o.wanted_by == option.wanted_by])
     if args.base and args.load == 0:
         raise UserError(
             "--from starts from a saved model, -l 0 from nothing: leave one of them out."
         )
     if args.base and args.app in (None, args.base):
         raise UserError("--from makes a new model: give it a name of its own with --app.")
-    given = [option for option in OPTIONS if option.given(args)]
-    for option in given:
-        if option.wanted_by and not wanted & set(option.wanted_by):
-            _refuse_without_verb([o for o in given if o.wanted_by == option.wanted_by])
     if args.load == 1 and (shaping := [o.flag for o in given if o.shapes]):
         raise UserError(
             f"{', '.join(shaping)} cannot change a saved model: train a new one with -l 0 -f."

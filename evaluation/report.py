@@ -74,6 +74,8 @@ def real_pieces(model: LoadedModel, source: str, paths: Paths) -> Real:
     """The pieces of a source that were not learned from; all of them, so labelled, if there are none."""
     table = model.metadata["corpus"]["pieces"]
     learned = {p["fingerprint"] for p in table if p["side"] == "train"}
+    # a fine-tuned model has learned from other pieces than its table names
+    learned |= {p.fingerprint for p in model.family.unpack(model.bundle.music)}
     works = model.family.read(source, paths, model.vocabulary.encoding).pieces
     unseen = [w for w in works if w.fingerprint not in learned]
     leaks = not unseen or model.metadata["split"] in ("within", "window")

@@ -49,14 +49,17 @@ def split(
 def known_sides(pieces: Sequence[Any], known: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The sides of the pieces that an earlier split has, by fingerprint.
 
-    A piece whose beginning was learned from (see FEWEST) counts as learned from.
+    A file that is called as it was then, but read otherwise or edited since, stays where it was. A piece
+    that was cut (see FEWEST) counts as learned from.
     """
-    sides = {p["fingerprint"]: p["side"] for p in known}
+    sides = {p["fingerprint"]: str(p["side"]) for p in known}
+    named = {p["name"]: str(p["side"]) for p in known if "name" in p}
     found = {}
     for piece in pieces if sides else ():
-        beginning = _cut(piece)[0].fingerprint
-        if side := sides.get(piece.fingerprint) or sides.get(beginning):
-            found[piece.fingerprint] = str(side)
+        beginning = _cut(piece)[0]
+        cut = named.get(beginning.name) and sides.get(beginning.fingerprint)
+        if side := sides.get(piece.fingerprint) or cut or named.get(piece.name):
+            found[piece.fingerprint] = side
     return found
 
 

@@ -110,15 +110,13 @@ def _known(base: Bundle, family: ModelFamily) -> list[dict[str, Any]]:
 
     Those that it carries are in the table as well, but their fingerprints may have changed since.
     """
-    table = base.metadata["corpus"].get("pieces", [])
-    if base.metadata["split"] == "window":
-        table = [{**row, "side": "train"} for row in table]
-    carried = (("valid", base.held_out), ("train", base.music))
-    return table + [
-        {"fingerprint": p.fingerprint, "side": side}
-        for side, data in carried
-        for p in family.unpack(data)
-    ]
+    kind, rows = base.metadata["split"], base.metadata["corpus"].get("pieces", [])
+    if kind == "within":
+        return list(rows)  # by whose names a piece that was cut is known
+    sides = [(row["fingerprint"], "train" if kind == "window" else row["side"]) for row in rows]
+    for side, data in (("valid", base.held_out), ("train", base.music)):
+        sides += [(p.fingerprint, side) for p in family.unpack(data)]
+    return [{"fingerprint": fingerprint, "side": side} for fingerprint, side in sides]
 
 
 def _with_comparison(bundle: Bundle, table: dict[str, Any], paths: Paths) -> Bundle:

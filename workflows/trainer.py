@@ -167,7 +167,7 @@ def resumed(
     Pieces that are new in the corpus are divided as those of a new one. If others are held out for
     validation than before, what was measured before says nothing any more: the epochs count from 1.
     """
-    known = bundle.metadata["corpus"]["pieces"]
+    known = bundle.metadata["corpus"].get("pieces", [])
     kind = bundle.metadata["split"]
     parts = (
         divided(corpus.pieces, corpus.sides, kind)
@@ -202,7 +202,10 @@ def _validated(table: Sequence[dict[str, Any]]) -> set[str]:
 
 def _tell_changes(bundle: Bundle, parts: Split, corpus: Corpus) -> None:
     """What is new in a corpus, what is gone, and how much of what is new the model cannot learn."""
-    family, known = family_of(bundle.network.model_type), bundle.metadata["corpus"]["pieces"]
+    family, known = (
+        family_of(bundle.network.model_type),
+        bundle.metadata["corpus"].get("pieces", []),
+    )
     before, now = ({row["fingerprint"] for row in t} for t in (known, parts.table()))
     sides = [sum(p.fingerprint not in before for p in getattr(parts, side)) for side in SHARES]
     told = "%s: %d for training, %d for validation, %d for test; %d gone"
