@@ -39,6 +39,7 @@ MEANS = 10  # the running mean of the weights spans a tenth of a training at the
 
 def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False) -> Bundle:
     """Train a bundle on its split; see `train_task`."""
+    check_sides(bundle.name, parts)
     return train_task(TrainingTask.of(bundle, parts), paths, tensorboard)
 
 
@@ -138,6 +139,14 @@ def split_of(corpus: Corpus, training: Training, known: Sequence[dict[str, Any]]
     if corpus.sides:
         return divided(corpus.pieces, corpus.sides, corpus.kind)
     return split(corpus.pieces, training.seed, training.split, known)
+
+
+def check_sides(name: str, parts: Split) -> None:
+    """Raise UserError, with the reason, if there is nothing to validate on."""
+    if not parts.valid:
+        learned = f"{name} has learned from all of these pieces"
+        why = learned if parts.kind == "piece" else "the corpus says that it has no such pieces"
+        raise UserError(f"nothing can be held out for validation: {why}; add other ones.")
 
 
 def described(bundle: Bundle, app: str, corpus: Corpus, parts: Split) -> Bundle:
@@ -252,15 +261,11 @@ class TrainingTask:
         return self.family.batches(self.dataset, self.bundle, epoch)
 
     def check_held_out(self) -> None:
-        """Raise UserError if nothing can be learned, or nothing can be held out."""
-        if self.has_held_out():
-            return
-        if self.parts.train and not self.parts.valid:
+        """Raise UserError if nothing can be held out."""
+        if not self.has_held_out():
             raise UserError(
-                f"{self.bundle.name} has learned from all of these pieces, so none can be held out for "
-                "validation; add other ones."
+                "the pieces are too short to hold any out for validation; add longer ones."
             )
-        raise UserError("the pieces are too short to hold any out for validation; add longer ones.")
 
     def has_held_out(self) -> bool:
         """Whether every side has something; a corpus that divides itself may keep its test to itself."""
