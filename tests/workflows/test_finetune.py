@@ -224,7 +224,7 @@ def test_a_model_that_knows_all_pieces_is_refused(event_bundle: Trained, paths: 
     learned = family_of(2).unpack(base.music)
     bundle, parts = adapted("mine", base, Corpus("x", tuple(learned), ()), QUICK)
     with pytest.raises(
-        UserError, match="held out .*: mine2_nc_mo has learned from all of these pieces"
+        UserError, match=r"held out .*: mine2_nc_mo has learned from all of these pieces"
     ):
         finetune(bundle, parts, base, paths)
 

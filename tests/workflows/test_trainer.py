@@ -284,7 +284,7 @@ def test_a_corpus_of_which_all_was_learned_from_is_refused(
     learned = [p for p in tunes if sides[p.name] == "train"]
     again, parts = resumed(known, None, corpus_of(learned))
     with pytest.raises(
-        UserError, match="nothing can be held out .*: t3_nc_mo has learned from all"
+        UserError, match=r"nothing can be held out .*: t3_nc_mo has learned from all"
     ):
         train(again, parts, paths)
 
