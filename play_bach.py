@@ -9,10 +9,11 @@ if __name__ == "__main__":  # Ctrl-C and SIGTERM while the rest is imported
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from cli.common import composing_of, new_model_of, runtime_of
+from cli.common import composing_of, finetuning_of, new_model_of, runtime_of
 from cli.options import VERBS, parser, validate
 from cli.output import output_of
 from cli.run_log import recorded
@@ -27,7 +28,8 @@ def run(argv: Sequence[str] | None = None, paths: Paths | None = None) -> None:
     with recorded(args, paths):
         validate(args)
         output_of(args, "", paths.models)
-        for check in (composing_of, runtime_of, *([new_model_of] if args.fit else [])):
+        checks: list[Callable[[Namespace], object]] = [composing_of, runtime_of]
+        for check in checks + ([new_model_of, finetuning_of] if args.fit else []):
             check(args)  # bad values are refused before long work begins
         _log_to_screen()
         bundle = None

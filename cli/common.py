@@ -8,8 +8,18 @@ from pathlib import Path
 
 from cli.options import settings_given, validate_for
 from cli.run_log import told
-from config_bach import Composing, Encoding, Network, Paths, Reading, Runtime, Training, UserError
-from families.base import LoadedModel
+from config_bach import (
+    Composing,
+    Encoding,
+    FineTuning,
+    Network,
+    Paths,
+    Reading,
+    Runtime,
+    Training,
+    UserError,
+)
+from families.base import LoadedModel, ModelFamily
 from families.corpus import read_part
 from families.registry import family_of
 from litert.loading import playing
@@ -44,6 +54,12 @@ def new_model_of(args: argparse.Namespace) -> tuple[Encoding, Network, Training]
         args.normal, args.concatenate, transpose=transpose, unfold=True, part=args.part or ""
     )
     return encoding, network, replace(family.training, **settings_given(args, Training))
+
+
+def finetuning_of(args: argparse.Namespace, family: ModelFamily | None = None) -> FineTuning:
+    """How a model is fine-tuned: as was asked, else as is usual for its family."""
+    usual = family.finetuning if family else FineTuning()
+    return replace(usual, **settings_given(args, FineTuning))
 
 
 def path_of_model(args: argparse.Namespace, paths: Paths) -> Path:

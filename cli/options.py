@@ -26,6 +26,8 @@ examples:
   play_bach.py -l 0 -f -pm --app cello --model-type 2
                                                   the same, with another name and another network
   play_bach.py -l 1 -f --app cello                go on training, also after a crash
+  play_bach.py -l 1 -f --app mine --from bach --corpus FOLDER
+                                                  teach a trained model your own music as well
   play_bach.py -pm --app cello --instrument cello --seed 7 --temperature 0.9
   play_bach.py -pm --app bach2_nc_mo --prime my_tune.mid --musicxml
                                                   continue a tune of yours
@@ -193,7 +195,7 @@ class Option:
 
 def default_of(name: str, family: ModelFamily) -> Any:
     """What an option is where nobody says, by its name in the parsed arguments."""
-    groups = (family, family.network, family.training, Composing(), Runtime())
+    groups = (family, family.network, family.training, family.finetuning, Composing(), Runtime())
     found = (getattr(group, name, None) for group in groups)
     return next((value for value in found if value is not None), None)
 
@@ -247,6 +249,12 @@ OPTIONS = (
            "dropout", shapes=True),
     Option("--forget P", LEARN, "share of windows without lookback ({default})", float,
            "lookback_dropout", family=True, shapes=True),
+    Option("--from NAME", LEARN, "start from this saved model (an app or a whole name) and make a new "
+           "one of it, --app, that learns other pieces as well", text, "base"),
+    Option("--mix R", LEARN, "steps of the old music that are learned for each of the new, with --from "
+           "({default})", float, "mix", needs="--from"),
+    Option("--no-scratch", LEARN, "do not train from scratch as well, to compare, with --from",
+           needs="--from"),
     Option("--tensorboard", LEARN, "write TensorBoard events as well"),
     Option("--seed N", COMPOSE, "same seed, same notes (drawn); also of training ({default})", int,
            "seed", verbs=("fit", "predict")),
@@ -323,28 +331,41 @@ def validate(args: argparse.Namespace) -> None:
     wanted = {verb.name for verb in VERBS if verb.wanted(args)}
     if not wanted:
         raise UserError("nothing to do: add -pm to compose, -f to train, or -h for help.")
-    if args.load == 0 and "fit" not in wanted:
-        raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
     if args.app is not None and not re.fullmatch(r"[\w-]+", args.app):
         raise UserError(f"--app {args.app!r} must be letters, digits, - and _ only.")
     given = [option for option in OPTIONS if option.given(args)]
     for option in given:
         if option.wanted_by and not wanted & set(option.wanted_by):
             _refuse_without_verb([o for o in given if o.wanted_by == option.wanted_by])
-    if args.load == 1 and (shaping := [o.flag for o in given if o.shapes]):
-        raise UserError(
-            f"{', '.join(shaping)} cannot change a saved model: train a new one with -l 0 -f."
-        )
+    _check_load(args, given, "fit" in wanted)
     flags = {option.flag for option in given}
     for option in given:
         if option.needs and option.needs not in flags:
-            raise UserError(f"{option.flag} needs a score: add {option.needs} FILE.")
+            needed = next(o for o in OPTIONS if o.flag == option.needs)
+            what = "a score" if needed.kind is file else "a model"
+            raise UserError(f"{option.flag} needs {what}: add {needed.names}.")
         if others := ", ".join(flag for flag in option.excludes if flag in flags):
             raise UserError(f"{others} cannot be combined with {option.flag}: leave it out.")
     if args.part is not None and wanted == {"predict"} and not (args.prime or args.harmonise):
         raise UserError("--part needs a score: add --prime FILE or --harmonise FILE.")
     if args.model_type is not None or args.load == 0:
         validate_for(args, family_of(1 if args.model_type is None else args.model_type))
+
+
+def _check_load(args: argparse.Namespace, given: Sequence[Option], fit: bool) -> None:
+    """Raise UserError for options that do not go with the model that is loaded, or with none."""
+    if args.load == 0 and not fit:
+        raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
+    if args.base and args.load == 0:
+        raise UserError(
+            "--from starts from a saved model, -l 0 from nothing: leave one of them out."
+        )
+    if args.base and args.app in (None, args.base):
+        raise UserError("--from makes a new model: give it a name of its own with --app.")
+    if args.load == 1 and (shaping := [o.flag for o in given if o.shapes]):
+        raise UserError(
+            f"{', '.join(shaping)} cannot change a saved model: train a new one with -l 0 -f."
+        )
 
 
 def _refuse_without_verb(options: Sequence[Option]) -> NoReturn:

@@ -80,6 +80,8 @@ def real_pieces(model: LoadedModel, source: str, paths: Paths, part: str | None 
     """The pieces of a source that were not learned from; all of them, so labelled, if there are none."""
     table = model.metadata["corpus"]["pieces"]
     learned = {p["fingerprint"] for p in table if p["side"] == "train"}
+    # a fine-tuned model has learned from other pieces than its table names
+    learned |= {p.fingerprint for p in model.family.unpack(model.bundle.music)}
     encoding = model.vocabulary.encoding
     encoding = encoding if part is None else replace(encoding, part=part)
     works = model.family.read(source, paths, encoding).pieces

@@ -23,7 +23,17 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from config_bach import BAR_AFTER, Composing, Encoding, Network, Paths, Training, UserError, counted
+from config_bach import (
+    BAR_AFTER,
+    Composing,
+    Encoding,
+    FineTuning,
+    Network,
+    Paths,
+    Training,
+    UserError,
+    counted,
+)
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
 from music.copies import Copy, CopyIndex, CopyTracker
 from music.events import Event, Piece, from_json, to_json
@@ -282,6 +292,7 @@ class ModelFamily(ABC):
     unit: ClassVar[str]  # what a probability is of: nats per 'event' or per 'note'
     network: ClassVar[Network]  # defaults
     training: ClassVar[Training]
+    finetuning: ClassVar[FineTuning] = FineTuning()
     transpose: ClassVar[int] = 0  # semitones up and down that training pieces are moved by default
     voices: ClassVar[tuple[str, ...]] = ()  # names of the voices, where they are told apart
     flags: ClassVar[frozenset[str]] = frozenset()  # options beyond those that every family takes
@@ -321,6 +332,15 @@ class ModelFamily(ABC):
     @abstractmethod
     def vocabulary(self, train: Sequence[Any], encoding: Encoding) -> Vocabulary:
         """The symbols of the training pieces. Raises UserError when there are too few."""
+
+    def adapted(self, bundle: Bundle, train: Sequence[Any]) -> Bundle:
+        """A trained bundle made ready to learn from other pieces: its vocabulary also has their symbols,
+        and its weights begin, for these, as what they are made of.
+
+        Here: the bundle as it is, which is right where the vocabulary is the same for all music. A
+        family that overrides it keeps the symbols that there are, and puts new ones after them.
+        """
+        return bundle
 
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
         """What a new bundle knows beside its split: 'primes' (held-out pieces to begin from), the tempo

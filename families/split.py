@@ -1,5 +1,6 @@
 """Pieces -> training, validation and test pieces."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,22 +25,42 @@ def split(
 ) -> Split:
     """Divide pieces 70/20/10. Copies of the same piece, in whatever key, stay on the same side.
 
-    `known` is the table of an earlier split, which is kept; pieces new since then are for training.
+    `known` is the table of an earlier split: its pieces keep their sides, and the others fill up what
+    is missing to these shares.
     """
     groups = sorted({p.fingerprint for p in pieces})
     if kind == "window":
         return Split("window", tuple(pieces), tuple(pieces), tuple(pieces))
     if len(groups) < FEWEST:
         return Split("within", *zip(*(_cut(p) for p in pieces), strict=True))
-    order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
-    test = max(1, round(SHARES["test"] * len(order)))
-    valid = max(1, round(SHARES["valid"] * len(order)))
-    sides = dict.fromkeys(order, "train")
-    sides.update(dict.fromkeys(order[:valid], "valid"))
-    sides.update(dict.fromkeys(order[valid : valid + test], "test"))
-    if known:
-        sides = {p["fingerprint"]: p["side"] for p in known}
-    return divided(pieces, [sides.get(p.fingerprint, "train") for p in pieces], "piece")
+    sides = known_sides(pieces, known)
+    new = [g for g in groups if g not in sides]
+    order = [new[i] for i in np.random.default_rng(seed).permutation(len(new))]
+    there, wanted = Counter(sides.values()), {}
+    for side in ("valid", "test"):
+        wanted[side] = max(0, max(1, round(SHARES[side] * len(groups))) - there[side])
+    valid, test = wanted["valid"], wanted["test"]
+    sides |= dict.fromkeys(order, "train")
+    sides |= dict.fromkeys(order[:valid], "valid")
+    sides |= dict.fromkeys(order[valid : valid + test], "test")
+    return divided(pieces, [sides[p.fingerprint] for p in pieces], "piece")
+
+
+def known_sides(pieces: Sequence[Any], known: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The sides of the pieces that an earlier split has, by fingerprint.
+
+    A file that is called as it was then, but read otherwise or edited since, stays where it was. A piece
+    that was cut (see FEWEST) counts as learned from.
+    """
+    sides = {p["fingerprint"]: str(p["side"]) for p in known}
+    named = {p["name"]: str(p["side"]) for p in known if "name" in p}
+    found = {}
+    for piece in pieces if sides else ():
+        beginning = _cut(piece)[0]
+        cut = named.get(beginning.name) and sides.get(beginning.fingerprint)
+        if side := sides.get(piece.fingerprint) or cut or named.get(piece.name):
+            found[piece.fingerprint] = side
+    return found
 
 
 def divided(pieces: Sequence[Any], sides: Sequence[str], kind: str) -> Split:

@@ -59,6 +59,26 @@ class Variant(TypedDict, total=False):
     nll_change: float
 
 
+class Change(TypedDict):
+    """How far two models are apart, see evaluation.comparison.change."""
+
+    change: float
+    interval: Annotated[list[float], Meta(min_length=2, max_length=2)] | None
+    nll: NotRequired[float]
+    pieces: NotRequired[int]
+    before: NotRequired[float]
+    after: NotRequired[float]
+
+
+class Comparison(TypedDict):
+    """What fine-tuning ended with, see evaluation.comparison."""
+
+    unit: Name
+    new: Change
+    old: NotRequired[Change]
+    scratch: NotRequired[Change]
+
+
 class Source(TypedDict):
     """The corpus, and the side of each of its pieces."""
 
@@ -98,12 +118,14 @@ class Metadata(TypedDict, total=False):
     templates: Annotated[list[Template], Meta(min_length=1)]
     rhythm: dict[str, dict[str, int]]
     metres: Annotated[list[Metre], Meta(min_length=1)]
+    finetuning: dict[str, Any]
+    comparison: Comparison
     bpm: Annotated[float, Meta(ge=10, le=400)] | None
     instrument: Annotated[int, Meta(ge=1, le=128)] | None
 
 
 class Manifest(TypedDict):
-    """All of bundle.json. Network, training and encoding are checked by their own Settings."""
+    """All of bundle.json. Network, training, encoding and the like are checked by their own Settings."""
 
     name: Name
     saved: NotRequired[Name]

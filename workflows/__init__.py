@@ -1,6 +1,8 @@
 """What Play Bach does with a model: training one, and composing a piece with it.
 
 trainer.py     a corpus in, a bundle out
+finetune.py    a trained model and other music in, a new bundle out  (TensorFlow)
+scratch.py     a network trained from scratch for as long, to compare (TensorFlow)
 checkpoint.py  after each epoch: measure, report, save              (TensorFlow)
 composer.py    a new piece as files
 tunes.py       a tune of somebody's own, harmonised or continued

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,7 +40,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         self._signals = signals
         self.bundle, self._validate, self.folder = bundle, validate, folder
         self._unknown, self._started = unknown, len(bundle.metadata["history"])
-        self._bar = tqdm(disable=True)
+        self._bar, self._begun = tqdm(disable=True), 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set this epoch's learning rate, a cosine from full to a twentieth, and start a bar."""
@@ -47,6 +48,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         rate = self.bundle.training.learning_rate * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
         self.model.optimizer.learning_rate.assign(rate)
         steps, what = self.params["steps"], f"epoch {epoch + 1}"
+        self._begun = time.monotonic()
         self._bar = tqdm(desc=what, total=steps, unit="batch", leave=False, disable=None)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -68,6 +70,7 @@ class CheckpointCallback(keras.callbacks.Callback):
             "val_nll": valid.nll,
             "val_accuracy": valid.accuracy,
             "val_fields": valid.fields,
+            "seconds": round(time.monotonic() - self._begun, 1),
         }
         before = self.bundle.metadata["history"]
         now = replace(

@@ -6,7 +6,7 @@ import gc
 import importlib.util
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,19 +38,23 @@ MEANS = 10  # the running mean of the weights spans a tenth of a training at the
 
 
 def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False) -> Bundle:
-    """Train a bundle on its split, from wherever it stands. Ctrl-C ends it with what was learned.
+    """Train a bundle on its split; see `train_task`."""
+    check_sides(bundle.name, parts)
+    return train_task(TrainingTask.of(bundle, parts), paths, tensorboard)
+
+
+def train_task(task: TrainingTask, paths: Paths, tensorboard: bool = False) -> Bundle:
+    """Train a bundle, from wherever it stands. Ctrl-C ends it with what was learned.
 
     Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
     stopped before the first epoch ended or before the model was written, and Terminated on SIGTERM:
     then what was learned is in checkpoint/.
     """
-    folder = paths.checkpoint / bundle.name
+    bundle, folder = task.bundle, paths.checkpoint / task.bundle.name
     for place in (folder, paths.models):
         check_writable(place)  # now, not after hours
     keras.utils.set_random_seed(bundle.training.seed)
-    task = TrainingTask.of(bundle, parts)
-    if not task.has_held_out():
-        raise UserError("the pieces are too short to hold any out for validation; add longer ones.")
+    task.check_held_out()
     model = task.compiled(bundle)
     _announce(task, model)
     if bundle.metadata["history"] and not (folder / "best.zip").is_file():
@@ -87,11 +91,15 @@ def _fit(
         callbacks.append(keras.callbacks.TensorBoard(checkpoint.folder / "tensorboard"))
     done, epochs = len(bundle.metadata["history"]), bundle.metadata["epochs"]
     if epochs > done:  # else only what comes after the last epoch is to be done
-        batches = task.family.batches(task.dataset, bundle, done)
-        span = len(batches) * (epochs - done) / MEANS
-        model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - 1 / span))
+        batches = task.batches(done)
+        averaging(model, bundle.training, len(batches) * (epochs - done))
         how = {"epochs": epochs, "initial_epoch": done, "shuffle": False, "verbose": 0}
         model.fit(batches, callbacks=callbacks, **how)
+
+
+def averaging(model: keras.Model, training: Training, batches: int) -> None:
+    """Let the running mean of the weights span a tenth of so many batches at the most."""
+    model.optimizer.ema_momentum = min(training.average, max(0.0, 1 - MEANS / batches))
 
 
 def _stopped(bundle: Bundle, stop: type[KeyboardInterrupt]) -> None:
@@ -120,22 +128,40 @@ def new_bundle(
     A corpus that divides itself keeps its own sides.
     """
     family = family_of(network.model_type)
-    parts = (
-        divided(corpus.pieces, corpus.sides, corpus.kind)
-        if corpus.sides
-        else split(corpus.pieces, training.seed, training.split)
-    )
-    metadata = {
+    parts = split_of(corpus, training)
+    name, vocabulary = model_name(app, network, encoding), family.vocabulary(parts.train, encoding)
+    bundle = Bundle(name, vocabulary, network, training, {})
+    return described(bundle, app, corpus, parts), parts
+
+
+def split_of(corpus: Corpus, training: Training, known: Sequence[dict[str, Any]] = ()) -> Split:
+    """The split of a corpus: its own, if it divides itself. known: the table of an earlier one."""
+    if corpus.sides:
+        return divided(corpus.pieces, corpus.sides, corpus.kind)
+    return split(corpus.pieces, training.seed, training.split, known)
+
+
+def check_sides(name: str, parts: Split) -> None:
+    """Raise UserError, with the reason, if there is nothing to validate on."""
+    if not parts.valid:
+        learned = f"{name} has learned from all of these pieces"
+        why = learned if parts.kind == "piece" else "the corpus says that it has no such pieces"
+        raise UserError(f"nothing can be held out for validation: {why}; add other ones.")
+
+
+def described(bundle: Bundle, app: str, corpus: Corpus, parts: Split) -> Bundle:
+    """A bundle that is to learn from a corpus, with what is known of it; nothing is learned yet."""
+    family = family_of(bundle.network.model_type)
+    told = {
         "app": app,
         "corpus": {"source": corpus.source, "pieces": parts.table()},
         "split": parts.kind,
         "label": LABELS[parts.kind],
         "history": [],
-        "epochs": training.epochs,
+        "epochs": bundle.training.epochs,
     }
-    name, vocabulary = model_name(app, network, encoding), family.vocabulary(parts.train, encoding)
-    bundle = Bundle(name, vocabulary, network, training, metadata)
-    return bundle.with_metadata(**family.metadata(corpus, parts, bundle)), parts
+    bundle = bundle.with_metadata(**told)
+    return bundle.with_metadata(**family.metadata(corpus, parts, bundle))
 
 
 def resumed(
@@ -146,19 +172,63 @@ def resumed(
     An interrupted run goes on to the number of epochs it was meant to have; a finished one, or one
     that is asked for `epochs` more, gets more. written: whether the model lies in models/; one that was
     stopped after its last epoch gets no more than that.
+
+    Pieces that are new in the corpus are divided as those of a new one. If others are held out for
+    validation than before, what was measured before says nothing any more: the epochs count from 1.
     """
-    done, planned = len(bundle.metadata["history"]), bundle.metadata["epochs"]
-    ended = done >= planned or done - best_epoch(bundle)["epoch"] >= bundle.training.patience
-    more = epochs or (bundle.training.epochs if written else 0)
-    target = done + more if epochs or ended else planned
-    kind, known = bundle.metadata["split"], bundle.metadata["corpus"]["pieces"]
+    known = bundle.metadata["corpus"].get("pieces", [])
+    kind = bundle.metadata["split"]
     parts = (
         divided(corpus.pieces, corpus.sides, kind)
         if corpus.sides
         else split(corpus.pieces, bundle.training.seed, kind, known)
     )
+    bundle = replace(bundle, steps={})
+    if _validated(parts.table()) != _validated(known):
+        _tell_changes(bundle, parts, corpus)
+        bundle = described(bundle, bundle.metadata["app"], corpus, parts)
+        return bundle.with_metadata(epochs=epochs or bundle.training.epochs, variants={}), parts
+    done, planned = len(bundle.metadata["history"]), bundle.metadata["epochs"]
+    more = epochs or (bundle.training.epochs if written else 0)
+    target = done + more if epochs or has_ended(bundle) else planned
+    if parts.table() != known:
+        _tell_changes(bundle, parts, corpus)
     told = {"source": corpus.source, "pieces": parts.table()}
-    return replace(bundle, steps={}).with_metadata(epochs=target, corpus=told, variants={}), parts
+    return bundle.with_metadata(epochs=target, corpus=told, variants={}), parts
+
+
+def has_ended(bundle: Bundle) -> bool:
+    """Whether a training came to its end: all its epochs, or no better one for long enough."""
+    done = len(bundle.metadata["history"])
+    if done >= bundle.metadata["epochs"]:
+        return True
+    return bool(done) and done - best_epoch(bundle)["epoch"] >= bundle.training.patience
+
+
+def _validated(table: Sequence[dict[str, Any]]) -> set[str]:
+    return {row["fingerprint"] for row in table if row["side"] == "valid"}
+
+
+def _tell_changes(bundle: Bundle, parts: Split, corpus: Corpus) -> None:
+    """What is new in a corpus, what is gone, and how much of what is new the model cannot learn."""
+    family, known = (
+        family_of(bundle.network.model_type),
+        bundle.metadata["corpus"].get("pieces", []),
+    )
+    before, now = ({row["fingerprint"] for row in t} for t in (known, parts.table()))
+    sides = [sum(p.fingerprint not in before for p in getattr(parts, side)) for side in SHARES]
+    told = "%s: %d for training, %d for validation, %d for test; %d gone"
+    new = counted(sum(sides), "new piece")
+    log.info(f"the corpus has changed: {told}", new, *sides, len(before - now))
+    pieces = [p for side in SHARES for p in getattr(parts, side) if p.fingerprint not in before]
+    targets = [s.targets for s in family.sequences(pieces, bundle)]
+    unknown = sum(int((t == 0).any(1).sum()) for t in targets)
+    if unknown:
+        log.info(
+            "%d of their %d steps are not in the vocabulary of %s and stay '?'; to learn them, make a "
+            "new model of it: -l 1 -f --from %s --app NAME --corpus %s",
+            *(unknown, sum(map(len, targets)), bundle.name, bundle.name, corpus.source),
+        )
 
 
 @dataclass(frozen=True)
@@ -180,6 +250,22 @@ class TrainingTask:
         """How much there is to predict on each side, in units of the family (events or notes)."""
         each = len(self.family.voices) or 1
         return {s: each * sum(x.counted for x in getattr(self.dataset, s)) for s in SHARES}
+
+    @property
+    def learned(self) -> Sequence[Any]:
+        """The pieces that are learned from, as the finished bundle carries them."""
+        return self.parts.train
+
+    def batches(self, epoch: int) -> keras.utils.PyDataset:
+        """The batches of training, from that epoch on (counted from 0)."""
+        return self.family.batches(self.dataset, self.bundle, epoch)
+
+    def check_held_out(self) -> None:
+        """Raise UserError if nothing can be held out."""
+        if not self.has_held_out():
+            raise UserError(
+                "the pieces are too short to hold any out for validation; add longer ones."
+            )
 
     def has_held_out(self) -> bool:
         """Whether every side has something; a corpus that divides itself may keep its test to itself."""
@@ -250,7 +336,7 @@ def _finish(
                     metrics={**figures, "baselines": task.dataset.baselines},
                 ),
                 weights=family.stored_weights(model),
-                music=family.pack(task.parts.train),
+                music=family.pack(task.learned),
                 held_out=family.pack(task.parts.valid),
             )
             best = with_variants(best, [family.default_variant])

@@ -4,6 +4,7 @@ family.py     what ModelFamily asks for
 encoding.py   events <-> symbols <-> token ids
 dataset.py    pieces -> step sequences; the articles' split by window
 batches.py    windows of an epoch                                  (TensorFlow)
+growth.py     a trained network gets new symbols                   (TensorFlow)
 network.py    one step of the networks in model.py, for export     (TensorFlow)
 predictor.py  the exported step: a row of ids in, probabilities of each field out
 sampler.py    the next event, endlessly

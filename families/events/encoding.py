@@ -63,7 +63,7 @@ def learn_vocabulary(
     events = [e for p in keys for e in p.events]
     names = field_names([e for p in pieces for e in p.events], with_duration)
     fields = tuple(
-        Field.of(n, (symbol(e, n, encoding) for e in events), _min_count(n, encoding))
+        Field.of(n, (symbol(e, n, encoding) for e in events), min_count_of(n, encoding))
         for n in names
     )
     if len(fields[0].symbols) < 3:
@@ -119,17 +119,27 @@ def pitch_features(vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
     A column for each MIDI pitch in use and one for each of the twelve pitch classes, 1 where it
     sounds: chords that share notes are alike from the start.
     """
-    chords = [
+    chords = _chords(vocabulary)
+    pitches = pitches_used(vocabulary)
+    table = np.zeros((len(chords), len(pitches) + 12), np.float32)
+    for row, chord in enumerate(chords):
+        for pitch in chord:
+            table[row, pitch - pitches[0]] = table[row, len(pitches) + pitch % 12] = 1
+    return table
+
+
+def pitches_used(vocabulary: Vocabulary) -> range:
+    """The MIDI pitches from the lowest to the highest in use."""
+    used = [p for chord in _chords(vocabulary) for p in chord]
+    return range(min(used, default=0), max(used, default=0) + 1)
+
+
+def _chords(vocabulary: Vocabulary) -> list[tuple[int, ...]]:
+    """The pitches of every pitch symbol."""
+    return [
         () if s == UNKNOWN else chord_pitches(s.partition("$")[0], vocabulary.octave)
         for s in vocabulary.fields[0].symbols
     ]
-    low = min((min(c) for c in chords if c), default=0)
-    high = max((max(c) for c in chords if c), default=0)
-    table = np.zeros((len(chords), high - low + 1 + 12), np.float32)
-    for row, chord in enumerate(chords):
-        for pitch in chord:
-            table[row, pitch - low] = table[row, high - low + 1 + pitch % 12] = 1
-    return table
 
 
 def shifts(encoding: Encoding) -> range:
@@ -160,5 +170,6 @@ def velocities_vary(events: Iterable[Event]) -> bool:
     return bool(levels) and max(levels.values()) < EVEN_VELOCITY * levels.total()
 
 
-def _min_count(name: str, encoding: Encoding) -> int:
+def min_count_of(name: str, encoding: Encoding) -> int:
+    """How often a symbol of that field must occur to be learned."""
     return encoding.min_count if name == "pitch" else 1

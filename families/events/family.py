@@ -102,6 +102,12 @@ class EventFamily(ModelFamily, abstract=True):
     def vocabulary(self, train: Sequence[Piece], encoding: Encoding) -> Vocabulary:
         return learn_vocabulary(train, encoding, self.predicts_durations)
 
+    def adapted(self, bundle: Bundle, train: Sequence[Piece]) -> Bundle:
+        """The vocabulary grows, and new symbols begin as those that are most like them."""
+        from families.events.growth import grown
+
+        return grown(self, bundle, train)
+
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
         """Beginnings of held-out pieces, the usual tempo and instrument, the rhythm."""
         known = super().metadata(corpus, split, bundle)

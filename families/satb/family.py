@@ -16,6 +16,7 @@ from config_bach import (
     DEFAULT_BPM,
     Composing,
     Encoding,
+    FineTuning,
     Network,
     Paths,
     Training,
@@ -100,6 +101,7 @@ class FourVoices(ModelFamily):
         average=0.999,
         min_steps=140,
     )
+    finetuning = FineTuning(epochs=12, min_steps=30)  # 8 minutes of two cores
     transpose = 6
     voices = VOICES
     keeps = frozenset({PARTS, METRES, LEAD})

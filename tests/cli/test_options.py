@@ -12,7 +12,16 @@ from conftest import ROOT, SHIPPED
 import play_bach
 from cli.common import composing_of, new_model_of, runtime_of
 from cli.options import OPTIONS, VERBS, Option, parser, settings_given, validate, validate_for
-from config_bach import Composing, Network, Paths, Runtime, Settings, Training, UserError
+from config_bach import (
+    Composing,
+    FineTuning,
+    Network,
+    Paths,
+    Runtime,
+    Settings,
+    Training,
+    UserError,
+)
 from families.base import ModelFamily
 from families.registry import families
 
@@ -26,7 +35,7 @@ BY_FAMILY = [
 RANGED = [
     (option, group, float(item.metadata[side]), step)
     for option in OPTIONS
-    for group in (Composing, Network, Runtime, Training)
+    for group in (Composing, FineTuning, Network, Runtime, Training)
     for item in fields(group)
     if item.name == option.sets and "low" in item.metadata
     for side, step in (("low", -1), ("high", 1))
@@ -39,7 +48,7 @@ FLAGS = """
     --corpus -e --epochs --split --concatenate --normal --transpose --seqlen --units --dropout --forget
     --tensorboard --prime --notes --temperature --top-p --seed --instrument --bpm --max-copy --output
     --with-prime --without-prime --wav --musicxml --harmonise --keep --regenerate --scale --range
-    --no-crossing --add-user --add-guest --self-signed
+    --no-crossing --add-user --add-guest --self-signed --from --mix --no-scratch
 """
 COMMANDS = """
     -pm --wav --instrument "church organ"
@@ -47,6 +56,8 @@ COMMANDS = """
     -pm --app mine --instrument cello --temperature 0.9 --seed 7 --wav
     -pm --app mine --prime my_tune.mid --musicxml
     -l 1 -f --app mine
+    -l 1 -f --app mine --from bach --corpus FOLDER
+    -f --app mine --from bach2_nc_mo --mix 0 --no-scratch -e 3 --seed 5
     --list
     -l 0 -f -pm
     -st
@@ -165,7 +176,7 @@ STATED = [option for option in OPTIONS if "{default}" in option.help]
 NUMBERS = [
     option
     for option in OPTIONS
-    for group in (Composing, Network, Runtime, Training)
+    for group in (Composing, FineTuning, Network, Runtime, Training)
     for item in fields(group)
     if item.name == option.sets and isinstance(item.default, int | float)
 ]
@@ -190,6 +201,7 @@ def test_the_defaults_in_the_help_are_those_that_hold(option: Option) -> None:
         args = parsed("-l", "0", "-f", "-pm", "--model-type", str(family.number))
         encoding, network, training = new_model_of(args)
         known = {
+            **vars(family.finetuning),
             **vars(Composing()),
             **vars(runtime_of(args)),
             **vars(network),
@@ -298,6 +310,13 @@ def test_nothing_is_also_a_value(option: Option) -> None:
         ("-l 0 -f --app ../evil", "--app '../evil' must be letters, digits, - and _ only."),
         ("-pm --prime x --without-prime --with-prime", "--with-prime cannot be combined with"),
         ("-pm --without-prime", "--without-prime needs a score: add --prime FILE."),
+        ("-l 0 -f --app mine --from bach", "--from starts from a saved model, -l 0 from nothing"),
+        ("-f --from bach", "--from makes a new model: give it a name of its own with --app."),
+        ("-f --from bach --app bach", "--from makes a new model: give it a name of its own with"),
+        ("-f --app mine --mix 2", "--mix needs a model: add --from NAME."),
+        ("-f --app mine --no-scratch", "--no-scratch needs a model: add --from NAME."),
+        ("-f --app mine --from bach --units 9", "--units cannot change a saved model"),
+        ("-pm --app mine --from bach", "--from is for training: add -f."),
         ("-pm --harmonise x --with-prime", "--with-prime cannot be combined with --harmonise"),
     ],
 )
@@ -419,6 +438,10 @@ def test_settings_out_of_range_are_refused(
         ("-pm --bpm inf", "bpm is inf, but it must lie between 10.0 and 400.0"),
         ("-pm --top-p 1.5", "top_p is 1.5, but it must lie between 0.0 and 1.0"),
         ("-l 0 -f --transpose 12", "transpose is 12, but it must lie between 0 and 6"),
+        (
+            "-f --app mine --from bach --mix -1",
+            "mix is -1.0, but it must lie between 0.0 and 100.0",
+        ),
         ("-l 1 -f -e 0", "epochs is 0, but it must lie between 1 and"),
         ("-l 0 -f --forget 1.5 --model-type 2", "lookback_dropout is 1.5, but"),
         ("-bl --threads 0", "threads is 0, but it must lie between 1 and 64"),

@@ -57,6 +57,35 @@ def test_a_later_corpus_keeps_the_sides_of_known_pieces(tunes: list[Piece]) -> N
     assert names(tunes[10:]) <= names(after.train)
 
 
+def test_pieces_that_are_new_fill_up_the_shares(tunes: list[Piece]) -> None:
+    before = split(tunes[:4], 1, "piece")
+    after = split(tunes, 1, "piece", before.table())
+    for side in ("train", "valid", "test"):
+        assert names(getattr(before, side)) <= names(getattr(after, side))
+    assert [len(s) for s in (after.train, after.valid, after.test)] == [9, 2, 1]
+
+
+def test_of_other_pieces_as_many_are_held_out_as_of_any(tunes: list[Piece]) -> None:
+    others = [tune(90 + i, 20 + i) for i in range(10)]
+    assert split(others, 1, "piece", split(tunes, 1, "piece").table()) == split(others, 1, "piece")
+
+
+def test_a_piece_whose_beginning_was_learned_from_is_not_held_out(tunes: list[Piece]) -> None:
+    before = split([tunes[0].transposed(1)], 1, "piece")
+    assert before.kind == "within"
+    for seed in range(4):
+        after = split(tunes[:4], seed, "piece", before.table())
+        assert tunes[0] in after.train
+
+
+def test_a_file_that_was_edited_stays_where_it_was(tunes: list[Piece]) -> None:
+    before = split(tunes, 1, "piece")
+    edited = [p.part(1, len(p), p.name) for p in tunes]
+    after = split(edited, 2, "piece", before.table())
+    for side in ("train", "valid", "test"):
+        assert names(getattr(before, side)) == names(getattr(after, side))
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_too_few_pieces_are_cut_and_labelled(number: int) -> None:
     music = [tune(50, 50), tune(52, 80)][:number]

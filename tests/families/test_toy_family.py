@@ -48,6 +48,23 @@ def test_it_goes_on_training(toy: Paths) -> None:
     assert len(load(toy.models / f"{NAME}.zip").metadata["history"]) == 5
 
 
+def test_it_is_fine_tuned(toy: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its vocabulary stays: what it has no symbol for is '?'."""
+    from storage.bundle import load
+
+    folder = toy.root / "others"
+    for i in range(4):
+        write_midi(folder / f"{i}.mid", tune(64, 30 + i).events, 100, 1)
+    words = ["-f", "--app", "other", "--from", "toy", "--corpus", str(folder), "-e", "1"]
+    run([*words, "--no-scratch", "--mix", "0.5"], toy)
+    bundle = load(toy.models / "other9_nc_mo.zip")
+    assert bundle.vocabulary == load(toy.models / f"{NAME}.zip").vocabulary
+    assert bundle.metadata["finetuning"]["mix"] == 0.5
+    new = bundle.metadata["comparison"]["new"]
+    assert new["after"] < new["before"]
+    assert "starting from toy9_nc_mo; 0 new symbols for the new pieces" in capsys.readouterr().out
+
+
 def test_it_composes(toy: Paths) -> None:
     run(["-pm", "--app", "toy", "--notes", "20", "--seed", "1", "--musicxml"], toy)
     midi = mido.MidiFile(toy.models / f"{NAME}.mid")

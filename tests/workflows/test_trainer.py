@@ -230,6 +230,65 @@ def test_how_far_a_training_goes_on(
     assert again.metadata["corpus"]["pieces"] == parts.table()
 
 
+def known_after(tunes: list[Piece], done: int) -> Bundle:
+    """A bundle that has learned from tunes for so many epochs, as far as its description goes."""
+    bundle, _ = new_bundle("t", corpus_of(tunes), Encoding(), SMALL, Training())
+    history = [{"epoch": i + 1, "val_nll": 2.0 - i / 100} for i in range(done)]
+    return bundle.with_metadata(history=history)
+
+
+def test_a_corpus_that_grew_a_little_goes_on(tunes: list[Piece], caplog: Any) -> None:
+    """Two more are for training: the shares hold without them, and what is held out is the same."""
+    known = known_after(tunes[:10], 3)
+    with caplog.at_level("INFO", logger="play_bach"):
+        again, parts = resumed(known, None, corpus_of(tunes))
+    assert len(again.metadata["history"]) == 3
+    assert {p.name for p in tunes[10:]} <= {p.name for p in parts.train}
+    assert caplog.messages[0] == (
+        "the corpus has changed: 2 new pieces: 2 for training, 0 for validation, 0 for test; 0 gone"
+    )
+
+
+def test_another_corpus_is_divided_anew_and_what_cannot_be_learned_is_said(
+    tunes: list[Piece], caplog: Any
+) -> None:
+    others = [tune(90 + i, 50 + 3 * i) for i in range(10)]
+    known = known_after(tunes, 3)
+    with caplog.at_level("INFO", logger="play_bach"):
+        again, parts = resumed(known, None, corpus_of([tunes[0], *others]))
+    sides = {row["name"]: row["side"] for row in known.metadata["corpus"]["pieces"]}
+    assert tunes[0].name in {p.name for p in getattr(parts, sides[tunes[0].name])}
+    assert [len(side) for side in (parts.train, parts.valid, parts.test)] == [8, 2, 1]
+    assert again.metadata["history"] == []  # other pieces are measured now
+    assert again.metadata["epochs"] == known.training.epochs
+    assert again.metadata["corpus"]["pieces"] == parts.table()
+    assert "10 new pieces: 7 for training, 2 for validation, 1 for test; 11 gone" in caplog.text
+    assert re.search(
+        r"^(\d+) of their \d+ steps are not in the vocabulary of t3_nc_mo and stay '\?'; .*: "
+        "-l 1 -f --from t3_nc_mo --app NAME --corpus tunes$",
+        caplog.messages[1],
+    )
+
+
+def test_the_same_corpus_says_nothing(tunes: list[Piece], caplog: Any) -> None:
+    with caplog.at_level("INFO", logger="play_bach"):
+        resumed(known_after(tunes, 3), None, corpus_of(tunes))
+    assert caplog.messages == []
+
+
+def test_a_corpus_of_which_all_was_learned_from_is_refused(
+    tunes: list[Piece], paths: Paths
+) -> None:
+    known = known_after(tunes, 0)
+    sides = {row["name"]: row["side"] for row in known.metadata["corpus"]["pieces"]}
+    learned = [p for p in tunes if sides[p.name] == "train"]
+    again, parts = resumed(known, None, corpus_of(learned))
+    with pytest.raises(
+        UserError, match=r"nothing can be held out .*: t3_nc_mo has learned from all"
+    ):
+        train(again, parts, paths)
+
+
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(
     tunes: list[Piece], paths: Paths
 ) -> None:
