@@ -30,6 +30,8 @@ from storage.bundle import Bundle
 from storage.catalog import path_of
 from storage.files import check_writable, keep_previous, shown
 from workflows.checkpoint import CheckpointCallback, best_epoch
+from workflows.progress import Progress, epochs_of
+from workflows.progress_callback import ProgressCallback
 from workflows.signals import Terminated, Waiting, waiting
 
 log = logging.getLogger("play_bach")
@@ -37,10 +39,16 @@ log = logging.getLogger("play_bach")
 MEANS = 10  # the running mean of the weights spans a tenth of a training at the most
 
 
-def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False) -> Bundle:
+def train(
+    bundle: Bundle,
+    parts: Split,
+    paths: Paths,
+    tensorboard: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
     """Train a bundle on its split, from wherever it stands. Ctrl-C ends it with what was learned.
 
-    Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
+    progress: tells how far it is. Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
     stopped before the first epoch ended or before the model was written, and Terminated on SIGTERM:
     then what was learned is in checkpoint/.
     """
@@ -62,7 +70,7 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
         checkpoint = CheckpointCallback(bundle, validate, unknown, folder, signals)
         start, stop = time.monotonic(), None
         try:
-            _fit(model, task, checkpoint, tensorboard)
+            _fit(model, task, checkpoint, tensorboard, progress)
         except KeyboardInterrupt as error:
             stop = type(error)
         if stop:
@@ -73,14 +81,25 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
         log.info(
             "model fitted in %.0f sec for %s, and %s", time.monotonic() - start, planned, actual
         )
+        if progress:
+            history = epochs_of(checkpoint.bundle.metadata["history"])
+            progress.tell(phase="finishing", history=history)
         return _finish(checkpoint.bundle, model, task, paths, signals)
 
 
 def _fit(
-    model: keras.Model, task: TrainingTask, checkpoint: CheckpointCallback, tensorboard: bool
+    model: keras.Model,
+    task: TrainingTask,
+    checkpoint: CheckpointCallback,
+    tensorboard: bool,
+    progress: Progress | None,
 ) -> None:
     """All epochs that are left. Raises KeyboardInterrupt when it is stopped."""
     bundle, callbacks = task.bundle, [checkpoint]
+    if progress:
+        told = {name: figures["nll"] for name, figures in task.dataset.baselines.items()}
+        progress.tell(model=bundle.name, unit=task.family.unit, baselines=told)
+        callbacks.append(ProgressCallback(progress, checkpoint))
     if tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
             raise UserError("--tensorboard needs one more package: pip install tensorboard.")
