@@ -53,7 +53,8 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What a model composed after an epoch. events: as music.events.to_json; program: General MIDI 1..128."""
+    """What a model composed after an epoch. events: as music.events.to_json gives them; program: General
+    MIDI 1..128."""
 
     events: list[list[Any]]
     bpm: float
@@ -101,6 +102,8 @@ def reported(folder: Path | None) -> Iterator[Progress]:
     """Tell how a training ended, too. Raises UserError if nothing can be written to the folder."""
     progress = Progress(folder)
     if folder is not None:
+        before = state_in(folder) or State()  # of what now goes on, perhaps
+        progress.state = msgspec.structs.replace(before, phase="reading", left=None, told="")
         write_text(folder / NAME, msgspec.json.encode(progress.state).decode())
     try:
         yield progress

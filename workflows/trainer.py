@@ -48,9 +48,9 @@ def train(
 ) -> Bundle:
     """Train a bundle on its split, from wherever it stands. Ctrl-C ends it with what was learned.
 
-    progress: tells how far it is. Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
-    stopped before the first epoch ended or before the model was written, and Terminated on SIGTERM:
-    then what was learned is in checkpoint/.
+    progress: tells how far it is. Raises UserError if nothing can be learned or saved;
+    KeyboardInterrupt, with a sentence, if it was stopped before the first epoch ended or before the
+    model was written, and Terminated on SIGTERM: then what was learned is in checkpoint/.
     """
     folder = paths.checkpoint / bundle.name
     for place in (folder, paths.models):
