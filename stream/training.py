@@ -36,7 +36,7 @@ from stream.training_process import Job, command, started
 from stream.training_table import Tables
 from stream.uploads import Uploads
 from workflows import progress
-from workflows.progress import ENDED, STOP, State
+from workflows.progress import ENDED, STOP, Sample, State
 
 log = logging.getLogger("play_bach")
 
@@ -76,6 +76,17 @@ def training_request(fields: bytes) -> TrainingRequest:
         return msgspec.json.decode(fields, type=TrainingRequest)
     except (msgspec.DecodeError, RecursionError) as error:
         raise UserError(f"this request is not understood ({error}); see /openapi.json.") from error
+
+
+def played_of(sample: Sample, name: str) -> tuple[PlayedEvent, ...]:
+    """A sample, as music is kept and written. name: what to call its model."""
+    low, high = range_of("bpm")
+    settings = PlayerSettings(name, sample.program, bpm=min(max(sample.bpm, low), high))
+    played, now = [], 0.0
+    for number, event in enumerate(from_json(sample.events)):
+        played.append(PlayedEvent(number, round(now * RATE), StreamEvent(event), settings))
+        now += played[-1].seconds
+    return tuple(played)
 
 
 class Trainings:
@@ -168,19 +179,6 @@ class Trainings:
             "busy": running is not None and running.user != user,
             "training": self._told(job) if job else None,
         }
-
-    def played(self, user: str, app: str, epoch: int) -> tuple[PlayedEvent, ...]:
-        """What a model composed after an epoch; nothing if there is no such sample."""
-        sample = progress.sample_in(self.progress(user, app), epoch)
-        if sample is None:
-            return ()
-        low, high = range_of("bpm")
-        settings = PlayerSettings(app, sample.program, bpm=min(max(sample.bpm, low), high))
-        played, now = [], 0.0
-        for number, event in enumerate(from_json(sample.events)):
-            played.append(PlayedEvent(number, round(now * RATE), StreamEvent(event), settings))
-            now += played[-1].seconds
-        return tuple(played)
 
     def job(self, user: str) -> Job | None:
         """The last training of a user."""

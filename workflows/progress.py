@@ -137,5 +137,12 @@ def sample_in(folder: Path, epoch: int) -> Sample | None:
     return None
 
 
+def changed(folder: Path, epoch: int) -> int:
+    """What differs when another sample of that epoch was composed; 0 if there is none."""
+    with suppress(OSError):
+        return (folder / _sample_name(epoch)).stat().st_mtime_ns
+    return 0
+
+
 def _sample_name(epoch: int) -> str:
     return f"sample-{epoch}.json"

@@ -96,7 +96,7 @@ def composed_sample(model: LoadedModel, progress: Progress) -> Sample:
     events, now = [], 0.0
     for prediction in model.family.stream(model, Composing(seed=SEED)):
         events.append(prediction.event)
-        now += 60 * float(prediction.event.duration) / bpm
+        now += prediction.event.seconds(bpm)
         progress.check()
         if now >= SAMPLE_SECONDS or len(events) >= MOST_EVENTS:
             break
