@@ -16,7 +16,7 @@ from typing import Any
 from remi import gui as remi
 
 from config_bach import UserError
-from gui import cards, listening
+from gui import cards, listening, training
 from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
 from gui.melody import kept_card, tune_card
 from gui.moods import MOODS
@@ -32,12 +32,21 @@ from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.recording_views import row
 from stream.station import Station
 from stream.texts import COOKIE, Texts
+from stream.training_views import upload_link, with_links
 
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
-SCRIPTS = ("common.js", "roll.js", "page.js", "listening.js", "melody.js", "device.js")
-STYLES = ("page.css", "melody.css")
+SCRIPTS = (
+    "common.js",
+    "roll.js",
+    "page.js",
+    "listening.js",
+    "melody.js",
+    "training.js",
+    "device.js",
+)
+STYLES = ("page.css", "melody.css", "training.css")
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
 MORE = (  # cards behind those that are wanted first; the screen says how many columns they have
     cards.coming,
@@ -50,6 +59,7 @@ MORE = (  # cards behind those that are wanted first; the screen says how many c
     cards.tests,
 )
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
+TRAINING_EVERY = 4
 SHOWN = 30  # recordings
 SETTING_TYPES = {
     "model": str,
@@ -68,6 +78,8 @@ class Page(AuthenticatedApp):
         self._listener = _listener_of(self.session)
         self._sent = self._news_sent = 0
         self._listed = False  # whether the page knows what was kept
+        self._training: dict[str, Any] = {}  # what the page was told of it
+        self._models = self.context.trainings.finished  # which list of models it has
         self._quiet_since = time.monotonic()
         self._refusal = ""
         self._fresh = False  # nobody has chosen anything yet
@@ -106,8 +118,11 @@ class Page(AuthenticatedApp):
         )
 
     def _own(self, t: Texts) -> list[remi.Container]:
-        """The cards that not everybody has: figures are not for guests, HTTP Basic cannot log out."""
-        figures = [] if is_guest(self.user) else [cards.figures(t)]
+        """The cards that not everybody has: figures and training are not for guests, HTTP Basic cannot
+        log out."""
+        trains = self.context.server.training
+        learning = [training.training_card(self.context, t)] if trains else []
+        figures = [] if is_guest(self.user) else [*learning, cards.figures(t)]
         return figures + ([cards.account(self.user, t)] if number_of(self.login) else [])
 
     def _dress(self, t: Texts) -> None:
@@ -149,6 +164,7 @@ class Page(AuthenticatedApp):
         """Send everything to a page that has connected; from now on it is remembered."""
         self._sent = self._news_sent = 0
         self._listed = False
+        self._training = {}
         if self._station is not None:
             self.context.store.save_session(self.session, self._station.name, self.login)
 
@@ -170,6 +186,8 @@ class Page(AuthenticatedApp):
                 return
         if not self._listed:
             self._send_recordings()
+        if self._sent % TRAINING_EVERY == 0:
+            self._send_training()
         if self._station is not None:
             self._send("news", self._news(self._station))
 
@@ -213,7 +231,9 @@ class Page(AuthenticatedApp):
     def _links(self, station: Station) -> dict[str, str]:
         """Ready before they are asked for: iPhones play only at the very touch of a button."""
         name, program = station.name, station.settings.program
-        return {
+        guest = is_guest(self.user)
+        upload = {} if guest else {"upload": upload_link(self.context, self.user)}
+        return upload | {
             "listen": station_link(self.context, "listen", station=name, name=self._listener),
             "share": station_link(self.context, "share", station=name, owner=self._listener),
             "scale": station_link(self.context, "scale", program=program),
@@ -248,6 +268,8 @@ class Page(AuthenticatedApp):
                 self._change_recordings(what, request.get("name", ""), request.get("title", ""))
             elif what == "tune":  # somebody begins to write one
                 threading.Thread(target=self.context.tunes.warm, daemon=True).start()
+            elif what and what.startswith("train-") and not is_guest(self.user):
+                self._train(request)
             elif what in ("new", "back"):
                 seconds = station.new() if what == "new" else station.back()
                 self._sent = 0  # a piece may bring its settings with it
@@ -283,6 +305,32 @@ class Page(AuthenticatedApp):
         self._listed = True
         kept = self.context.recordings.of(self.user)
         self._send("recordings", [row(self.context, x) for x in kept[:SHOWN]])
+
+    def _train(self, request: dict[str, str]) -> None:
+        said = ""
+        try:
+            training.asked(self.context, self.user, request)
+        except UserError as error:
+            said = self._t.sentence(str(error))
+        self._send("trained", said)
+        self._send_training()
+
+    def _send_training(self) -> None:
+        """Tell how far training is, where that has changed; and which models there are."""
+        if self._models != self.context.trainings.finished:
+            self._models = self.context.trainings.finished
+            self._send("models", cards.models_of(self.context, self._t))
+        if is_guest(self.user):
+            return
+        state, before = self.context.trainings.state(self.user), self._training
+        if state == before:
+            return
+        self._training = state
+        shown = training.told(with_links(self.context, self.user, state), self._t)
+        table = shown.pop("table")
+        if not before or table != before.get("table"):
+            self._send("table", table)
+        self._send("training", shown)
 
     def _remembered(self, station: Station, wanted: dict[str, str]) -> None:
         """A new session begins with what the listener's browser remembers of the one before."""
