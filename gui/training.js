@@ -167,7 +167,7 @@ bach.learning = {
     const list = $("train-table");
     list.hidden = !table;
     if (!table) return;
-    const lines = table.refused ? [table.refused] : table.lines;
+    const { refused, lines: all } = table, lines = refused ? [refused] : [...all.slice(-1), ...all.slice(0, -1)]; // the sum first
     list.replaceChildren(...lines.map((line) => {
       const row = document.createElement("li"), [name, ...rest] = line.trim().split(/\s{2,}/);
       const first = rest.length ? document.createElement("b") : document.createElement("span");

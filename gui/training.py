@@ -26,11 +26,11 @@ def training_card(context: ServerContext, t: Texts) -> remi.Container:
     return card(
         t("train_title"),
         tag("p", "hint", t("train_hint")),
+        _progress(t),
         _drop(context, t),
         tag("p", "hint", "", id="trained", role="status"),
         tag("ul", "table", id="train-table", tabindex="0", aria_label=t("train_table"), hidden=""),
         _wishes(context, t),
-        _progress(t),
         name="training",
     )
 

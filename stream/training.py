@@ -316,18 +316,18 @@ class Trainings:
             if self._running is not job:
                 return  # it never began
             state, orphan, self._process = self.state_of(job), self._process is None, None
-            self._running = None
             done = state.phase == "done" or self._stopped
             if self._closed.is_set() and not done:
                 return
+            self._running = None
             if orphan and not done:  # the last server has ended it, a moment after this one began
                 with contextlib.suppress(UserError):
                     self._take_up(job)
                     return
             lost = "" if self._stopped else KILLED
             told = state.told if state.phase in ENDED else lost
-            self._remember(msgspec.structs.replace(job, state="ended", told=told))
             self.finished += 1
+            self._remember(msgspec.structs.replace(job, state="ended", told=told))
 
     # ---- what is remembered
 
