@@ -17,9 +17,10 @@ from remi import gui as remi
 
 from config_bach import UserError
 from gui import cards, listening, training
-from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
+from gui.app import SESSION, AuthenticatedApp
 from gui.melody import kept_card, tune_card
 from gui.moods import MOODS
+from gui.websocket import WebSocketHandler
 from gui.widgets import tag
 from gui.words import quoted
 from music.synth import RATE
@@ -32,7 +33,7 @@ from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.recording_views import row
 from stream.station import Station
 from stream.texts import COOKIE, Texts
-from stream.training_views import upload_link, with_links
+from stream.training_views import upload_link
 
 log = logging.getLogger("play_bach")
 
@@ -77,9 +78,9 @@ class Page(AuthenticatedApp):
         self._station: Station | None = None
         self._listener = _listener_of(self.session)
         self._sent = self._news_sent = 0
+        self._heard = ""  # the number of the last request that was handled
         self._listed = False  # whether the page knows what was kept
-        self._training: dict[str, Any] = {}  # what the page was told of it
-        self._models = self.context.trainings.finished  # which list of models it has
+        self._training = training.TrainingNews(self.context, self.user)
         self._quiet_since = time.monotonic()
         self._refusal = ""
         self._fresh = False  # nobody has chosen anything yet
@@ -164,7 +165,7 @@ class Page(AuthenticatedApp):
         """Send everything to a page that has connected; from now on it is remembered."""
         self._sent = self._news_sent = 0
         self._listed = False
-        self._training = {}
+        self._training.forget()
         if self._station is not None:
             self.context.store.save_session(self.session, self._station.name, self.login)
 
@@ -217,6 +218,9 @@ class Page(AuthenticatedApp):
             "resting": station.listeners == 0,
         }
         if self._sent % FIGURES_EVERY == 0:
+            news["heard"] = (
+                self._heard
+            )  # before: settings that a request changes meanwhile are stale
             news["settings"] = station.settings.to_json()
             news["fresh"] = self._fresh
             news["copied"] = quoted(station.copied.notes, station.copied.piece, self._t)
@@ -250,32 +254,37 @@ class Page(AuthenticatedApp):
         """Handle {'what': 'update', 'name': 'bpm', 'value': '120'}, {'what': 'keep'} and so on.
 
         'settings' changes several at once, {'what': 'settings', 'bpm': '60', 'program': '20'}; so does
-        'remembered', which leaves out what this server does not take.
+        'remembered', which leaves out what this server does not take. 'number' counts the requests.
         """
         what, station = request.get("what"), self._station
         if station is None:
             return
         try:
-            if what == "update":
-                self._update(station, {request.get("name", ""): request.get("value", "")})
-            elif what == "settings":
-                self._update(station, request)
-            elif what == "remembered":
-                self._remembered(station, request)
-            elif what == "keep":
-                self._keep(station)
-            elif what in ("recordings", "rename", "delete"):
-                self._change_recordings(what, request.get("name", ""), request.get("title", ""))
-            elif what == "tune":  # somebody begins to write one
-                threading.Thread(target=self.context.tunes.warm, daemon=True).start()
-            elif what and what.startswith("train-") and not is_guest(self.user):
-                self._train(request)
-            elif what in ("new", "back"):
-                seconds = station.new() if what == "new" else station.back()
-                self._sent = 0  # a piece may bring its settings with it
-                self._send("updated", {"names": [what], "seconds": round(seconds, 1)})
+            self._handle(what, station, request)
         except UserError as error:
             self._refuse_in_words(error)
+        finally:
+            self._heard = request.get("number", "0")
+
+    def _handle(self, what: str | None, station: Station, request: dict[str, str]) -> None:
+        if what == "update":
+            self._update(station, {request.get("name", ""): request.get("value", "")})
+        elif what == "settings":
+            self._update(station, request)
+        elif what == "remembered":
+            self._remembered(station, request)
+        elif what == "keep":
+            self._keep(station)
+        elif what in ("recordings", "rename", "delete"):
+            self._change_recordings(what, request.get("name", ""), request.get("title", ""))
+        elif what == "tune":  # somebody begins to write one
+            threading.Thread(target=self.context.tunes.warm, daemon=True).start()
+        elif what and what.startswith("train-") and not is_guest(self.user):
+            self._train(request)
+        elif what in ("new", "back"):
+            seconds = station.new() if what == "new" else station.back()
+            self._sent = 0  # a piece may bring its settings with it
+            self._send("updated", {"names": [what], "seconds": round(seconds, 1)})
 
     def _refuse_in_words(self, error: UserError) -> None:
         self._send("say", {"text": self._t.sentence(str(error)), "bad": True})
@@ -307,30 +316,12 @@ class Page(AuthenticatedApp):
         self._send("recordings", [row(self.context, x) for x in kept[:SHOWN]])
 
     def _train(self, request: dict[str, str]) -> None:
-        said = ""
-        try:
-            training.asked(self.context, self.user, request)
-        except UserError as error:
-            said = self._t.sentence(str(error))
-        self._send("trained", said)
+        self._send("trained", training.answer(self.context, self.user, request, self._t))
         self._send_training()
 
     def _send_training(self) -> None:
-        """Tell how far training is, where that has changed; and which models there are."""
-        if self._models != self.context.trainings.finished:
-            self._models = self.context.trainings.finished
-            self._send("models", cards.models_of(self.context, self._t))
-        if is_guest(self.user):
-            return
-        state, before = self.context.trainings.state(self.user), self._training
-        if state == before:
-            return
-        self._training = state
-        shown = training.told(with_links(self.context, self.user, state), self._t)
-        table = shown.pop("table")
-        if not before or table != before.get("table"):
-            self._send("table", table)
-        self._send("training", shown)
+        for function, what in self._training.news(self._t):
+            self._send(function, what)
 
     def _remembered(self, station: Station, wanted: dict[str, str]) -> None:
         """A new session begins with what the listener's browser remembers of the one before."""

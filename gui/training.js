@@ -39,7 +39,7 @@ bach.learning = {
     } catch { return t("no_answer"); }
   },
 
-  read() { bach.request({ what: "train-read", model_type: bach.learning.type }); },
+  read() { bach.request({ what: "train-read", model_type: bach.learning.type, base: $("train-base").value }); },
 
   remove() {
     if (!confirm(t("train_remove_really"))) return;

@@ -1,17 +1,21 @@
 """The card where somebody teaches a network their own music; training.js makes it move."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from remi import gui as remi
 
 from config_bach import UserError
+from gui.cards import models_of
 from gui.widgets import button, card, tag
 from gui.words import choices
 from midi_io import SUFFIXES
+from stream.accounts import is_guest
 from stream.context import ServerContext
 from stream.texts import Texts
 from stream.titles import kind_of
 from stream.training import TrainingRequest
+from stream.training_views import with_links
 from stream.uploads import LARGEST_SCORE
 
 USUAL_TYPE = 2
@@ -122,18 +126,25 @@ def _progress(t: Texts) -> remi.Container:
     )
 
 
-def asked(context: ServerContext, user: str, request: dict[str, str]) -> None:
-    """Do what the page of a user asks: 'train-read', 'train-start' and so on. Raises UserError."""
+def answer(context: ServerContext, user: str, request: dict[str, str], t: Texts) -> str:
+    """Do what the page of a user asks: 'train-read', 'train-start', ...; empty, or what was wrong."""
+    try:
+        _do(context, user, request)
+    except UserError as error:
+        return t.sentence(str(error))
+    return ""
+
+
+def _do(context: ServerContext, user: str, request: dict[str, str]) -> None:
     trainings, what = context.trainings, request["what"].removeprefix("train-")
     number = request.get("model_type", "")
     model_type = int(number) if number.isdecimal() and len(number) < 3 else USUAL_TYPE
     if trainings.refusal:
         raise UserError(trainings.refusal)
     if what == "read":
-        trainings.tables.want(user, model_type)
+        trainings.want(user, model_type, request.get("base", ""))
     elif what == "remove":
-        trainings.uploads.remove(user)
-        trainings.tables.forget(user)
+        trainings.remove(user)
     elif what == "start":
         wanted = TrainingRequest(request.get("app", ""), model_type, request.get("base", ""))
         trainings.start(user, wanted)
@@ -143,11 +154,33 @@ def asked(context: ServerContext, user: str, request: dict[str, str]) -> None:
         trainings.resume(user)
 
 
-def told(state: dict[str, Any], t: Texts) -> dict[str, Any]:
-    """What the page shows, in its language."""
-    training, table = state["training"], state["table"]
-    if training:
-        training = training | {"told": t.sentence(training["told"])}
-    if table:
-        table = table | {"refused": t.sentence(table["refused"])}
-    return state | {"training": training, "table": table}
+class TrainingNews:
+    """What a page is to be told: how far training is, and which models there are."""
+
+    def __init__(self, context: ServerContext, user: str) -> None:
+        self._context, self._user = context, user
+        self._told: dict[str, Any] = {}
+        self._models = context.trainings.finished  # the list that the page was built with
+
+    def forget(self) -> None:
+        """The page is connected anew, and knows nothing."""
+        self._told = {}
+
+    def news(self, t: Texts) -> Iterator[tuple[str, Any]]:
+        """Functions of the page to be called, and with what; nothing if nothing has changed."""
+        trainings = self._context.trainings
+        if self._models != trainings.finished:
+            self._models = trainings.finished
+            yield "models", models_of(self._context, t)
+        if is_guest(self._user):
+            return
+        state, before = trainings.state(self._user), self._told
+        if state == before:
+            return
+        self._told = state
+        table, job = state["table"], state["training"]
+        if not before or table != before["table"]:
+            yield "table", table and table | {"refused": t.sentence(table["refused"])}
+        shown = with_links(self._context, self._user, state)["training"]
+        shown = job and shown | {"told": t.sentence(job["told"])}
+        yield "training", {**state, "table": None, "training": shown}

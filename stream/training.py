@@ -117,14 +117,21 @@ class Trainings:
             return "training needs all of requirements.txt, which is not installed here."
         return ""
 
+    def want(self, user: str, model_type: int, base: str = "") -> None:
+        """Let the files of a user be read, as a model type or that of a model (`base`) reads them."""
+        self.tables.want(user, self._type_of(TrainingRequest("", model_type, base)))
+
+    def remove(self, user: str) -> None:
+        """Forget what a user has sent; what trainings learn from stays."""
+        self.uploads.remove(user)
+        self.tables.forget(user)
+
     def start(self, user: str, wanted: TrainingRequest) -> None:
         """Begin a training with what a user has sent. Raises UserError if that is not possible."""
         self._check_possible()
         app = wanted.app
         if not re.fullmatch(APP, app):
             raise UserError(APP_HELP)
-        if wanted.base and not (BASES and wanted.base in self._models.models()):
-            raise UserError("there is no such model; choose one of the list.")
         number = self._type_of(wanted)
         table = self.tables.of(user, number)
         if table is None:
@@ -242,8 +249,13 @@ class Trainings:
             raise UserError(BUSY)
 
     def _type_of(self, wanted: TrainingRequest) -> int:
-        """The model type that is trained: that of the model it starts from, if it does."""
+        """The model type that is trained: that of the model it starts from, if it does.
+
+        Raises UserError if there is no such model or type.
+        """
         if wanted.base:
+            if wanted.base not in self.bases():
+                raise UserError("there is no such model; choose one of the list.")
             return int(self._models.models()[wanted.base]["network"]["model_type"])
         return family_of(wanted.model_type).number
 

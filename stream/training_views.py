@@ -75,7 +75,7 @@ def _state(context: ServerContext) -> Response:
     if wanted:
         if not wanted.isdecimal() or int(wanted) not in context.trainings.types():
             raise UserError("there is no such model type; see -h.")
-        context.trainings.tables.want(user, int(wanted))
+        context.trainings.want(user, int(wanted))
     return jsonify(with_links(context, user, context.trainings.state(user)))
 
 
@@ -129,8 +129,7 @@ def _upload(context: ServerContext, token: str = "") -> Response:
 
 def _remove(context: ServerContext) -> Response:
     user = _user_of(context)
-    context.trainings.uploads.remove(user)
-    context.trainings.tables.forget(user)
+    context.trainings.remove(user)
     return _state(context)
 
 
