@@ -1,7 +1,7 @@
 // Teaching a network one's own music: files go up, a table comes back, a curve grows, every epoch can be heard.
 
 bach.learning = {
-  told: null, table: null, sending: false, heard: 0,
+  told: null, table: null, sending: false, heard: 0, problems: [],
 
   say(text, bad = false) {
     $("trained").textContent = text;
@@ -13,7 +13,7 @@ bach.learning = {
   // ---- files
 
   async took(files) { // chosen or dropped: sent one after the other
-    const own = bach.learning, chosen = [...files], problems = [];
+    const own = bach.learning, chosen = [...files], problems = own.problems = [];
     if (!chosen.length || own.sending) return;
     if (!bach.links.upload) return own.say(t("not_connected"), true);
     own.sending = true;
@@ -25,8 +25,13 @@ bach.learning = {
     }
     own.sending = false;
     $("train-files").value = "";
-    own.say([t("train_sent", { sent, all: chosen.length }), ...problems.slice(0, 3)].join(" "), problems.length > 0);
+    own.settle(t("train_sent", { sent, all: chosen.length }));
     if (sent) own.read();
+  },
+
+  settle(text) { // with what could not be sent
+    const { problems } = bach.learning;
+    bach.learning.say([text, ...problems.slice(0, 3)].join(" "), problems.length > 0);
   },
 
   async send(file) { // returns what is wrong, or nothing
@@ -44,6 +49,7 @@ bach.learning = {
   remove() {
     if (!confirm(t("train_remove_really"))) return;
     bach.request({ what: "train-remove" });
+    bach.learning.problems = [];
     bach.learning.say("");
   },
 
@@ -184,7 +190,7 @@ bach.training = (told) => { // how far it is
   bach.learning.told = told;
   if (!before && told.files && !bach.learning.table) bach.learning.read();
   if (told.reading && !before?.reading) bach.learning.say(t("train_reading"));
-  if (before?.reading && !told.reading) bach.learning.say(t("train_files_there", { files: told.files }));
+  if (before?.reading && !told.reading) bach.learning.settle(t("train_files_there", { files: told.files }));
   bach.learning.look();
 };
 
