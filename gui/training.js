@@ -165,7 +165,10 @@ bach.learning = {
     if (baseline !== null) line([[1, baseline], [Math.max(epochs, last.epoch, 2), baseline]], soft, [5, 4]);
     line(history.filter((e) => e.train !== null).map((e) => [e.epoch, e.train]), soft);
     line(history.filter((e) => e.valid !== null).map((e) => [e.epoch, e.valid]), css.color);
-    const nats = (n) => n === null ? "?" : digits(n, 2);
+    const nats = (n) => n === null ? "?" : digits(n, 2), write = (text, value) => g.fillText(text, 12, Math.max(y(value) - 6, 12));
+    g.font = `12px ${css.fontFamily}`;
+    g.fillStyle = soft;
+    if (baseline !== null) write(nats(baseline), baseline);
     canvas.setAttribute("aria-label", t("curve_label", { epoch: last.epoch, valid: nats(last.valid), train: nats(last.train), baseline: nats(baseline) }));
   },
 
