@@ -13,7 +13,7 @@ from storage.bundle import Bundle, manifest_of
 from storage.catalog import DEFAULT_APP, path_of, unfinished
 from storage.files import set_aside
 from storage.lock import only_one
-from workflows.progress import Progress, reported
+from workflows import progress
 from workflows.signals import obeyed
 
 log = logging.getLogger("play_bach")
@@ -22,11 +22,11 @@ log = logging.getLogger("play_bach")
 def fit(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -> Bundle:
     """Read the corpus, train, and write the model; returns its bundle."""
     require("tensorflow", "training (-f)")
-    with with_training(), reported(args.progress) as progress:
-        return _fit(args, paths, progress)
+    with with_training(), progress.reported(args.progress):
+        return _fit(args, paths)
 
 
-def _fit(args: argparse.Namespace, paths: Paths, progress: Progress) -> Bundle:
+def _fit(args: argparse.Namespace, paths: Paths) -> Bundle:
     """The training, while no other one of the same app goes on."""
     known, app = None, args.app or DEFAULT_APP
     if args.load:  # an unfinished training or, where there is none, the finished model
@@ -35,12 +35,10 @@ def _fit(args: argparse.Namespace, paths: Paths, progress: Progress) -> Bundle:
         app = known.metadata["app"]
     refusal = f"{app} is being trained already: wait until that has ended, or take another --app."
     with only_one(paths.checkpoint / f".{app}.lock", refusal):
-        return _train(args, paths, app, known, progress)
+        return _train(args, paths, app, known)
 
 
-def _train(
-    args: argparse.Namespace, paths: Paths, app: str, known: Bundle | None, progress: Progress
-) -> Bundle:
+def _train(args: argparse.Namespace, paths: Paths, app: str, known: Bundle | None) -> Bundle:
     """Train a new model of an app, or go on with one that is known."""
     source = args.corpus or (
         known.metadata["corpus"]["source"] if known else corpora.default_source(paths)
@@ -51,7 +49,7 @@ def _train(
     corpus = family_of(network.model_type).read(source, paths, encoding)
     for line in (f"corpus {source}", *corpora.table(corpus.rows, len(corpus.pieces))):
         log.info(line)
-    progress.tell(phase="starting")
+    progress.current().tell(phase="starting")
     with quiet(), obeyed():
         from workflows import trainer
 
@@ -63,7 +61,7 @@ def _train(
     else:
         new, parts = trainer.new_bundle(app, corpus, encoding, network, training)
         set_aside(paths.checkpoint / new.name)
-    return trainer.train(new, parts, paths, args.tensorboard, progress if args.progress else None)
+    return trainer.train(new, parts, paths, args.tensorboard)
 
 
 def _epochs_written(name: str, paths: Paths) -> int:

@@ -101,6 +101,7 @@ class Trainings:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}  # the last one of each user
         self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
         self._running: Job | None = None
         self._closed = threading.Event()
         self._stopped = False  # whether somebody ended the one that runs
@@ -206,8 +207,8 @@ class Trainings:
         process = self._process
         if process is not None:
             process.terminate()  # it saves what it is saving, and ends
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(1)
+        if self._thread is not None:
+            self._thread.join(1)
 
     # ---- where things lie
 
@@ -278,7 +279,10 @@ class Trainings:
         """
         begun: Future[None] = Future()
         work = self._watch_orphan if orphan else self._run
-        threading.Thread(target=work, args=(job, begun), daemon=True, name="training").start()
+        self._thread = threading.Thread(
+            target=work, args=(job, begun), daemon=True, name="training"
+        )
+        self._thread.start()
         begun.result()
         self._running, self._stopped = job, False
 

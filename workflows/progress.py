@@ -7,6 +7,7 @@ Nothing here imports TensorFlow: the server reads these files.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,10 +98,17 @@ class Progress:
             log.warning("cannot tell how far the training is: %s", error)
 
 
+_current: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+
 @contextmanager
 def reported(folder: Path | None) -> Iterator[Progress]:
-    """Tell how a training ended, too. Raises UserError if nothing can be written to the folder."""
+    """Tell how far the training within is, and how it ended.
+
+    Raises UserError if nothing can be written to the folder.
+    """
     progress = Progress(folder)
+    token = _current.set(progress)
     if folder is not None:
         before = state_in(folder) or State()  # of what now goes on, perhaps
         progress.state = msgspec.structs.replace(before, phase="reading", left=None, told="")
@@ -114,7 +122,14 @@ def reported(folder: Path | None) -> Iterator[Progress]:
     except Exception as error:
         progress.tell(phase="failed", told=f"the training failed ({type(error).__name__})")
         raise
+    finally:
+        _current.reset(token)
     progress.tell(phase="done", left=0.0)
+
+
+def current() -> Progress:
+    """What tells how far this run is; within `reported` somebody may be listening."""
+    return _current.get() or Progress()
 
 
 def epochs_of(history: Sequence[Mapping[str, Any]]) -> tuple[Epoch, ...]:

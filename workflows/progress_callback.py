@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -25,12 +26,25 @@ SEED = 1  # of every sample: what differs is what was learned
 class ProgressCallback(keras.callbacks.Callback):
     """To be called after the CheckpointCallback, whose figures it tells."""
 
-    def __init__(self, progress: Progress, checkpoint: CheckpointCallback) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        checkpoint: CheckpointCallback,
+        baselines: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """baselines: figures of what learns nothing, by name."""
         super().__init__()
-        self._progress, self._checkpoint = progress, checkpoint
+        self._progress, self._checkpoint, self._baselines = progress, checkpoint, baselines
         self._sampled: tuple[keras.Model, LoadedModel] | None = None
         self._begun, self._told = 0.0, 0.0
         self._done = self._batch = 0  # batches of this run, and of this epoch
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Tell what is learned, and what must be beaten."""
+        bundle = self._checkpoint.bundle
+        unit = family_of(bundle.network.model_type).unit
+        nats = {name: float(figures["nll"]) for name, figures in self._baselines.items()}
+        self._tell(model=bundle.name, unit=unit, baselines=nats)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Tell which epoch begins."""

@@ -29,8 +29,8 @@ from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
 from storage.files import check_writable, keep_previous, shown
+from workflows import progress
 from workflows.checkpoint import CheckpointCallback, best_epoch
-from workflows.progress import Progress, epochs_of
 from workflows.progress_callback import ProgressCallback
 from workflows.signals import Terminated, Waiting, waiting
 
@@ -39,18 +39,12 @@ log = logging.getLogger("play_bach")
 MEANS = 10  # the running mean of the weights spans a tenth of a training at the most
 
 
-def train(
-    bundle: Bundle,
-    parts: Split,
-    paths: Paths,
-    tensorboard: bool = False,
-    progress: Progress | None = None,
-) -> Bundle:
+def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False) -> Bundle:
     """Train a bundle on its split, from wherever it stands. Ctrl-C ends it with what was learned.
 
-    progress: tells how far it is. Raises UserError if nothing can be learned or saved;
-    KeyboardInterrupt, with a sentence, if it was stopped before the first epoch ended or before the
-    model was written, and Terminated on SIGTERM: then what was learned is in checkpoint/.
+    Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
+    stopped before the first epoch ended or before the model was written, and Terminated on SIGTERM:
+    then what was learned is in checkpoint/.
     """
     folder = paths.checkpoint / bundle.name
     for place in (folder, paths.models):
@@ -70,36 +64,29 @@ def train(
         checkpoint = CheckpointCallback(bundle, validate, unknown, folder, signals)
         start, stop = time.monotonic(), None
         try:
-            _fit(model, task, checkpoint, tensorboard, progress)
+            _fit(model, task, checkpoint, tensorboard)
         except KeyboardInterrupt as error:
             stop = type(error)
         if stop:
             gc.collect()  # a pipeline of data that is left to the end of Python complains on the screen
             _stopped(checkpoint.bundle, stop)
+        history = progress.epochs_of(checkpoint.bundle.metadata["history"])
+        progress.current().tell(phase="finishing", history=history)
         told = bundle.metadata["epochs"], len(checkpoint.bundle.metadata["history"])
         planned, actual = counted(told[0], "configured epoch"), counted(told[1], "actual epoch")
         log.info(
             "model fitted in %.0f sec for %s, and %s", time.monotonic() - start, planned, actual
         )
-        if progress:
-            history = epochs_of(checkpoint.bundle.metadata["history"])
-            progress.tell(phase="finishing", history=history)
         return _finish(checkpoint.bundle, model, task, paths, signals)
 
 
 def _fit(
-    model: keras.Model,
-    task: TrainingTask,
-    checkpoint: CheckpointCallback,
-    tensorboard: bool,
-    progress: Progress | None,
+    model: keras.Model, task: TrainingTask, checkpoint: CheckpointCallback, tensorboard: bool
 ) -> None:
     """All epochs that are left. Raises KeyboardInterrupt when it is stopped."""
     bundle, callbacks = task.bundle, [checkpoint]
-    if progress:
-        told = {name: figures["nll"] for name, figures in task.dataset.baselines.items()}
-        progress.tell(model=bundle.name, unit=task.family.unit, baselines=told)
-        callbacks.append(ProgressCallback(progress, checkpoint))
+    if progress.current().folder:
+        callbacks.append(ProgressCallback(progress.current(), checkpoint, task.dataset.baselines))
     if tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
             raise UserError("--tensorboard needs one more package: pip install tensorboard.")

@@ -48,7 +48,7 @@ def test_what_went_before_is_still_told_when_a_training_goes_on(tmp_path: Path) 
 
 
 def test_nobody_is_told_where_nobody_asks(tmp_path: Path) -> None:
-    told = Progress()
+    told = progress.current()
     told.tell(phase="learning")
     told.sample(1, Sample([], 90.0, 1))
     told.check()
@@ -91,13 +91,13 @@ def test_numbers_that_are_none_can_be_told(tmp_path: Path) -> None:
     assert state.history == (Epoch(1, None, None, 0.0),)
 
 
-def fit(tunes: list[Piece], paths: Paths, told: Progress) -> Bundle:
+def fit(tunes: list[Piece], paths: Paths) -> Bundle:
     from workflows.trainer import new_bundle, train
 
     corpus = Corpus("tunes", tuple(tunes), ())
     training = Training(epochs=3, min_steps=4)
     bundle, parts = new_bundle("t", corpus, Encoding(), SMALL, training)
-    return train(bundle, parts, paths, progress=told)
+    return train(bundle, parts, paths)
 
 
 @pytest.mark.slow
@@ -107,28 +107,22 @@ def test_a_training_tells_its_figures_and_composes_after_every_epoch(
     from workflows import progress_callback
 
     monkeypatch.setattr(progress_callback, "EVERY", 0.0)
-    folder, states = tmp_path / "told", []
-    told = Progress(folder)
-    tell = told.tell
+    folder, states, tell = tmp_path / "told", [], Progress.tell
 
-    def noted(**facts: Any) -> None:
-        tell(**facts)
+    def noted(told: Progress, **facts: Any) -> None:
+        tell(told, **facts)
         states.append(told.state)
 
-    monkeypatch.setattr(told, "tell", noted)
-    bundle = fit(tunes, paths, told)
+    monkeypatch.setattr(Progress, "tell", noted)
+    with reported(folder):
+        bundle = fit(tunes, paths)
     history = bundle.metadata["history"]
     state = state_in(folder)
     assert state
     assert [(e.epoch, e.valid) for e in state.history] == [
         (e["epoch"], e["val_nll"]) for e in history
     ]
-    assert (state.model, state.unit, state.epochs, state.phase) == (
-        "t3_nc_mo",
-        "event",
-        3,
-        "finishing",
-    )
+    assert (state.model, state.unit, state.epochs, state.phase) == ("t3_nc_mo", "event", 3, "done")
     known = {name: x["nll"] for name, x in bundle.metadata["metrics"]["baselines"].items()}
     assert state.baselines == pytest.approx(known)
     assert state.samples == (1, 2, 3)
@@ -153,22 +147,22 @@ def test_a_file_named_stop_ends_it_with_what_was_learned_and_it_can_go_on(
 ) -> None:
     from workflows.trainer import resumed, train
 
-    folder = tmp_path / "told"
-    told = Progress(folder)
-    sample = told.sample
+    folder, sample = tmp_path / "told", Progress.sample
 
-    def stop_then(epoch: int, what: Sample) -> None:
-        sample(epoch, what)
+    def stop_then(told: Progress, epoch: int, what: Sample) -> None:
+        sample(told, epoch, what)
         (folder / STOP).touch()
 
-    monkeypatch.setattr(told, "sample", stop_then)
-    bundle = fit(tunes, paths, told)
+    with monkeypatch.context() as patch, reported(folder):
+        patch.setattr(Progress, "sample", stop_then)
+        bundle = fit(tunes, paths)
     assert len(bundle.metadata["history"]) == 1
     assert len(load(path_of(bundle.name, paths)).metadata["history"]) == 1
     (folder / STOP).unlink()
     last = load(paths.checkpoint / bundle.name / "last.zip")
     again, parts = resumed(last, None, Corpus("tunes", tuple(tunes), ()))
-    assert len(train(again, parts, paths, progress=Progress(folder)).metadata["history"]) == 3
+    with reported(folder):
+        assert len(train(again, parts, paths).metadata["history"]) == 3
     state = state_in(folder)
     assert state
     assert (len(state.history), state.samples) == (3, (1, 2, 3))
@@ -179,7 +173,7 @@ def test_a_network_that_cannot_compose_ends_no_training(tmp_path: Path) -> None:
     from workflows.progress_callback import ProgressCallback
 
     nothing: Any = None
-    ProgressCallback(Progress(tmp_path), nothing)._compose(1)
+    ProgressCallback(Progress(tmp_path), nothing, {})._compose(1)
     assert sample_in(tmp_path, 1) is None
 
 
