@@ -264,6 +264,11 @@ class Paths:
         return self.root / "checkpoint"
 
     @property
+    def uploads(self) -> Path:
+        """What users of the control page train with."""
+        return self.root / "uploads"
+
+    @property
     def cache(self) -> Path:
         """Scores already read, by content."""
         return self.root / ".cache"

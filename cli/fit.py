@@ -17,6 +17,7 @@ from storage.bundle import Bundle, manifest_of
 from storage.catalog import DEFAULT_APP, candidates, path_of, unfinished
 from storage.files import set_aside
 from storage.lock import only_one
+from workflows import progress
 from workflows.signals import obeyed
 
 log = logging.getLogger("play_bach")
@@ -25,7 +26,7 @@ log = logging.getLogger("play_bach")
 def fit(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -> Bundle:
     """Read the corpus, train, and write the model; returns its bundle."""
     require("tensorflow", "training (-f)")
-    with with_training():
+    with with_training(), progress.reported(args.progress):
         return _fit(args, paths)
 
 
@@ -133,6 +134,7 @@ def _told(corpus: Corpus) -> Corpus:
 
 def _trainer() -> Any:
     """The trainer, once TensorFlow has started."""
+    progress.current().tell(phase="starting")
     with quiet(), obeyed():
         from workflows import trainer
 

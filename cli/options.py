@@ -256,6 +256,8 @@ OPTIONS = (
     Option("--no-scratch", LEARN, "do not train from scratch as well, to compare, with --from",
            needs="--from"),
     Option("--tensorboard", LEARN, "write TensorBoard events as well"),
+    Option("--progress FOLDER", LEARN, "tell there how far it is (progress.json), with a few seconds of "
+           "music of every epoch; a file named stop in it ends the training as Ctrl-C does", file),
     Option("--seed N", COMPOSE, "same seed, same notes (drawn); also of training ({default})", int,
            "seed", verbs=("fit", "predict")),
     Option("--prime FILE", COMPOSE, "continue this score, the prime (types 1 to 3: one of the pieces "

@@ -11,6 +11,7 @@ moods.py words.py      settings under one name; the list of models, quoted piece
 assets.py icons/       the web app manifest, the icons
 page.css, page.js      how it looks, and what moves on it
 melody.css, melody.js  the same of the cards of melody.py
+training.py .css .js   the card where a network is taught somebody's own music
 common.js, roll.js     what both pages share; the piano roll
 device.js              memory, sleep timer, waking up, keys, the lock screen
 share.html .css .js    the page for friends, which stream/friends.py serves

@@ -30,11 +30,10 @@ GUIDE = (
 
 def station(context: ServerContext, t: Texts) -> remi.Container:
     """The settings of the station."""
-    known, wrong = context.models.examined()
+    wrong = context.models.examined()[1]
     models = [
-        tag("option", "", label, value=choice, data_score=_score(manifest, t), **_marks(manifest))
-        for choice, label in choices(known, t)
-        for manifest in [known[choice.partition(":")[0]]]
+        tag("option", "", label, value=choice, **{f"data_{k}": v for k, v in data.items()})
+        for choice, label, data in models_of(context, t)
     ]
     return card(
         t("station_title"),
@@ -61,6 +60,16 @@ def station(context: ServerContext, t: Texts) -> remi.Container:
     )
 
 
+def models_of(context: ServerContext, t: Texts) -> list[tuple[str, str, dict[str, str]]]:
+    """The models to choose from: value, label, and what the page must know of each."""
+    known = context.models.models()
+    return [
+        (choice, label, {"score": _score(manifest, t), **_marks(manifest)})
+        for choice, label in choices(known, t)
+        for manifest in [known[choice.partition(":")[0]]]
+    ]
+
+
 def _score(manifest: dict[str, Any], t: Texts) -> str:
     """How good a model is at music it has never seen."""
     valid = manifest["metadata"].get("metrics", {}).get("valid")
@@ -74,9 +83,9 @@ def _marks(manifest: dict[str, Any]) -> dict[str, str]:
     """The marks of a model that has an instrument for each voice, that brings its own, and that has no
     pitches."""
     family = family_of(manifest["network"]["model_type"])
-    marks = {"data_voices": str(len(family.voices))} if family.voices else {}
-    marks |= {"data_own_instruments": "yes"} if family.own_instruments else {}
-    return marks if family.pitched else marks | {"data_unpitched": "yes"}
+    marks = {"voices": str(len(family.voices))} if family.voices else {}
+    marks |= {"own_instruments": "yes"} if family.own_instruments else {}
+    return marks if family.pitched else marks | {"unpitched": "yes"}
 
 
 def _families() -> list[remi.Container]:

@@ -16,7 +16,7 @@ from typing import Any
 from remi import gui as remi
 
 from config_bach import UserError
-from gui import cards, listening
+from gui import cards, listening, training
 from gui.app import SESSION, AuthenticatedApp
 from gui.melody import kept_card, tune_card
 from gui.moods import MOODS
@@ -33,12 +33,21 @@ from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.recording_views import row
 from stream.station import Station
 from stream.texts import COOKIE, Texts
+from stream.training_views import upload_link
 
 log = logging.getLogger("play_bach")
 
 HERE = Path(__file__).parent
-SCRIPTS = ("common.js", "roll.js", "page.js", "listening.js", "melody.js", "device.js")
-STYLES = ("page.css", "melody.css")
+SCRIPTS = (
+    "common.js",
+    "roll.js",
+    "page.js",
+    "listening.js",
+    "melody.js",
+    "training.js",
+    "device.js",
+)
+STYLES = ("page.css", "melody.css", "training.css")
 UNCONNECTED = 30.0  # seconds that a page may take to open its WebSocket
 MORE = (  # cards behind those that are wanted first; the screen says how many columns they have
     cards.coming,
@@ -51,6 +60,7 @@ MORE = (  # cards behind those that are wanted first; the screen says how many c
     cards.tests,
 )
 FIGURES_EVERY = 8  # pieces of news; the figures need not be fresher than 2 seconds
+TRAINING_EVERY = 4
 SHOWN = 30  # recordings
 SETTING_TYPES = {
     "model": str,
@@ -70,6 +80,7 @@ class Page(AuthenticatedApp):
         self._sent = self._news_sent = 0
         self._heard = ""  # the number of the last request that was handled
         self._listed = False  # whether the page knows what was kept
+        self._training = training.TrainingNews(self.context, self.user)
         self._quiet_since = time.monotonic()
         self._refusal = ""
         self._fresh = False  # nobody has chosen anything yet
@@ -108,8 +119,11 @@ class Page(AuthenticatedApp):
         )
 
     def _own(self, t: Texts) -> list[remi.Container]:
-        """The cards that not everybody has: figures are not for guests, HTTP Basic cannot log out."""
-        figures = [] if is_guest(self.user) else [cards.figures(t)]
+        """The cards that not everybody has: figures and training are not for guests, HTTP Basic cannot
+        log out."""
+        trains = self.context.server.training
+        learning = [training.training_card(self.context, t)] if trains else []
+        figures = [] if is_guest(self.user) else [*learning, cards.figures(t)]
         return figures + ([cards.account(self.user, t)] if number_of(self.login) else [])
 
     def _dress(self, t: Texts) -> None:
@@ -151,6 +165,7 @@ class Page(AuthenticatedApp):
         """Send everything to a page that has connected; from now on it is remembered."""
         self._sent = self._news_sent = 0
         self._listed = False
+        self._training.forget()
         if self._station is not None:
             self.context.store.save_session(self.session, self._station.name, self.login)
 
@@ -172,6 +187,8 @@ class Page(AuthenticatedApp):
                 return
         if not self._listed:
             self._send_recordings()
+        if self._sent % TRAINING_EVERY == 0:
+            self._send_training()
         if self._station is not None:
             self._send("news", self._news(self._station))
 
@@ -218,7 +235,9 @@ class Page(AuthenticatedApp):
     def _links(self, station: Station) -> dict[str, str]:
         """Ready before they are asked for: iPhones play only at the very touch of a button."""
         name, program = station.name, station.settings.program
-        return {
+        guest = is_guest(self.user)
+        upload = {} if guest else {"upload": upload_link(self.context, self.user)}
+        return upload | {
             "listen": station_link(self.context, "listen", station=name, name=self._listener),
             "share": station_link(self.context, "share", station=name, owner=self._listener),
             "scale": station_link(self.context, "scale", program=program),
@@ -260,6 +279,8 @@ class Page(AuthenticatedApp):
             self._change_recordings(what, request.get("name", ""), request.get("title", ""))
         elif what == "tune":  # somebody begins to write one
             threading.Thread(target=self.context.tunes.warm, daemon=True).start()
+        elif what and what.startswith("train-") and not is_guest(self.user):
+            self._train(request)
         elif what in ("new", "back"):
             seconds = station.new() if what == "new" else station.back()
             self._sent = 0  # a piece may bring its settings with it
@@ -293,6 +314,14 @@ class Page(AuthenticatedApp):
         self._listed = True
         kept = self.context.recordings.of(self.user)
         self._send("recordings", [row(self.context, x) for x in kept[:SHOWN]])
+
+    def _train(self, request: dict[str, str]) -> None:
+        self._send("trained", training.answer(self.context, self.user, request, self._t))
+        self._send_training()
+
+    def _send_training(self) -> None:
+        for function, what in self._training.news(self._t):
+            self._send(function, what)
 
     def _remembered(self, station: Station, wanted: dict[str, str]) -> None:
         """A new session begins with what the listener's browser remembers of the one before."""

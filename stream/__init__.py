@@ -35,4 +35,11 @@ recordings.py       all that was kept: titles, owners, files
 recording_views.py  the requests about them, and about tunes
 tunes.py            tunes of listeners: what they may be, one at a time
 tune_worker.py      the process that reads them and composes around them
+uploads.py          the scores that users send to train with
+training_table.py   what was read of them, and what was lost
+training_reader.py  the process that reads them
+training.py         trainings from the page, one at a time
+training_process.py the process of one: a command line of play_bach.py
+training_views.py   the requests about them
+training_schemas.py the form of what is told of them
 """

@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
 from music.synth import RATE
-from stream import friends, openapi, radio, recording, recording_views
+from stream import friends, openapi, radio, recording, recording_views, training_views
 from stream.accounts import LOGIN_COOKIE, is_guest
 from stream.auth import DEVICE_COOKIE, REALM
 from stream.connections import client_of, is_secure
@@ -43,7 +43,9 @@ TYPES = {
     "musicxml": "application/vnd.recordare.musicxml+xml",
     "svg": "image/svg+xml",
 }
-SIGNED = ("listen", "share", "news", "scale", "keep", "tunes")  # links carry their own proof
+SIGNED = (  # links carry their own proof
+    *("listen", "share", "news", "scale", "keep", "tunes", "upload", "sample"),
+)
 OPEN = ("ping", "ready")
 FOR_GUESTS = ("play", "answer")  # beside those: a station of their own, and /openapi.json
 TOTAL = recording.ENDLESS  # bytes that an endless sound pretends to have
@@ -89,6 +91,7 @@ def create_app(context: ServerContext) -> Flask:
         "/stations/<name>", "update", functools.partial(_update, context), methods=["POST"]
     )
     recording_views.register(app, context)
+    training_views.register(app, context)
     for what in (_new, _back):
         name = what.__name__.strip("_")
         view = functools.partial(what, context)

@@ -15,6 +15,7 @@ from stream.station import Station
 from stream.stations import Stations
 from stream.store import Store
 from stream.tls import Certificate
+from stream.training import Trainings
 from stream.tunes import Tunes
 from stream.workers import Workers
 
@@ -38,6 +39,7 @@ class ServerContext:
         self.recordings = Recordings(self.store)
         self.store.adopt(server.user)
         self.tunes = Tunes(self.models, paths, server)
+        self.trainings = Trainings(self.models, paths, server)
 
     def default_settings(self, model: str | None = None) -> PlayerSettings:
         """The settings that suit a model, by default the usual one. Raises UserError without any."""
@@ -67,6 +69,7 @@ class ServerContext:
     def close(self) -> None:
         """End all stations. What is to survive is written already."""
         self.tunes.close()
+        self.trainings.close()
         self.stations.close()
         self.store.close()
 

@@ -6,13 +6,15 @@ from typing import Any, cast
 import msgspec
 from flask import Response, jsonify
 
-from stream import radio
+from stream import radio, training_schemas
 from stream.accounts import LOGIN_COOKIE
 from stream.context import ServerContext
 from stream.piece import LARGEST_SEED
 from stream.player_settings import PlayerSettings
 from stream.recording_views import UPLOADS
 from stream.recordings import LONGEST_TITLE
+from stream.training import TrainingRequest
+from stream.training_views import SAMPLES
 from stream.tunes import Tapped
 
 Json = dict[str, Any]
@@ -160,6 +162,7 @@ def document() -> Json:
                 "Deleted": _object({"deleted": {"type": "string"}}),
                 "Answered": _object(ANSWERED),
                 **_tune_schemas(),
+                **_training_schemas(),
                 "Piece": _object(PIECE),
                 "NewPiece": {**_object({"seed": SEED}), "required": []},
                 "Nothing": _object({}),
@@ -173,6 +176,13 @@ def _tune_schemas() -> Json:
     """The form of a tune, as the server checks it."""
     _, found = msgspec.json.schema_components([Tapped], ref_template="#/components/schemas/{name}")
     return dict(found)
+
+
+def _training_schemas() -> Json:
+    """What can be asked for, as the server checks it, and what is told of it."""
+    template = "#/components/schemas/{name}"
+    _, found = msgspec.json.schema_components([TrainingRequest], ref_template=template)
+    return {**found, **training_schemas.told(_object)}
 
 
 def _setting(item: Field[Any]) -> Json:
@@ -271,6 +281,52 @@ def _paths() -> Json:
             "post": _login("Give it another title", _json("Renamed"), 400, 404, 415)
             | {"requestBody": {"required": True, "content": _json("Renamed")}},
             "delete": _login("Delete it", _json("Deleted"), 404),
+        },
+        **_training_paths(),
+    }
+
+
+def _training_paths() -> Json:
+    state, nothing = _json("TrainingState"), {"required": True, "content": _json("Nothing")}
+    name = _query("name", "of the file: a score, or a .zip with scores") | {"required": True}
+    body = {"required": True, "content": _kinds("application/octet-stream")}
+    upload = {"requestBody": body}
+    told = "any name; what it ends with is the format (.mp3, .mid)"
+    number = _parameter("filename", "the number of an epoch, and the format: 3.mp3, 3.mid")
+    kinds = _kinds(*SAMPLES.values())
+    wanted = _query("model_type", "as which the files are to be read")
+    return {
+        "/training": {
+            "get": _login("Your files and your training", state, 400, 403)
+            | {"parameters": [wanted]},
+            "post": _login("Train a model with them", state, 400, 403, 413, 415)
+            | {"requestBody": {"required": True, "content": _json("TrainingRequest")}},
+        },
+        "/training/stop": {
+            "post": _login("Stop it, and keep what was learned", state, 400, 403, 415)
+            | {"requestBody": nothing}
+        },
+        "/training/resume": {
+            "post": _login("Go on with it", state, 400, 403, 415) | {"requestBody": nothing}
+        },
+        "/training/files": {
+            "post": _login("Send a file", _json("Received"), 400, 403, 413, 503)
+            | upload
+            | {"parameters": [name]},
+            "delete": _login("Delete what you have sent", state, 403),
+        },
+        "/training/samples/{filename}": {
+            "parameters": [number],
+            "get": _login("What it composed after an epoch", kinds, 206, 403, 404, 416),
+        },
+        "/upload/{token}": {
+            "parameters": [TOKEN, name],
+            "post": _open("The same as /training/files", _json("Received"), 400, 403, 413, 503)
+            | upload,
+        },
+        "/sample/{token}/{filename}": {
+            "parameters": [TOKEN, _parameter("filename", told)],
+            "get": _open("The same by a signed link", kinds, 206, 403, 404, 416),
         },
     }
 

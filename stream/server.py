@@ -34,6 +34,7 @@ SEND_BUFFER = (
 )  # bytes in the system's hands; more would hide that a listener stopped reading
 LARGEST_HEADER = 16 * 1024  # bytes of all header lines of a request
 LARGEST_BODY = 4096  # bytes
+UPLOADS = ("/tunes", "/training/files", "/upload/")  # paths to which more may be sent
 CLIENT_TIMEOUT = 5  # seconds in which a client must take or send something
 GRACE = 1  # seconds for the last responses to end
 
@@ -74,7 +75,7 @@ class AudioConnection(HTTPConnection):
 class AudioGateway(wsgi.Gateway_10):
     """Reads what a client posts before Flask does, while the clock is still running.
 
-    Tunes are larger: they are read once the login is known, and the clock runs on until then.
+    Uploads are larger: they are read once the login is known, and the clock runs on until then.
     """
 
     def get_environ(self) -> Any:
@@ -82,10 +83,10 @@ class AudioGateway(wsgi.Gateway_10):
         environ = super().get_environ()  # type: ignore[no-untyped-call]
         read = functools.partial(self.req.server.connections.read, self.req.conn.socket)
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        is_tune = environ["PATH_INFO"].startswith("/tunes")
-        if is_tune or length > LARGEST_BODY:
+        is_upload = environ["PATH_INFO"].startswith(UPLOADS)
+        if is_upload or length > LARGEST_BODY:
             self.req.close_connection = True  # it may be refused before it is read
-        if is_tune:
+        if is_upload:
             environ["play_bach.read"] = read
             return environ
         body = self.req.rfile.read(LARGEST_BODY + 1) if length <= LARGEST_BODY else b""
@@ -99,7 +100,6 @@ class AudioServer(wsgi.Server):
 
     ConnectionClass = AudioConnection
     max_request_header_size = LARGEST_HEADER
-    max_request_body_size = LARGEST_TUNE
 
     def __init__(self, context: ServerContext) -> None:
         limits = context.server
@@ -114,6 +114,7 @@ class AudioServer(wsgi.Server):
             shutdown_timeout=GRACE,
         )
         self.gateway = AudioGateway
+        self.max_request_body_size = max(LARGEST_TUNE, limits.training_mb * 2**20)
         if context.certificate is not None:
             self.ssl_adapter = TlsAdapter(context.certificate)
 

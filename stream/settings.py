@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from config_bach import LONGEST_TEXT, Paths, Runtime, Settings, UserError, setting
+from config_bach import LONGEST_TEXT, Network, Paths, Runtime, Settings, UserError, setting
 from litert.variants import VARIANTS
 from storage.files import replacing
 
@@ -58,6 +58,14 @@ class Server(Settings):
     variant: str = ""  # of the exported ones that models play with; empty: the fastest here
     threads: int = Runtime.threads
     delegate: str = ""  # the path of a LiteRT delegate library
+    training: bool = True  # whether users may train models from the control page
+    training_files: int = setting(1000, 3, 100_000, "scores that a user may send to train with")
+    training_mb: int = setting(64, 1, 10_000, "megabytes of these")
+    training_models: int = setting(20, 1, 10_000, "models that a user may train")
+    training_epochs: int = setting(30, 1, 10_000, "passes over them at the most")
+    training_hours: float = setting(12.0, 0.01, 1000.0, "hours after which a training ends")
+    training_threads: int = setting(1, 1, 256, "threads that a training computes with")
+    training_units: int = setting(0, 0, 2048, "LSTM units in a layer; 0: as many as -f takes")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,7 +87,7 @@ class Server(Settings):
                 f"sound_url is '{self.sound_url}'; write an address such as https://example.org/1, "
                 "without a slash at its end."
             )
-        _ = self.runtime  # refuses what is out of range
+        _ = self.runtime, self.training_network  # refuse what is out of range
         _check_users(self.user, self.users)
         _check_guests(self.guests)
         if bool(self.certificate) != bool(self.key):
@@ -100,6 +108,11 @@ class Server(Settings):
     def runtime(self) -> Runtime:
         """What LiteRT is to compute on. Raises UserError if it cannot."""
         return Runtime(self.threads, self.delegate)
+
+    @property
+    def training_network(self) -> Network:
+        """How large trained networks are. Raises UserError for a size that none can have."""
+        return Network(units=self.training_units or Network.units)
 
     @property
     def proxies(self) -> list[str]:

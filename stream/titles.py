@@ -24,10 +24,15 @@ LONGEST = 200  # characters; model files may be called anything
 def title_of(name: str, manifest: Mapping[str, Any], t: Texts = ENGLISH) -> str:
     """'Four voices, after Bach's chorales'."""
     source = manifest["metadata"].get("corpus", {}).get("source", "")
-    kind = t(_family(manifest).kind)
+    kind = kind_of(manifest["network"]["model_type"], t)
     if source in CORPORA:
         return t("after", kind=kind, source=t(CORPORA[source]))
     return t("named", kind=kind, name=name)
+
+
+def kind_of(model_type: int, t: Texts = ENGLISH) -> str:
+    """What models of a type compose: 'Four voices'."""
+    return t(family_of(model_type).kind)
 
 
 def station_title(context: ServerContext, settings: PlayerSettings) -> str:

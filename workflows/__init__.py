@@ -6,5 +6,7 @@ scratch.py     a network trained from scratch for as long, to compare (TensorFlo
 checkpoint.py  after each epoch: measure, report, save              (TensorFlow)
 composer.py    a new piece as files
 tunes.py       a tune of somebody's own, harmonised or continued
+progress.py    how far a training is, as files for who watches
+progress_callback.py  what tells it, and composes after each epoch  (TensorFlow)
 signals.py     Ctrl-C and SIGTERM, and where they wait
 """

@@ -29,7 +29,9 @@ from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
 from storage.files import check_writable, keep_previous, shown
+from workflows import progress
 from workflows.checkpoint import CheckpointCallback, best_epoch
+from workflows.progress_callback import ProgressCallback
 from workflows.signals import Terminated, Waiting, waiting
 
 log = logging.getLogger("play_bach")
@@ -72,6 +74,8 @@ def train_task(task: TrainingTask, paths: Paths, tensorboard: bool = False) -> B
         if stop:
             gc.collect()  # a pipeline of data that is left to the end of Python complains on the screen
             _stopped(checkpoint.bundle, stop)
+        history = progress.epochs_of(checkpoint.bundle.metadata["history"])
+        progress.current().tell(phase="finishing", history=history)
         told = bundle.metadata["epochs"], len(checkpoint.bundle.metadata["history"])
         planned, actual = counted(told[0], "configured epoch"), counted(told[1], "actual epoch")
         log.info(
@@ -85,6 +89,8 @@ def _fit(
 ) -> None:
     """All epochs that are left. Raises KeyboardInterrupt when it is stopped."""
     bundle, callbacks = task.bundle, [checkpoint]
+    if progress.current().folder:
+        callbacks.append(ProgressCallback(progress.current(), checkpoint, task.dataset.baselines))
     if tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
             raise UserError("--tensorboard needs one more package: pip install tensorboard.")

@@ -104,7 +104,8 @@ def in_page(path: Path) -> list[str]:
 
 
 SHOWN = [
-    ROOT / "gui" / f"{n}.py" for n in ("cards", "page", "widgets", "melody", "listening")
+    ROOT / "gui" / f"{n}.py"
+    for n in ("cards", "page", "widgets", "melody", "listening", "training")
 ] + PAGES
 
 
