@@ -31,6 +31,7 @@ from music.sounds import DRUMS, program_of
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "midi"
 
 UNIT = 2**7 * 3 * 5 * 7  # of a quarter: times are counted in these
+SNAP = 4
 Sounded = tuple[int, int, int, int]  # onset, end, pitch, program (DRUMS = 0)
 
 
@@ -88,18 +89,22 @@ def row(path: Path, family: ModelFamily, paths: Paths) -> Row:
     except (UserError, Refused, RuntimeError, EOFError) as error:
         return Row(path.name, family.number, refused=_reason(str(error)))
     found = heard(corpus.pieces[0], family)
-    aligned = _aligned(found, wanted)
+    aligned = _aligned(found, wanted, family.grid)
     rows = [_compared(path, family, wanted, notes) for notes in (found, aligned)]
     return max(rows, key=lambda r: r.played)
 
 
-def _aligned(found: Sequence[Sounded], wanted: Sequence[Sounded]) -> list[Sounded]:
+def _aligned(
+    found: Sequence[Sounded], wanted: Sequence[Sounded], grid: Sequence[int]
+) -> list[Sounded]:
     """The same notes later, so that the first stands where the file has the first that is no percussion.
 
     A model type may leave out the silence before it, and says so.
     """
     pitched = [w for w in wanted if w[3] != DRUMS] or wanted
-    later = min(w[0] for w in pitched) - min(f[0] for f in found)
+    first = min(w[0] for w in pitched)
+    places = [round(first * parts / UNIT) * UNIT // parts for parts in grid]
+    later = min(places, key=lambda t: abs(t - first)) - min(f[0] for f in found)
     return [(on + later, end + later, pitch, program) for on, end, pitch, program in found]
 
 
@@ -108,11 +113,13 @@ def _compared(
 ) -> Row:
     near = UNIT // (2 * max(family.grid)) + 1
     pitched = [w for w in wanted if w[3] != DRUMS]
-    elsewhere = [f for f in found if not _near(_onsets(wanted, False), f, near, False)]
+    there = _onsets(wanted, False)
+    elsewhere = [f for f in found if not _near(there, f, near, False)]
     spans = defaultdict(list)
     for onset, end, pitch, _ in wanted:
         spans[pitch].append((onset, end))
-    again = sum(any(on < f[0] < end for on, end in spans[f[2]]) for f in elsewhere)
+    late = UNIT // SNAP  # ends less than a sixteenth from a beginning are moved onto it
+    again = sum(any(on < f[0] < end + late for on, end in spans[f[2]]) for f in elsewhere)
     return Row(
         path.name,
         family.number,
@@ -152,8 +159,9 @@ def _share(wanted: Sequence[Sounded], found: Sequence[Sounded], near: int, progr
 
 
 def _reason(sentence: str) -> str:
-    """What stands in brackets: why the only file of a corpus was refused."""
-    return sentence.partition("(")[2].rpartition(")")[0] or sentence
+    """What stands in brackets after the name: why the only file of a corpus was refused."""
+    inside = sentence.partition("(")[2].rpartition(")")[0]
+    return inside.partition(": ")[2] or sentence
 
 
 def table(rows: Sequence[Row]) -> list[str]:

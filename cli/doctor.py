@@ -17,7 +17,13 @@ from music.synth import find_soundfont, fluidsynth_module, library_advice
 from storage.bundle import Bundle
 
 PYTHON = ((3, 11), (3, 13))
-TO_COMPOSE = {"numpy": "numpy", "ai-edge-litert": "ai_edge_litert", "mido": "mido", "tqdm": "tqdm"}
+TO_COMPOSE = {
+    "numpy": "numpy",
+    "ai-edge-litert": "ai_edge_litert",
+    "mido": "mido",
+    "symusic": "symusic",
+    "tqdm": "tqdm",
+}
 TO_STREAM = {n: n for n in ("flask", "remi", "cheroot", "lameenc", "segno", "cryptography")}
 TO_DRAW = {"matplotlib": "matplotlib"}
 TO_TRAIN = {n: n for n in ("tensorflow", "keras", "music21", "filelock")}

@@ -8,7 +8,11 @@ sounds.py       notes by instruments that are told apart, and percussion
 synth.py        events -> sound, through FluidSynth
 loudness.py     how loud instruments are; gain, limiter, volume
 wav.py          events -> a WAV file
+scores.py       a score as it is read; what else a file may hold
+midi_reader.py  MIDI files -> scores, through symusic
 midi_repair.py  MIDI files that break the rules, made well
+score_reader.py MusicXML, Humdrum, ABC -> scores, through music21
+repeats.py      scores with their repeats, as they are played
 keys.py         the key of some notes
 copies.py       passages that a piece copies from others
 lookback.py     the longest earlier match within a piece

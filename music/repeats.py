@@ -1,6 +1,6 @@
 """Scores with their repeats, as they are played."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -24,7 +24,8 @@ def played_order(part: Any) -> list[int] | None:
     if not _few(bars):
         return None
     with suppress(exceptions21.Music21Exception, IndexError, TypeError, ValueError):
-        order = [bar.number for bar in repeat.Expander(_skeleton(part, bars)).process()]
+        played = repeat.Expander(_skeleton(part, bars)).process()
+        order = [int(bar.groups[0]) for bar in played.getElementsByClass(stream.Measure)]
         if set(order) == set(range(len(bars))):
             return order
     return None
@@ -45,12 +46,13 @@ def _few(bars: Sequence[Any]) -> bool:
 
 
 def _skeleton(part: Any, bars: Sequence[Any]) -> Any:
-    """A part without notes: its bars, numbered from 0, with all that repeats them."""
+    """A part without notes: its bars with all that repeats them; their group is their number from 0."""
     from music21 import bar, repeat, spanner, stream
 
     made, copies = stream.Part(), {}
     for number, old in enumerate(bars):
         new = copies[id(old)] = stream.Measure(number=number)
+        new.groups.append(str(number))  # stays as it is, other than the number
         for mark in old.getElementsByClass(repeat.RepeatExpression):
             new.insert(mark.offset, type(mark)())
         for side in ("leftBarline", "rightBarline"):
@@ -58,11 +60,31 @@ def _skeleton(part: Any, bars: Sequence[Any]) -> Any:
             if isinstance(line, bar.Repeat):
                 setattr(new, side, bar.Repeat(line.direction, line.times))
         made.insert(number, new)
+    endings: set[int] = set()
     for bracket in part.recurse().getElementsByClass(spanner.RepeatBracket):
         spanned = [copies[id(b)] for b in bracket.getSpannedElements() if id(b) in copies]
+        endings |= {id(b) for b in spanned}
         if spanned:
             made.insert(0, spanner.RepeatBracket(spanned, number=bracket.number))
+    _begin_repeats([copies[id(old)] for old in bars], endings)
     return made
+
+
+def _begin_repeats(bars: Sequence[Any], endings: Collection[int]) -> None:
+    """Write the beginning of each repeat that has none: it goes back to the end of the one before.
+
+    endings: the ids of the bars of first and second endings, whose repeat has begun already.
+    """
+    from music21 import bar
+
+    begins = depth = 0
+    for number, measure in enumerate(bars):
+        left, right = measure.leftBarline, measure.rightBarline
+        depth += isinstance(left, bar.Repeat) and left.direction == "start"
+        if isinstance(right, bar.Repeat) and right.direction == "end":
+            if not depth and id(measure) not in endings and bars[begins].leftBarline is None:
+                bars[begins].leftBarline = bar.Repeat("start")
+            begins, depth = number + 1, max(depth - 1, 0)
 
 
 def unfolded(score: Score, order: Sequence[int], offsets: Sequence[Fraction]) -> Score:

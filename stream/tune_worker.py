@@ -67,7 +67,7 @@ def run(connection: Connection, paths: Paths, server: Server) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(os, "nice"):
         os.nice(10)  # those who listen come first
-    import pretty_midi  # noqa: F401  (reading the first file must not wait for it)
+    import symusic  # noqa: F401  (reading the first file must not wait for it)
 
     tqdm.set_lock(threading.RLock())  # its own is for several processes, and outlives one killed
     models = ModelCache(paths, server.variant, server.runtime)

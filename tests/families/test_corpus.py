@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import mido
 import pytest
 from conftest import ROOT
 from test_midi_io import BAD_FILES
@@ -23,6 +24,7 @@ from families.corpus import Entry
 from families.registry import family_of
 from midi_io import ALL, Refused, Score, write_midi
 from music.events import Event, Note, Piece
+from music.scores import DRUMS, PARTS, REPEATED, TIMES
 
 EVENTS = [Event((60,), Fraction(1)), Event((62,), Fraction(1))]
 
@@ -179,6 +181,66 @@ def test_files_are_read_alike_on_one_core_and_on_many(
     assert corpus.read_entries(str(paths.training), other, show=False) == many
 
 
+# ---- what is not kept
+
+
+def song(path: Path) -> Path:
+    """A file with two parts, one of which holds a note for 40 quarters, and a drum."""
+    midi = mido.MidiFile(type=1, ticks_per_beat=4)
+    for channel, rows in {0: [(60, 4)] * 40, 1: [(48, 160)], 9: [(38, 1)] * 7}.items():
+        track = mido.MidiTrack([mido.MetaMessage("track_name", name=f"part {channel}")])
+        for pitch, length in rows:
+            how = {"channel": channel, "note": pitch}
+            track += [mido.Message("note_on", **how), mido.Message("note_off", time=length, **how)]
+        midi.tracks.append(track)
+    midi.save(path)
+    return path
+
+
+def test_the_table_says_what_is_not_kept_of_each_file_and_in_all(paths: Paths) -> None:
+    for name in ("a", "b"):
+        song(paths.training / f"{name}.mid")
+    (paths.training / "b.mid").write_bytes((paths.training / "a.mid").read_bytes() + b" ")
+    write_midi(paths.training / "c.mid", EVENTS, 100, 43)
+    (paths.training / "empty.mid").touch()
+    found = family_of(1).read(str(paths.training), paths, Encoding(), show=False)
+    lost = "not kept: 7 drum notes, 2 separate parts"
+    assert [str(row).split("events, ")[-1] for row in found.rows[:2]] == [lost, lost]
+    assert str(found.rows[2]).endswith("2 events")
+    lines = corpus.table(found.rows, len(found.pieces))
+    assert lines[-2].startswith("  3 of 4 files accepted")
+    assert lines[-1] == "  not kept in all: 14 drum notes, 4 separate parts"
+    assert not any("not kept in all" in line for line in corpus.table(found.rows[2:], 1))
+
+
+def test_what_a_family_keeps_is_not_said() -> None:
+    scores = [Score("x", (), holds={PARTS: 4, DRUMS: 2}), Score("y", (), holds={DRUMS: 1})]
+    assert corpus.not_kept(scores, ()) == {PARTS: 4, DRUMS: 3}
+    assert corpus.not_kept(scores, {PARTS}, **{TIMES: 0, REPEATED: 5}) == {DRUMS: 3, REPEATED: 5}
+
+
+def test_a_part_of_each_file_is_read(paths: Paths) -> None:
+    song(paths.training / "a.mid")
+    write_midi(paths.training / "c.mid", EVENTS, 100, 43)
+    family, source = family_of(1), str(paths.training)
+    found = family.read(source, paths, Encoding(part="part 1"), show=False)
+    assert {e.pitches for e in found.pieces[0].events} == {(48,)}
+    assert found.rows[1].refused == "no part is called 'part 1', only 1 Cello"
+    (whole, _) = family.read(source, paths, Encoding(), show=False).pieces
+    assert {e.pitches for e in whole.events} == {(48, 60)}
+    with pytest.raises(UserError, match="no part is called 'solo', only 1 part 0, 2 part 1"):
+        family.read(source, paths, Encoding(part="solo"), show=False)
+
+
+def test_a_part_of_a_score_is_taken_or_the_parts_are_named(paths: Paths) -> None:
+    path = song(paths.root / "a.mid")
+    assert len(corpus.read_part(path, paths, Reading(part="2")).notes) == 1
+    with pytest.raises(
+        UserError, match=r"a\.mid cannot be read: there is no part 3, only 1 part 0"
+    ):
+        corpus.read_part(path, paths, Reading(part="3"))
+
+
 # ---- the cache
 
 
@@ -218,6 +280,18 @@ def test_everything_that_was_read_is_kept(paths: Paths) -> None:
     entry = corpus._from_cache(renamed, ALL, paths.cache)
     assert entry is not None
     assert [s.name for s in entry.scores] == ["y.musicxml#1", "y.musicxml#2"]
+
+
+def test_another_reading_is_another_entry(paths: Paths) -> None:
+    path = paths.root / "x.abc"
+    path.write_text("X:1\nM:4/4\nL:1/4\nK:C\n|:CDEF|GABc:|CDEF|GABc|\n")
+    played, written = Reading(), Reading(unfold=False)
+    counts = []
+    for reading in (played, written, played, written):
+        (score,) = corpus.read_entry(path, paths, reading).scores
+        counts.append((len(score.notes), score.holds.get("repeat", 0)))
+    assert counts == [(24, 0), (16, 1)] * 2
+    assert len(cached(paths)) == 2
 
 
 def test_a_changed_file_is_read_again(write_tunes: Callable[[], Paths], tunes: list[Piece]) -> None:
