@@ -16,6 +16,7 @@ from typing import Any, Self, get_args, get_origin
 LONGEST_DURATION = Fraction(4)  # quarter lengths; longer events come in parts
 DEFAULT_BPM = 90.0  # where neither the user nor the corpus says
 DEFAULT_PROGRAM = 1  # General MIDI: acoustic grand piano
+BAR_AFTER = 2  # seconds of work without a progress bar
 BPM_RANGE = (10.0, 400.0)  # quarter notes a minute that music can have
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from config_bach import Composing, Encoding, Network, Paths, Training, UserError, counted
+from config_bach import BAR_AFTER, Composing, Encoding, Network, Paths, Training, UserError, counted
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
 from music.copies import Copy, CopyIndex, CopyTracker
 from music.events import Event, Piece, from_json, to_json
@@ -36,7 +36,6 @@ from storage.vocabulary import Field, Vocabulary
 if TYPE_CHECKING:
     import keras
 
-BAR_AFTER = 2  # seconds of composing without a progress bar
 PRIMES = 8  # held-out pieces that a bundle carries
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
-from config_bach import counted
+from config_bach import BAR_AFTER, counted
 from music.events import TICKS, Event
 
 LONGEST = 4096  # moments of a passage whose beginning is remembered
@@ -109,7 +110,8 @@ class CopyIndex:
         """The longest passage of a piece that stands here; `but` names a piece that does not count."""
         tracker = CopyTracker(self, but)
         best = Copy()
-        for event in sixteenths(events):
+        how = {"delay": BAR_AFTER, "leave": False, "disable": None}
+        for event in tqdm(list(sixteenths(events)), "looking for copies", **how):
             notes = tracker.feed(event)
             if notes > best.notes:
                 best = tracker.copy()

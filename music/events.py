@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -266,22 +266,38 @@ def held_over(before: Event | None, event: Event) -> set[tuple[int, int]]:
 
 def notes_from_events(events: Iterable[Event]) -> list[Note]:
     """The notes to play, by onset, pitch and voice; at the tempo of the piece throughout."""
-    notes: list[Note] = []
-    sounding: dict[tuple[int, int], Note] = {}
+    events = list(events)
+    unit = common_unit(e.duration for e in events)
+    length = lru_cache(2**16)(partial(Fraction, denominator=unit))
+    ended: list[tuple[int, int, int, int, int]] = []  # onset, pitch, voice, end, velocity
+    sounding: dict[tuple[int, int], tuple[int, int]] = {}  # onset and velocity by voice and pitch
     before: Event | None = None
-    time = Fraction(0)
+    time = 0
     for event in events:
         held = held_over(before, event)
-        notes += [note for what, note in sounding.items() if what not in held]
+        ended += _ended(sounding, held, time)
         sounding = {
-            what: replace(sounding[what], duration=sounding[what].duration + event.duration)
-            if what in held
-            else Note(time, event.duration, what[1], event.velocity_of(*what), what[0])
+            what: sounding[what] if what in held else (time, event.velocity_of(*what))
             for what in event.sounding
         }
-        time += event.duration
+        time += whole(event.duration, unit)
         before = event
-    return sorted([*notes, *sounding.values()], key=lambda n: (n.onset, n.pitch, n.voice))
+    ended += _ended(sounding, set(), time)
+    return [
+        Note(length(onset), length(end - onset), pitch, velocity, voice)
+        for onset, pitch, voice, end, velocity in sorted(ended)
+    ]
+
+
+def _ended(
+    sounding: Mapping[tuple[int, int], tuple[int, int]],
+    held: Collection[tuple[int, int]],
+    time: int,
+) -> Iterator[tuple[int, int, int, int, int]]:
+    """What sounded until now and is not held: onset, pitch, voice, end, velocity."""
+    for what, (onset, velocity) in sounding.items():
+        if what not in held:
+            yield onset, what[1], what[0], time, velocity
 
 
 @dataclass(frozen=True)

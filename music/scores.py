@@ -22,6 +22,8 @@ REPEATS = "repeat"
 TIMES = "exact time"  # notes that the grid moved
 REPEATED = "repeated note"  # that are held on
 
+LISTED = 20  # parts that are named
+
 
 class Refused(Exception):
     """Why a file cannot be learned from, in a few words."""
@@ -63,7 +65,8 @@ def part_number(names: Sequence[str], wanted: str) -> int:
 
     Raises Refused, naming the parts that there are.
     """
-    listed = ", ".join(f"{i} {name}" for i, name in enumerate(names, 1))
+    listed = ", ".join(f"{i} {name}" for i, name in enumerate(names[:LISTED], 1))
+    listed += f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
     if wanted.isdigit():
         if 1 <= int(wanted) <= len(names):
             return int(wanted) - 1

@@ -4,7 +4,9 @@ import wave
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from config_bach import UserError
+from tqdm import tqdm
+
+from config_bach import BAR_AFTER, UserError
 from music.events import Event, duration_of
 from music.instruments import Programs
 from music.loudness import VOLUME, Fader, Levels
@@ -38,8 +40,12 @@ def write_wav(path: Path, events: Sequence[Event], bpm: float, programs: Program
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        for block in rendered(events, bpm, programs):
-            file.writeframes(block.astype("<i2").tobytes())
+        seconds = round(sum(e.seconds(bpm) for e in events))
+        how = {"unit": "s", "delay": BAR_AFTER, "leave": False, "disable": None}
+        with tqdm(total=seconds, desc="writing sound", **how) as bar:
+            for block in rendered(events, bpm, programs):
+                file.writeframes(block.astype("<i2").tobytes())
+                bar.update(round(file.tell() / RATE) - bar.n)
 
 
 def _check_length(events: Sequence[Event], bpm: float) -> None:

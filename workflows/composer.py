@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 import midi_io
 from config_bach import Paths
 from evaluation import piano_roll, plots
@@ -56,7 +58,8 @@ def write(
     for kind, suffix, wanted, write_to in writers:
         path = midi.with_suffix(suffix)
         if wanted:
-            write_to(path)
+            with tqdm(desc=f"writing {path.name}", bar_format="{desc}", leave=False, disable=None):
+                write_to(path)
             yield kind, path
         else:
             path.unlink(missing_ok=True)  # it belongs to the piece before, and is kept as such
