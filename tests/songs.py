@@ -1,11 +1,27 @@
 """Small songs for many instruments, for the tests of model type 6."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+from predictors import Fixed
+
+from config_bach import Encoding, Network, Training
+from families.base import LoadedModel
+from families.registry import family_of
 from families.tracks.dataset import TokenPiece
 from families.tracks.encoding import encode
 from families.tracks.song import Song, sorted_notes
-from families.tracks.tokens import GRID, METRES, nearest_tempo
+from families.tracks.tokens import (
+    GRID,
+    KINDS,
+    METRES,
+    SIZES,
+    Kind,
+    nearest_tempo,
+    token,
+    tracks_vocabulary,
+)
+from storage.bundle import Bundle
 
 HALF, QUARTER, EIGHTH = 2 * GRID, GRID, GRID // 2
 BASS, PIANO, SNARE, KICK = 34, 1, 38, 36
@@ -53,3 +69,35 @@ def random_song(seed: int, notes: int = 100) -> Song:
     tempi = np.stack([times, rng.permutation(100)[: len(times)]], axis=1)
     metres = np.array([[0, METRES.index((3, 8))], [15 * EIGHTH, METRES.index((7, 4))]])
     return Song(f"random{seed}", sorted_rows, tempi, metres, upbeat=False)
+
+
+# how likely a kind of token is; within a kind all are as likely
+LIKELY = {
+    Kind.BAR: 4,
+    Kind.POSITION: 2,
+    Kind.PROGRAM: 2,
+    Kind.PITCH: 9,
+    Kind.DRUM: 9,
+    Kind.DURATION: 9,
+    Kind.TEMPO: 0.1,
+    Kind.END: 0.05,
+}
+
+
+def any_music(**changed: float) -> Fixed:
+    """A network that finds all music as likely; changed: other weights of kinds."""
+    weights = [LIKELY.get(kind, 0.1) for kind in Kind]
+    for name, weight in changed.items():
+        weights[Kind[name]] = weight
+    p = np.array([weights[k] / SIZES[k] for k in KINDS])
+    p[token(Kind.PROGRAM)] *= 30  # percussion
+    p[0] = 0
+    return Fixed(p / p.sum())
+
+
+def model_of(predictor: Fixed, music: bytes = b"") -> LoadedModel:
+    """A model of type 6 that predicts so."""
+    bundle = Bundle(
+        "x", tracks_vocabulary(Encoding()), Network(model_type=6), Training(), {"bpm": 100}
+    )
+    return LoadedModel(replace(bundle, music=music), family_of(6), predictor, "none")

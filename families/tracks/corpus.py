@@ -58,7 +58,9 @@ def read_piece(path: Path | Score, paths: Paths, reading: Reading = ALL) -> Toke
         found = next(_files([path], paths, reading, show=False))
     if not found.songs:
         reason = found.refused or "it has no notes"
-        raise UserError(f"{path} cannot be continued: {reason}; give another score to --prime.")
+        raise UserError(
+            f"{found.path} cannot be continued: {reason}; give another score to --prime."
+        )
     return TokenPiece(found.songs[0].name, encode(found.songs[0]))
 
 

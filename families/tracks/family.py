@@ -26,6 +26,7 @@ from families.events.predictor import EventPredictor
 from families.steps import Array, Rows, StepRunner, StepSequence
 from families.tracks import corpus
 from families.tracks.dataset import TokenPiece, packed, sequences, unpacked
+from families.tracks.events import events_of
 from families.tracks.lookup import baselines
 from families.tracks.sampler import TrackComposer
 from families.tracks.tokens import GRID, SYMBOLS, Kind, token, tracks_vocabulary
@@ -37,7 +38,6 @@ from storage.vocabulary import Vocabulary
 if TYPE_CHECKING:
     import keras
 
-PRIME_EVENTS = 64  # of each held-out piece, as an example
 PRIME_TOKENS = 512  # that a piece begins with, at the most
 FIELD = "token"
 
@@ -51,7 +51,7 @@ class Tracks(ModelFamily):
     network = Network(
         model_type=6, seqlen=128, units=256, layers=2, embedding=48, dropout=0.3, input_dropout=0.1
     )
-    training = Training(epochs=20, batch=16, learning_rate=0.003, patience=3, min_steps=50)
+    training = Training(epochs=20, batch=16, learning_rate=0.003, patience=3, min_steps=40)
     transpose = 3
     flags = frozenset({"prime", "with_prime", "without_prime", "notes", "scale"})
     keeps = corpus.KEEPS
@@ -68,11 +68,10 @@ class Tracks(ModelFamily):
 
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
         """Beginnings of held-out pieces, and the usual tempo."""
-        short = [
-            TokenPiece(p.name, p.tokens[: 16 * PRIME_EVENTS])
+        rows = [
+            {"name": p.name, "events": to_json(events_of(p.tokens[:PRIME_TOKENS].tolist(), p.bpm))}
             for p in [*split.test, *split.valid][:PRIMES]
         ]
-        rows = [{"name": p.name, "events": to_json(p.events[:PRIME_EVENTS])} for p in short]
         return {**super().metadata(corpus, Split(split.kind, (), (), ()), bundle), "primes": rows}
 
     def pack(self, pieces: Sequence[TokenPiece]) -> bytes:

@@ -27,8 +27,8 @@ from families.tracks.cursor import Cursor
 from families.tracks.tokens import GRID, METRES, QUARTERS, SYMBOLS, Kind, Tokens, transposed
 from music.sounds import DRUMS
 
-SHORTEST_MATCH = 8  # tokens: two or three notes
-MATCHES = 7  # none, 8-15, 16-31, ..., 128-255, 256 and more
+PASSAGES = (16, 6, 2)  # tokens that are looked up, long ones first
+MATCHES = 9  # none, 2-3, 4-7, 8-15, ..., 128-255, 256 and more
 SPAN = 16_384  # tokens that are looked back at in the least
 COLUMNS = {  # how many values each has
     "token": SYMBOLS,
@@ -48,18 +48,19 @@ class LongestMatch:
     """What followed when the same tokens came the last time, in constant time for each token.
 
     The match model of PAQ (Mahoney 2005): while the tokens of an earlier passage come again it is
-    followed; where they differ, the passage is looked up that ended with the same SHORTEST_MATCH tokens.
+    followed; where they differ, the last passage is looked up that ended with the same tokens.
     """
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
-        self._after: dict[tuple[int, ...], int] = {}  # where the tokens after a passage begin
+        # where the tokens after a passage begin
+        self._after: list[dict[tuple[int, ...], int]] = [{} for _ in PASSAGES]
         self._place = self._length = 0
 
     def copy(self) -> LongestMatch:
         """Another that goes on by itself."""
         twin = copy.copy(self)
-        twin._tokens, twin._after = list(self._tokens), dict(self._after)
+        twin._tokens, twin._after = list(self._tokens), list(map(dict, self._after))
         return twin
 
     def feed(self, token: int) -> tuple[int, int]:
@@ -70,21 +71,25 @@ class LongestMatch:
         else:
             self._length = 0
         tokens.append(token)
-        passage = tuple(tokens[-SHORTEST_MATCH:])
-        if not self._length and passage in self._after:
-            self._place, self._length = self._after[passage], SHORTEST_MATCH
-        if len(tokens) >= SHORTEST_MATCH:
-            self._after[passage] = len(tokens)
+        for size, after in zip(PASSAGES, self._after, strict=True):
+            passage = tuple(tokens[-size:])
+            if self._length < size and passage in after:
+                self._place, self._length = after[passage], size
+            if len(tokens) >= size:
+                after[passage] = len(tokens)
         if len(tokens) >= 2 * SPAN:
             self._forget()
         if not self._length:
             return 0, 0
-        return self._tokens[self._place], min(self._length.bit_length() - 3, MATCHES - 1)
+        return self._tokens[self._place], min(self._length.bit_length() - 1, MATCHES - 1)
 
     def _forget(self) -> None:
         """Drop the older half."""
         self._tokens = self._tokens[SPAN:]
-        self._after = {k: place - SPAN for k, place in self._after.items() if place >= SPAN}
+        self._after = [
+            {k: place - SPAN for k, place in after.items() if place >= SPAN}
+            for after in self._after
+        ]
         self._place -= SPAN
         if self._place < 0:
             self._length = 0

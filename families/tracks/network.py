@@ -41,8 +41,8 @@ def tracks_lstm(network: Network) -> keras.Model:
 class CopyingSoftmax(PitchSoftmax):
     """Softmax over tokens, in which the one that followed the last time may be raised.
 
-    By how much is for the network to say. A pointer-generator network (See et al. 2017) copies so, with
-    a sum of probabilities in the place of one of logits.
+    By how much is for the network to say. A pointer-generator network (See et al. 2017) copies so; it
+    adds probabilities where this one adds logits.
     """
 
     def __init__(self, embedding: PitchEmbedding, **options: Any) -> None:

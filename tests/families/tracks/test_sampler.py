@@ -7,46 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from predictors import Fixed
-from songs import piece
+from songs import any_music, model_of, piece
 
-from config_bach import Composing, Encoding, Network, Training
-from families.base import LoadedModel, Prediction
-from families.registry import family_of
+from config_bach import Composing
+from families.base import Prediction
 from families.tracks.dataset import packed
 from families.tracks.grammar import following
 from families.tracks.sampler import REST, TrackComposer
-from families.tracks.tokens import KINDS, SIZES, SYMBOLS, Kind, token, tracks_vocabulary
+from families.tracks.tokens import SYMBOLS, Kind, token
 from music.sounds import DRUMS
-from storage.bundle import Bundle
-
-# how likely a kind of token is; within a kind all are as likely
-LIKELY = {
-    Kind.BAR: 4,
-    Kind.POSITION: 2,
-    Kind.PROGRAM: 2,
-    Kind.PITCH: 9,
-    Kind.DRUM: 9,
-    Kind.DURATION: 9,
-    Kind.TEMPO: 0.1,
-    Kind.END: 0.05,
-}
-
-
-def any_music(**changed: float) -> Fixed:
-    weights = [LIKELY.get(kind, 0.1) for kind in Kind]
-    for name, weight in changed.items():
-        weights[Kind[name]] = weight
-    p = np.array([weights[k] / SIZES[k] for k in KINDS])
-    p[token(Kind.PROGRAM)] *= 30  # percussion
-    p[0] = 0
-    return Fixed(p / p.sum())
-
-
-def model_of(predictor: Fixed, music: bytes = b"") -> LoadedModel:
-    bundle = Bundle(
-        "x", tracks_vocabulary(Encoding()), Network(model_type=6), Training(), {"bpm": 100}
-    )
-    return LoadedModel(replace(bundle, music=music), family_of(6), predictor, "none")
 
 
 def composer(predictor: Fixed | None = None, **options: Any) -> TrackComposer:
