@@ -159,7 +159,7 @@ class FineTuningTask(TrainingTask):
         family = family_of(bundle.network.model_type)
         own = {row["fingerprint"] for row in parts.table()}
         old = tuple(p for p in family.unpack(base.music) if p.fingerprint not in own)
-        return cls(bundle, family, parts, family.dataset(parts, bundle), base, old)
+        return cls(**vars(TrainingTask.of(bundle, parts)), base=base, old=old)
 
     @property
     def settings(self) -> FineTuning:
