@@ -260,6 +260,18 @@ def test_a_bundle_without_weights_is_refused(event_bundle: Trained) -> None:
         adapted("mine", bare, CORPUS, QUICK)
 
 
+def test_a_model_that_was_fine_tuned_is_not_slowed_down_again(event_bundle: Trained) -> None:
+    base = event_bundle[0]
+    once, parts = adapted("one", base, CORPUS, QUICK)
+    family = family_of(2)
+    once = replace(once, music=family.pack(parts.train), held_out=family.pack(parts.valid))
+    again, _ = adapted(
+        "two", once, Corpus("x", tuple(march(60 + i, 70 + i) for i in range(6)), ()), QUICK
+    )
+    assert again.training.learning_rate == once.training.learning_rate
+    assert again.metadata["finetuning"]["base"] == "one2_nc_mo"
+
+
 # what is mixed in
 
 
