@@ -211,7 +211,7 @@ class FineTuning(Settings):
     base: str = ""  # the model that it starts from
     mix: float = setting(1.65, 0.0, 100.0, "steps of the old music for each of the new")
     slower: float = setting(10.0, 1.0, 10_000.0, "what the learning rate is divided by")
-    epochs: int = setting(20, 1, 100_000, "passes at most")
+    epochs: int = setting(12, 1, 100_000, "passes at most")
     patience: int = setting(4, 1, 10_000, "epochs without improvement before stopping early")
     min_steps: int = setting(40, 1, 10_000, "batches in an epoch at the least")
     no_scratch: bool = False  # True: do not train from scratch to compare

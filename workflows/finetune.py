@@ -51,7 +51,7 @@ def adapted(
     family = family_of(base.network.model_type)
     training = replace(
         base.training,
-        learning_rate=base.training.learning_rate / settings.slower,
+        learning_rate=_usual_rate(base) / settings.slower,
         epochs=settings.epochs,
         patience=settings.patience,
         min_steps=settings.min_steps,
@@ -104,6 +104,13 @@ def base_of(bundle: Bundle, paths: Paths) -> Bundle | None:
     places = paths.checkpoint / bundle.name / BASE, path_of(name, paths)
     found = next((p for p in places if p.is_file()), None)
     return bundles.load(found) if found else None
+
+
+def _usual_rate(base: Bundle) -> float:
+    """The learning rate that a model was trained with at first, also if it was fine-tuned since."""
+    before = base.metadata.get("finetuning")
+    slower = FineTuning.from_json(before).slower if before else 1.0
+    return base.training.learning_rate * slower
 
 
 def _known(base: Bundle, family: ModelFamily) -> list[dict[str, Any]]:
@@ -159,7 +166,7 @@ class FineTuningTask(TrainingTask):
         family = family_of(bundle.network.model_type)
         own = {row["fingerprint"] for row in parts.table()}
         old = tuple(p for p in family.unpack(base.music) if p.fingerprint not in own)
-        return cls(bundle, family, parts, family.dataset(parts, bundle), base, old)
+        return cls(**vars(TrainingTask.of(bundle, parts)), base=base, old=old)
 
     @property
     def settings(self) -> FineTuning:

@@ -1,5 +1,6 @@
 """Two models are compared on the same pieces and the same symbols, and how sure that is, is said."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from conftest import tune
 
 from config_bach import Encoding, Network, Training
-from evaluation.comparison import PieceScores, change, charged_in_full, piece_scores
+from evaluation.comparison import PieceScores, change, charged_in_full, lines, piece_scores, table
 from families.registry import family_of
 from storage.bundle import Bundle
 from storage.vocabulary import Field, Vocabulary
@@ -82,3 +83,70 @@ def test_pieces_are_scored_one_by_one_in_their_order() -> None:
         alone = piece_scores(bundle, model, [piece])
         assert alone.nats[0] == pytest.approx(found.nats[i], rel=1e-4)
     assert piece_scores(bundle, model, []).nats.shape == (0,)
+
+
+# the table
+
+BEFORE = {"new": scores(60, 70, 65, 71), "old": scores(40, 50, 45)}
+
+
+def told(after: PieceScores, old: PieceScores, scratch: PieceScores | None = None) -> str:
+    found = table("note", BEFORE, {"new": after, "old": old})
+    if scratch:
+        found["scratch"] = {"nll": scratch.nll, **change(scratch, after)}
+    return "\n".join(lines(found, "mine", "bach"))
+
+
+BETTER, SAME = scores(20, 31, 22, 30), scores(41, 50, 44)
+
+
+def test_the_table_has_four_figures_and_their_intervals() -> None:
+    text = told(BETTER, SAME)
+    assert text.splitlines()[0].startswith("nats per note, lower is better")
+    assert re.search(
+        r"your held-out pieces \(4\) +6\.650 +2\.575 +-4\.075 \[-4\.\d+, -3\.\d+\]", text
+    )
+    assert re.search(r"the old held-out pieces \(3\) +4\.500 +4\.500 +\+0\.000 \[", text)
+    assert "mine knows your music better than bach does" in text
+    assert "forgotten" not in text
+    assert "scratch" not in text
+
+
+@pytest.mark.parametrize(
+    ("scratch", "verdict"),
+    [
+        (scores(10, 20, 14, 22), "FROM SCRATCH IS BETTER by 0.925 nats: train with -l 0 -f"),
+        (scores(40, 50, 45, 52), "better than from scratch by 2.100 nats"),
+        (scores(21, 30, 23, 29), "no sure difference from training from scratch"),
+    ],
+)
+def test_it_says_plainly_when_from_scratch_is_better(scratch: PieceScores, verdict: str) -> None:
+    text = told(BETTER, SAME, scratch)
+    assert verdict in text
+    assert re.search(rf"from scratch, on your pieces +{scratch.nll:.3f}$", text, re.M)
+    verdicts = ("FROM SCRATCH IS BETTER", "better than from scratch", "no sure difference")
+    assert sum(v in text for v in verdicts) == 1
+
+
+def test_it_says_what_was_forgotten() -> None:
+    text = told(BETTER, scores(46, 55, 52))
+    assert "it has forgotten some of the old style: 0.600 nats (--mix keeps more)" in text
+
+
+@pytest.mark.parametrize(
+    ("after", "verdict"),
+    [
+        (scores(61, 68, 66, 70), "does not surely know your music better than bach does"),
+        (scores(70, 80, 75, 81), "knows your music no better than bach does"),
+    ],
+)
+def test_it_does_not_call_better_what_is_not(after: PieceScores, verdict: str) -> None:
+    assert f"mine {verdict}" in told(after, SAME)
+
+
+def test_few_pieces_and_none_of_the_old_ones() -> None:
+    before, after = {"new": scores(60)}, {"new": scores(20)}
+    text = "\n".join(lines(table("note", before, after), "mine", "bach"))
+    assert "(too few pieces for an interval)" in text
+    assert "with 1 held-out piece all this may be chance" in text
+    assert "the old" not in text

@@ -189,7 +189,8 @@ def test_four_voices_learn_other_chorales(
     settings = replace(QUICK, min_steps=4, epochs=1)
     bundle, parts = adapted("choir", base, Corpus("x", tuple(pieces), ()), settings)
     assert bundle.vocabulary == base.vocabulary
-    monkeypatch.setattr(trainer, "with_variants", lambda bundle, variants: bundle)
+    for place in ("workflows.trainer", "litert.export"):
+        monkeypatch.setattr(f"{place}.with_variants", lambda bundle, _: bundle, raising=False)
     new = finetune(bundle, parts, base, paths)
     assert new.name == "choir5_nc_mo"
     found = load(path_of(new.name, paths)).metadata["comparison"]
@@ -257,6 +258,18 @@ def test_a_bundle_without_weights_is_refused(event_bundle: Trained) -> None:
     bare = replace(event_bundle[0], weights=[])
     with pytest.raises(UserError, match="tunes2_nc_mo carries no weights to start from"):
         adapted("mine", bare, CORPUS, QUICK)
+
+
+def test_a_model_that_was_fine_tuned_is_not_slowed_down_again(event_bundle: Trained) -> None:
+    base = event_bundle[0]
+    once, parts = adapted("one", base, CORPUS, QUICK)
+    family = family_of(2)
+    once = replace(once, music=family.pack(parts.train), held_out=family.pack(parts.valid))
+    again, _ = adapted(
+        "two", once, Corpus("x", tuple(march(60 + i, 70 + i) for i in range(6)), ()), QUICK
+    )
+    assert again.training.learning_rate == once.training.learning_rate
+    assert again.metadata["finetuning"]["base"] == "one2_nc_mo"
 
 
 # what is mixed in
@@ -340,7 +353,7 @@ def test_killed_in_the_first_epoch_it_goes_on(
     def killed(*_: Any) -> Any:
         raise SystemExit
 
-    monkeypatch.setattr("workflows.trainer._fit", killed)
+    monkeypatch.setattr(trainer, "train_task", killed)
     with pytest.raises(SystemExit):
         finetune(bundle, parts, base, paths)
     last = load(paths.checkpoint / bundle.name / "last.zip")

@@ -252,7 +252,7 @@ def test_a_corpus_that_grew_a_little_goes_on(tunes: list[Piece], caplog: Any) ->
 def test_another_corpus_is_divided_anew_and_what_cannot_be_learned_is_said(
     tunes: list[Piece], caplog: Any
 ) -> None:
-    others = [tune(90 + i, 50 + 3 * i) for i in range(10)]
+    others = [tune(90 + i, 51 + 3 * i) for i in range(10)]
     known = known_after(tunes, 3)
     with caplog.at_level("INFO", logger="play_bach"):
         again, parts = resumed(known, None, corpus_of([tunes[0], *others]))
