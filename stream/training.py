@@ -41,7 +41,8 @@ from workflows.progress import ENDED, STOP, Sample, State
 log = logging.getLogger("play_bach")
 
 NEEDED = ("tensorflow", "keras", "filelock")
-BASES = False  # whether a training can begin from a model that is there: -l 1 -f --from
+# whether a training can begin from a model that is there: -l 1 -f --from
+BASES = importlib.util.find_spec("workflows.finetune") is not None
 APP = r"[A-Za-z]([A-Za-z0-9-]{0,28}[A-Za-z])?"  # no digit at its end, where the model type comes
 APP_HELP = (
     "a name is 1 to 30 letters (a to z), digits and hyphens, and begins and ends with a letter; "

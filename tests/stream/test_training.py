@@ -508,6 +508,6 @@ def test_a_training_can_start_from_a_model_that_is_there(
     trainings.start(USER, wanted)
     asked = trainings.progress(USER, "quick-based") / "asked.txt"
     until(asked.is_file, 20)
-    until(lambda: asked.read_text().endswith("--from\nbach2_nc_mo"))
+    until(lambda: asked.read_text().endswith("--from\nbach2_nc_mo\n--no-scratch"))
     assert running(ready)["from"] == "bach2_nc_mo"
     until(lambda: not running(ready)["running"], 20)
