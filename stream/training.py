@@ -23,25 +23,22 @@ from msgspec import Meta
 
 from config_bach import Paths, UserError
 from families.registry import families, family_of
-from music.events import from_json
-from music.synth import RATE
 from storage.catalog import unfinished
 from storage.files import write_text
 from storage.lock import only_one
 from stream.model_cache import ModelCache
-from stream.player_settings import PlayedEvent, PlayerSettings, range_of
 from stream.settings import Server
-from stream.source import StreamEvent
 from stream.training_process import Job, command, started
 from stream.training_table import Tables
 from stream.uploads import Uploads
 from workflows import progress
-from workflows.progress import ENDED, STOP, Sample, State
+from workflows.progress import ENDED, STOP, State
 
 log = logging.getLogger("play_bach")
 
 NEEDED = ("tensorflow", "keras", "filelock")
-BASES = False  # whether a training can begin from a model that is there: -l 1 -f --from
+# whether a training can begin from a model that is there: -l 1 -f --from
+BASES = importlib.util.find_spec("workflows.finetune") is not None
 APP = r"[A-Za-z]([A-Za-z0-9-]{0,28}[A-Za-z])?"  # no digit at its end, where the model type comes
 APP_HELP = (
     "a name is 1 to 30 letters (a to z), digits and hyphens, and begins and ends with a letter; "
@@ -52,6 +49,7 @@ OTHERS = "a model of that name is there already; choose another name."
 KILLED = "the training was ended from outside"
 EARLY = ("reading", "starting")  # phases in which nothing new is learned
 TRIES = 3  # restarts of the server that a training is taken up again after, unless somebody asks
+VERSIONS = 10  # of a model that are kept, each with its number
 GRACE = 600.0  # seconds that measuring and writing the model may take once the time is over
 LOOK = 1.0  # seconds between two looks at a training that is not our child
 
@@ -78,17 +76,6 @@ def training_request(fields: bytes) -> TrainingRequest:
         raise UserError(f"this request is not understood ({error}); see /openapi.json.") from error
 
 
-def played_of(sample: Sample, name: str) -> tuple[PlayedEvent, ...]:
-    """A sample, as music is kept and written. name: what to call its model."""
-    low, high = range_of("bpm")
-    settings = PlayerSettings(name, sample.program, bpm=min(max(sample.bpm, low), high))
-    played, now = [], 0.0
-    for number, event in enumerate(from_json(sample.events)):
-        played.append(PlayedEvent(number, round(now * RATE), StreamEvent(event), settings))
-        now += played[-1].seconds
-    return tuple(played)
-
-
 class Trainings:
     """All trainings from the page. All methods may be called from any thread."""
 
@@ -98,6 +85,7 @@ class Trainings:
         self.tables = Tables(self.uploads, paths)
         self.finished = 0  # changes when there may be a new model
         self._models, self._paths, self._server = models, paths, server
+        self._complete = all(map(importlib.util.find_spec, NEEDED))
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}  # the last one of each user
         self._process: subprocess.Popen[bytes] | None = None
@@ -114,7 +102,7 @@ class Trainings:
         """Why nothing can be trained here, in a sentence; empty if it can."""
         if not self._server.training:
             return "training from this page is turned off (training in play_bach.json)."
-        if not all(map(importlib.util.find_spec, NEEDED)):
+        if not self._complete:
             return "training needs all of requirements.txt, which is not installed here."
         return ""
 
@@ -159,6 +147,9 @@ class Trainings:
             job = self._jobs.get(user)
             if job is None:
                 raise UserError("there is no training to go on with; begin one.")
+            versions = list(self._paths.models.glob(f"{job.app}{job.model_type}_*.zip"))
+            if len(versions) > VERSIONS:
+                raise UserError("this model has many versions already; train another one.")
             self._launch(msgspec.structs.replace(job, state="running", told="", tries=0))
 
     def stop(self, user: str) -> None:

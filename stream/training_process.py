@@ -42,7 +42,7 @@ def command(job: Job, corpus: Path, told: Path, again: bool, units: int) -> list
         return ["-l", "1", *words, "--model-type", str(job.model_type)]
     words += ["-e", str(job.epochs)]
     if job.base:
-        return ["-l", "1", *words, "--from", job.base]
+        return ["-l", "1", *words, "--from", job.base, "--no-scratch"]
     sized = ["--units", str(units)] if units else []
     return ["-l", "0", *words, "--model-type", str(job.model_type), *sized]
 

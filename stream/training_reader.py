@@ -19,6 +19,7 @@ from families.registry import family_of
 from stream.tune_worker import limit_memory
 
 NICE = 19
+LARGEST_CACHE = 2**30  # bytes
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -41,12 +42,26 @@ def table_of(folder: Path, model_type: int, paths: Paths) -> Table:
     return Table(tuple(corpus.table(read.rows, len(read.pieces))), len(read.pieces))
 
 
+def tidy(cache: Path, most: int) -> None:
+    """Let the readings of scores take no more than so many bytes: the oldest go, and are read again if
+    they are wanted."""
+    with suppress(OSError):
+        known = [(path, path.stat()) for path in cache.glob("reader*/*/*.json")]
+        size = sum(told.st_size for _, told in known)
+        for path, told in sorted(known, key=lambda row: row[1].st_mtime):
+            if size <= most:
+                return
+            path.unlink(missing_ok=True)
+            size -= told.st_size
+
+
 def main(folder: str, model_type: str, result: str) -> None:
     """Read, and write the table."""
     if hasattr(os, "nice"):
         with suppress(OSError):
             os.nice(NICE)  # those who listen come first
     limit_memory()
+    tidy(Paths().cache, LARGEST_CACHE)
     table = table_of(Path(folder), int(model_type), Paths())
     Path(result).write_bytes(msgspec.json.encode(table))
 

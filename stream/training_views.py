@@ -9,12 +9,17 @@ from typing import Any
 from flask import Flask, Response, abort, g, jsonify, request
 
 from config_bach import UserError
+from music.events import from_json
+from music.synth import RATE
 from stream import recording
 from stream.accounts import is_guest
 from stream.context import ServerContext
 from stream.listener import Full
-from stream.training import played_of, training_request
+from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.source import StreamEvent
+from stream.training import training_request
 from workflows import progress
+from workflows.progress import Sample
 
 UPLOADS_AT_ONCE = threading.Semaphore(4)
 RENDERED_AT_ONCE = threading.Semaphore(2)
@@ -178,3 +183,14 @@ def _file(folder: Path, app: str, epoch: int, kind: str, changed: int) -> bytes:
         return b""
     played = played_of(sample, app)
     return recording.mp3(played) if kind == "mp3" else recording.midi(played, f"{app} {epoch}")
+
+
+def played_of(sample: Sample, name: str) -> tuple[PlayedEvent, ...]:
+    """A sample, as music is kept and written. name: what to call its model."""
+    low, high = range_of("bpm")
+    settings = PlayerSettings(name, sample.program, bpm=min(max(sample.bpm, low), high))
+    played, now = [], 0.0
+    for number, event in enumerate(from_json(sample.events)):
+        played.append(PlayedEvent(number, round(now * RATE), StreamEvent(event), settings))
+        now += played[-1].seconds
+    return tuple(played)

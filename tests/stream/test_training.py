@@ -26,7 +26,7 @@ from config_bach import Paths, UserError
 from gui.server import PageServer
 from midi_io import write_midi
 from music.events import Piece
-from stream import training, training_process, training_table
+from stream import training, training_process, training_reader, training_table
 from stream.context import ServerContext
 from stream.server import Servers
 from stream.training import TrainingRequest, Trainings
@@ -277,6 +277,20 @@ def test_reading_that_takes_too_long_is_given_up(
     assert read(ask)["refused"] == "these files take too long to read here; send fewer."
 
 
+def test_readings_of_scores_take_no_more_than_their_place(tmp_path: Path) -> None:
+    folder = tmp_path / "reader4" / "ab"
+    folder.mkdir(parents=True)
+    for i in range(5):
+        (folder / f"{i}.json").write_bytes(bytes(100))
+        os.utime(folder / f"{i}.json", (i, i))
+    (tmp_path / "other.json").write_bytes(bytes(1000))
+    training_reader.tidy(tmp_path, 500)
+    assert len(list(folder.iterdir())) == 5
+    training_reader.tidy(tmp_path, 250)
+    assert sorted(path.name for path in folder.iterdir()) == ["3.json", "4.json"]
+    assert (tmp_path / "other.json").exists()
+
+
 def test_uploads_are_bounded_before_they_are_read(new_servers: NewServers) -> None:
     servers = new_servers(training_mb=2)
     port = servers.context.server.flask_port
@@ -364,6 +378,9 @@ def test_models_of_a_user_and_hours_have_limits(
     begin(ask, "slow")
     until(lambda: not running(ask)["running"], 20)
     assert running(ask)["phase"] == "done"
+    for number in range(12):
+        (servers.context.trainings._paths.models / f"slow3_nc_mo.{number}.zip").touch()
+    assert "many versions" in ask("POST", "/training/resume", {})[1]
     assert "may train no more" in ask("POST", "/training", {"app": "next", "model_type": 3})[1]
 
 
@@ -491,7 +508,7 @@ def test_the_command_line_of_each_kind_of_training() -> None:
     assert command(job, corpus, told, True, 12) == ["-l", "1", *common, "--model-type", "2"]
     based = Job(USER, "mine", 2, "bach2_nc_mo", 7)
     assert command(based, corpus, told, False, 12) == [
-        *("-l", "1", *common, "-e", "7", "--from", "bach2_nc_mo")
+        *("-l", "1", *common, "-e", "7", "--from", "bach2_nc_mo", "--no-scratch")
     ]
 
 
@@ -508,6 +525,6 @@ def test_a_training_can_start_from_a_model_that_is_there(
     trainings.start(USER, wanted)
     asked = trainings.progress(USER, "quick-based") / "asked.txt"
     until(asked.is_file, 20)
-    until(lambda: asked.read_text().endswith("--from\nbach2_nc_mo"))
+    until(lambda: asked.read_text().endswith("--from\nbach2_nc_mo\n--no-scratch"))
     assert running(ready)["from"] == "bach2_nc_mo"
     until(lambda: not running(ready)["running"], 20)
