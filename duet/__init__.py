@@ -1,0 +1,1 @@
+"""Playing together: people, models and files, in time."""
