@@ -24,7 +24,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from config_bach import Composing, Encoding, Network, Paths, Training, UserError
-from families.live import Accompanist, LiveComposer
+from families.live import LiveComposer
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
 from midi_io import Score
 from music.copies import Copy, CopyIndex, CopyTracker
@@ -417,17 +417,13 @@ class ModelFamily(ABC):
         """Music without end."""
 
     def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> LiveComposer:
-        """What hears others and goes on; voice: whose notes it hears, where voices are told apart.
+        """What hears others and goes on, and may be an Accompanist as well.
+
+        voice: whose notes one line is, where voices are told apart.
 
         Raises UserError if this model type cannot.
         """
         raise UserError(f"model type {self.number} cannot play together with others.")
-
-    def accompanist(self, model: LoadedModel, settings: Composing, voice: int) -> Accompanist:
-        """What plays the other voices with somebody who plays one. Raises UserError without voices."""
-        raise UserError(
-            f"model type {self.number} has no voices to accompany with; choose a model of four voices."
-        )
 
 
 def _chosen(p: Probabilities, tokens: Rows) -> Probabilities:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from config_bach import Composing
 from music.events import COMMON_TIME, Event
@@ -69,7 +69,11 @@ class LiveComposer(Protocol):
     def copy(self) -> Self:
         """Another that goes on by itself from here."""
 
+    def reseed(self, seed: int) -> None:
+        """Draw by another seed from here on."""
 
+
+@runtime_checkable
 class Accompanist(LiveComposer, Protocol):
     """Plays all voices but one, at once with whoever plays that one."""
 

@@ -118,6 +118,9 @@ class EventLive:
         nats = Surprise(self._sampler.chosen_nats(), int(bool(event.pitches)))
         return replace(event, beat=place.beat), nats
 
+    def reseed(self, seed: int) -> None:
+        self._sampler.rng = np.random.default_rng(seed)
+
     def copy(self) -> Self:
         twin = copy.copy(self)
         twin._sampler = self._sampler.copy()

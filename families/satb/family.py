@@ -297,9 +297,6 @@ class FourVoices(ModelFamily):
     def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> SatbLive:
         return SatbLive(model, settings, voice)
 
-    def accompanist(self, model: LoadedModel, settings: Composing, voice: int) -> SatbLive:
-        return SatbLive(model, settings, voice)
-
 
 def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Chorale | None:
     """What is to be continued: a score of the user's, or the first phrase of a held-out chorale."""

@@ -209,6 +209,9 @@ class SatbLive:
         pitches = tuple(sorted({p for p in voices if p >= 0}))
         return Event(pitches, event.duration, event.velocity, voices, struck, event.beat)
 
+    def reseed(self, seed: int) -> None:
+        self._sampler.rng = np.random.default_rng(seed)
+
     def copy(self) -> Self:
         twin = copy.copy(self)
         twin._sampler, twin._heard = self._sampler.copy(), set(self._heard)
