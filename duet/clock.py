@@ -47,10 +47,15 @@ class Clock(Protocol):
 class InternalClock:
     """A clock of our own, which changes its tempo and stands when it is told to."""
 
-    def __init__(self, bpm: float, start: float) -> None:
-        """Beat 0 is at the time `start`."""
+    def __init__(self, bpm: float, start: float | None = None) -> None:
+        """Beat 0 is at the time `start`; None: it stands until `begin`."""
+        self.running = start is not None
+        self._line = Line(start or 0.0, 0.0, 60 / bpm)
+
+    def begin(self, start: float) -> None:
+        """Beat 0 is at that time."""
+        self._line = Line(start, 0.0, self._line.period)
         self.running = True
-        self._line = Line(start, 0.0, 60 / bpm)
 
     @property
     def bpm(self) -> float:

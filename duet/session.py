@@ -23,6 +23,7 @@ from duet.ways import Player, Way, way_of
 from families.live import SIXTEENTHS, Surprise
 
 LONGEST_LOG = 1_000_000  # inputs that are kept for a replay
+TEMPO_CHANGES = 0.005  # of a tempo
 CLICKS = (76, 77)  # General MIDI percussion of the first beat of a bar, and of the others
 CLICK_LENGTH, CLICK_VELOCITY = 0.1, 90
 STATES = (20, 21, 22)  # control changes that tell beat, bar and surprise
@@ -61,9 +62,11 @@ class Session:
         Raises UserError for players that do not suit the way.
         """
         self.settings, self.players, self.background = settings, list(players), list(background)
+        self.started_with = settings
         self.dispatcher, self.outputs, self.seed = dispatcher, list(outputs), seed
         self.rng = np.random.default_rng(seed)
         self.marks: list[tuple[float, str]] = []
+        self.tempi: list[tuple[float, float]] = [(0.0, dispatcher.clock.bpm)]  # beat, BPM
         self.tolds: list[Told] = []
         self.log: list[list[Any]] = []  # [ticks done, kind, ...]
         self.ticks = 0
@@ -109,7 +112,14 @@ class Session:
             player.play(self.until)
         self.way.step(self.at, self.until)
         if self.at.denominator == 1:
+            self._note_tempo()
             self._beat(int(self.at))
+
+    def _note_tempo(self) -> None:
+        """Keep the tempo where it has changed by more than a followed clock wavers."""
+        bpm, before = self.dispatcher.clock.bpm, self.tempi[-1][1]
+        if abs(bpm / before - 1) > TEMPO_CHANGES and len(self.tempi) < LONGEST_LOG:
+            self.tempi.append((float(self.at), bpm))
 
     def skip_to(self, beat: float) -> None:
         """Leave out the points that are over: the machine slept."""
