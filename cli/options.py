@@ -308,7 +308,7 @@ OPTIONS = (
     Option("--rest N", TOGETHER, "silence that ends a call ({default})", float, "rest"),
     Option("--listen-least N", TOGETHER, "a call's length at least ({default})", float, "listen_least"),
     Option("--listen-most N", TOGETHER, "a call's length at most ({default})", float, "listen_most"),
-    Option("--answer N", TOGETHER, "an answer's length ({default}: as long as the call)", float,
+    Option("--answer N", TOGETHER, "an answer's length; 0: as long as the call ({default})", float,
            "answer"),
     Option("--bar N", TOGETHER, "quarters of a bar ({default})", int, "bar"),
     Option("--voice N", TOGETHER, "the voice you play, 1 soprano to 4 bass ({default})", int, "voice"),

@@ -13,6 +13,7 @@ import play_bach
 from cli.common import composing_of, new_model_of, runtime_of
 from cli.options import OPTIONS, VERBS, Option, parser, settings_given, validate, validate_for
 from config_bach import Composing, Network, Paths, Runtime, Settings, Training, UserError
+from duet.settings import Together
 from families.base import ModelFamily
 from families.registry import families
 
@@ -26,7 +27,7 @@ BY_FAMILY = [
 RANGED = [
     (option, group, float(item.metadata[side]), step)
     for option in OPTIONS
-    for group in (Composing, Network, Runtime, Training)
+    for group in (Composing, Network, Runtime, Together, Training)
     for item in fields(group)
     if item.name == option.sets and "low" in item.metadata
     for side, step in (("low", -1), ("high", 1))
@@ -39,7 +40,8 @@ FLAGS = """
     --corpus -e --epochs --split --concatenate --normal --transpose --seqlen --units --dropout --forget
     --tensorboard --prime --notes --temperature --top-p --seed --instrument --bpm --max-copy --output
     --with-prime --without-prime --wav --musicxml --harmonise --keep --regenerate --scale --range
-    --no-crossing --add-user --add-guest --self-signed
+    --no-crossing --add-user --add-guest --self-signed --duet --list-ports --replay --players --midi-in
+    --midi-out --clock --way
 """
 COMMANDS = """
     -pm --wav --instrument "church organ"
@@ -190,6 +192,7 @@ def test_the_defaults_in_the_help_are_those_that_hold(option: Option) -> None:
         args = parsed("-l", "0", "-f", "-pm", "--model-type", str(family.number))
         encoding, network, training = new_model_of(args)
         known = {
+            **vars(Together()),
             **vars(Composing()),
             **vars(runtime_of(args)),
             **vars(network),
@@ -275,10 +278,13 @@ def test_nothing_is_also_a_value(option: Option) -> None:
         ("-l 0 -pm", "-l 0 makes a new model, which knows nothing yet: add -f to train it."),
         ("-pm -e 3", "--epochs is for training: add -f."),
         ("-f --notes 3 --wav", "--notes, --wav are for composing: add -pm."),
-        ("--list --seed 3", "--seed is for training or composing: add -f or -pm."),
+        (
+            "--list --seed 3",
+            "--seed is for training or composing or playing together: add -f or -pm or --duet.",
+        ),
         ("-pm --json x", "--json is for the report card: add --evaluate."),
         ("-pm --host x", "--host is for the server: add -st."),
-        ("-bl --variant int8", "--variant is for composing or the report card or the server: add"),
+        ("-bl --variant int8", "--variant is for composing or the report card or playing together"),
         (
             "-l 1 -f --normal --seqlen 9",
             "--normal, --seqlen cannot change a saved model: train a new",
