@@ -104,6 +104,7 @@ class Turns(Way):
         self._asked = False
         self._wish = ""  # what is to be done with the last answer at the next beat
         self._length = Fraction(0)  # of what was played last
+        self._repeating = False
 
     @property
     def current(self) -> Player:
@@ -169,6 +170,16 @@ class Turns(Way):
             self._call_ended(person, at)
             self._play(self.stage.until)
 
+    def struck(self, person: Person, pitch: int, beat: float) -> None:
+        """Whoever plays ends the repetition of an answer, and begins a call."""
+        player = self.current
+        if self._repeating and isinstance(player, ModelPlayer):
+            player.stop(beat)
+            self.turn = self.order.index(person)
+            self._repeating, self._listening_since = False, self.stage.at
+            for model in self.models:
+                model.listen(self.stage.at)
+
     def _call_ended(self, person: Person, at: Fraction) -> None:
         began, last = self._call_began(person) or 0, person.part.last_end()
         end = at if last is None else Fraction(ceil(last - 0.125))
@@ -182,6 +193,7 @@ class Turns(Way):
     def _pass(self, at: Fraction, what: str) -> None:
         """The next one plays, from a beat on."""
         before = self.current
+        self._repeating = False
         self.turn = (self.turn + 1) % len(self.order)
         self._asked = False
         player = self.current
@@ -212,21 +224,18 @@ class Turns(Way):
             since = float(answer.began) - 1e-6
             answer.notes = [replace(n) for n in player.part.notes[-512:] if n.onset >= since]
             self.stage.told(player.name, f"answer {answer.number}", player.played)
-        if self.stage.settings.loop and self._nobody_calls(at):
+        if self.stage.settings.loop and self.people:
             self._repeat(answer, at)
             return
         if not self.people:
             self.count += 1
         self._pass(at, f"answer {answer.number}")
 
-    def _nobody_calls(self, at: Fraction) -> bool:
-        """Whether no person has played during the answer."""
-        return all(p.first_since(float(self.answers[-1].began)) is None for p in self.people)
-
     # again
 
     def _repeat(self, answer: Answer, at: Fraction) -> None:
         """Play the last answer once more; by chance another in its place."""
+        self._repeating = True
         if self.stage.rng.random() < self.stage.settings.mutate:
             self._other(answer, at)
             return
@@ -267,7 +276,8 @@ class Turns(Way):
         if isinstance(going, ModelPlayer):
             going.rest(at)
         if wish == "back" and len(self.answers) > 1:
-            self.answers[-2].player.composer = self.answers.pop().composer.copy()
+            undone = self.answers.pop()
+            undone.player.composer = undone.composer.copy()
         answer = self.answers[-1]
         self.turn = self.order.index(answer.player)
         if wish == "change":
