@@ -16,11 +16,12 @@ from config_bach import Paths, UserError, require
 from duet import recording
 from duet.casting import FILE, PERSON, Cast, Role, roles_of
 from duet.clock import Clock, FollowedClock, InternalClock
-from duet.conductor import Conductor, described
+from duet.conductor import Conductor, described, read_messages
 from duet.dispatcher import Dispatcher
 from duet.knobs import Knobs
 from duet.notes import Output
 from duet.ports import Inbox, Port, open_port
+from duet.session import Session
 from duet.settings import Together
 from litert.loading import playing
 from music.instruments import program_number
@@ -71,34 +72,38 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
 
 def _play(conductor: Conductor, until: float) -> Terminated | None:
     """Play, with a line of status where somebody looks; Ctrl-C is how it ends, SIGTERM is told."""
-    shown_calls = 0
-
-    def show(status: str) -> None:
-        nonlocal shown_calls
-        for told_now in conductor.session.tolds[shown_calls:]:
-            shown_calls += 1
-            _print(f"  beat {told_now.beat:g}  {told_now}\n")
-        _print(status[:WIDTH] if sys.stdout.isatty() else "")
-
+    screen = _Screen(conductor.session)
+    stopped = None
     try:
         conductor.start()
-        conductor.wait(until, show)
+        conductor.wait(until, screen.show)
     except Terminated as stop:
-        return stop
+        stopped = stop
     except KeyboardInterrupt:
         pass
     finally:
         with waiting():
             conductor.close()
-        _print("")
-    return None
+        screen.show("")
+    return stopped
 
 
-def _print(text: str) -> None:
-    """A line in the place of the line of status."""
-    clear = "\r" + " " * WIDTH + "\r" if sys.stdout.isatty() else ""
-    sys.stdout.write(clear + text)
-    sys.stdout.flush()
+class _Screen:
+    """A line for each call and answer, and under them a line of status that changes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._shown = session, 0
+        self._clear = "\r" + " " * WIDTH + "\r" if sys.stdout.isatty() else ""
+
+    def show(self, status: str) -> None:
+        """Print what is new."""
+        news = self._session.tolds[self._shown :]
+        self._shown += len(news)
+        for told_now in news:
+            sys.stdout.write(f"{self._clear}  beat {told_now.beat:g}  {told_now}\n")
+        if self._clear:
+            sys.stdout.write(self._clear + status[:WIDTH])
+        sys.stdout.flush()
 
 
 def settings_of(args: argparse.Namespace) -> Together:
@@ -124,6 +129,9 @@ def _roles(args: argparse.Namespace, paths: Paths, bundle: Bundle | None) -> lis
     if args.player:
         names = [args.player, *(n for n in names if n.strip() != PERSON)]
     roles = roles_of(names, [args.drums] if args.drums else [])
+    for role in roles:
+        if role.kind == FILE:
+            read_messages(Path(role.source))  # refused now, not after models were loaded
     if args.instrument:
         program = program_number(args.instrument)
         roles = [replace(r, program=program) if r.kind == "model" else r for r in roles]

@@ -151,8 +151,8 @@ def roles_from_json(rows: Sequence[Mapping[str, Any]]) -> list[Role]:
 def surprise_range(model: LoadedModel) -> tuple[float, float]:
     """The tenth and the ninetieth percentile of nats per note, over bars of the held-out beginnings."""
     figures: list[float] = []
-    for row in model.metadata["primes"][:6]:
-        figures += list(_by_bar(model, from_json(row["events"][:48])))
+    for row in model.metadata["primes"][:4]:
+        figures += list(_by_bar(model, from_json(row["events"][:40])))
     ordered = sorted(figures) or [0.0]
     return ordered[len(ordered) // 10], ordered[len(ordered) * 9 // 10]
 

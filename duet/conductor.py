@@ -113,7 +113,7 @@ class Conductor:
         self.dispatcher.stop()
         for thread in self._threads:
             thread.join(2)
-        self.session.stop(max(self.beat, 0.0))
+        self.session.end(max(self.beat, 0.0))
         for output in (*self._files, *self.outputs):
             output.close()
         for port in self.inputs:

@@ -21,6 +21,7 @@ TICKS = 480  # of a quarter
 SUFFIX = ".duet.json"
 FORMAT = 1
 LARGEST = 200_000_000  # bytes of a session that is read
+MOST_TICKS = 4_000_000  # points of the grid that a session has: more than a day
 GRID = Fraction(1, 4)  # quarter lengths, of the score
 PERCUSSION_LENGTH = Fraction(1, 4)
 
@@ -163,9 +164,9 @@ def to_json(session: Session, cast: list[dict[str, Any]]) -> dict[str, Any]:
         "settings": session.started_with.to_json(),
         "players": cast,
         "ticks": session.ticks,
-        "tempi": session.tempi,
+        "tempi": [list(row) for row in session.tempi],
         "log": session.log,
-        "marks": session.marks,
+        "marks": [list(row) for row in session.marks],
         "surprise": [[t.beat, t.who, t.what, t.nats, t.notes] for t in session.tolds],
     }
 
@@ -181,6 +182,8 @@ def read(path: Path) -> dict[str, Any]:
         well = isinstance(data["log"], list) and isinstance(data["players"], list)
         if not well or not isinstance(data["ticks"], int) or not isinstance(data["seed"], int):
             raise ValueError("something is missing")
+        if not 0 <= data["ticks"] <= MOST_TICKS:
+            raise ValueError("it is too long")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is no session that can be played again ({str(error)[:80]}); name a {SUFFIX} file."
@@ -197,7 +200,7 @@ def replay(session: Session, data: dict[str, Any]) -> None:
 
     try:
         for ticks, kind, *rest in data["log"]:
-            while session.ticks < ticks:
+            while session.ticks < min(ticks, data["ticks"]):
                 session.tick()
             if kind == "midi":
                 beat, port, text = rest
@@ -206,6 +209,8 @@ def replay(session: Session, data: dict[str, Any]) -> None:
             elif kind == "control":
                 beat, name, value = rest
                 session.control(name, value, float(beat))
+            elif kind == "end":
+                session.end(float(rest[0]))
             elif kind == "skip":
                 session.ticks += 1
         while session.ticks < data["ticks"]:

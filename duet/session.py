@@ -252,6 +252,11 @@ class Session:
             share = surprise.per_note / MOST_SURPRISED
             self._state(2, round(127 * share), float(self.at))
 
+    def end(self, beat: float) -> None:
+        """The session is over."""
+        self._write("end", beat)
+        self.stop(beat)
+
     def stop(self, beat: float) -> None:
         """End everything that sounds or is planned."""
         self.way.stop(beat)

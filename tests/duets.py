@@ -64,7 +64,7 @@ class Band:
         self.settings = Composing(seed=1)
         self.planned: list[tuple[Fraction, bool]] = []
         self.corrected: list[tuple[int, set[int]]] = []
-        self.voices = (-1, -1, -1, -1)
+        self.voices: tuple[int, ...] = (-1, -1, -1, -1)
 
     def plan(self, place: Place, sounding: bool) -> tuple[Event, Surprise]:
         self.planned.append((place.time, sounding))
