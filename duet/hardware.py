@@ -103,7 +103,8 @@ class HardwarePort(Port):
         self._lock = threading.Lock()
         self._port = self._opened()
         self._closing = threading.Event()
-        threading.Thread(target=self._watch, daemon=True, name=f"watch {name}").start()
+        self._watcher = threading.Thread(target=self._watch, daemon=True, name=f"watch {name}")
+        self._watcher.start()
 
     def _opened(self) -> Any:
         try:
@@ -116,7 +117,8 @@ class HardwarePort(Port):
 
     def _watch(self) -> None:
         while not self._closing.wait(WATCH):
-            self.look(self.name in names(self.takes))
+            with contextlib.suppress(Exception):  # the system itself may be gone
+                self.look(self.name in names(self.takes))
 
     def look(self, there: bool) -> None:
         """Close or open the device, as it is there or not."""
@@ -137,6 +139,7 @@ class HardwarePort(Port):
 
     def _close(self) -> None:
         self._closing.set()
+        self._watcher.join(2 * WATCH)  # RtMidi does not bear a look while all is closed
         with self._lock:
             if self._port is not None:
                 self._port.close()
