@@ -19,7 +19,7 @@ from typing import Any
 
 from config_bach import UserError, counted
 from duet.clock import NEVER, Clock, FollowedClock, InternalClock, straight
-from duet.dispatcher import DROPPED, percentiles, real_time
+from duet.dispatcher import COMPOSING, DROPPED, LOOKING, READING, ordinary, percentiles, real_time
 from duet.knobs import Knobs
 from duet.notes import Output
 from duet.ports import Inbox, Loopback, Port, Received
@@ -55,7 +55,6 @@ class Conductor:
         self.knobs = knobs or Knobs()
         self.computing: list[float] = []  # seconds of each tick and each reaction
         self.failure: BaseException | None = None
-        self.real_time = False
         self._files: list[Output] = []
         self._queue: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -126,9 +125,13 @@ class Conductor:
 
         Raises what ended a thread.
         """
-        while self.beat < until and not self._stop.wait(0.25):
-            if show:
-                show(self.status)
+        real_time(LOOKING)
+        try:
+            while self.beat < until and not self._stop.wait(0.25):
+                if show:
+                    show(self.status)
+        finally:
+            ordinary()
         if self.failure:
             raise self.failure
 
@@ -154,7 +157,7 @@ class Conductor:
     # ---- the input thread
 
     def _read(self) -> None:
-        real_time()
+        real_time(READING)
         while not self._stop.is_set():
             if received := self.inbox.get(LOOK):
                 self._take(received)
@@ -185,7 +188,7 @@ class Conductor:
     # ---- the engine thread
 
     def _play(self) -> None:
-        self.real_time = real_time()
+        real_time(COMPOSING)
         ran = self.clock.running
         while not self._stop.is_set():
             now = time.monotonic()

@@ -6,6 +6,7 @@ more than DROPPED are left out, not piled up; ends of notes always come.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import math
 import os
@@ -23,7 +24,8 @@ MISSED = 0.005  # seconds; later than that a deadline is missed
 DROPPED = 0.05  # seconds; later than that a note is not begun
 LOOK = 0.02  # seconds between looks at a clock that may change
 CLOSE = 0.002  # seconds before a deadline in which the thread only sleeps
-PRIORITY = 50  # of SCHED_FIFO, 1..99
+# of SCHED_FIFO, 1..99: who sends, who reads, who composes, who only looks
+PRIORITY, READING, COMPOSING, LOOKING = 50, 45, 40, 30
 KEPT = 100_000  # latenesses that are kept
 OFF, CHANGE, ON = range(3)  # the order within a moment: ends come before beginnings
 
@@ -203,13 +205,24 @@ class ClockSender:
             output.send(Message(kind, **values))
 
 
-def real_time() -> bool:
-    """Ask for real-time priority for this thread; whether the system permits it (only Linux has it)."""
+def real_time(priority: int = PRIORITY) -> bool:
+    """Ask for real-time priority for this thread; whether the system permits it (only Linux has it).
+
+    Every thread that runs Python while music plays should have it: one without, put aside by a busy
+    machine while it holds the interpreter, holds up all others. What it starts has it not.
+    """
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
     except (AttributeError, OSError):
         return False
     return True
+
+
+def ordinary() -> None:
+    """Give real-time priority back."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def percentiles(values: list[float], shares: tuple[float, ...]) -> Iterator[float]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from config_bach import UserError, quiet
+from duet.dispatcher import LOOKING, real_time
 from duet.ports import Inbox, Port
 
 WATCH = 1.0  # seconds between looks
@@ -116,6 +117,7 @@ class HardwarePort(Port):
             raise UserError(f"the MIDI port {self.name!r} cannot be opened: {error}.") from error
 
     def _watch(self) -> None:
+        real_time(LOOKING)
         while not self._closing.wait(WATCH):
             with contextlib.suppress(Exception):  # the system itself may be gone
                 self.look(self.name in names(self.takes))

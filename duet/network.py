@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from config_bach import UserError
+from duet.dispatcher import READING, real_time
 from duet.ports import Inbox, Port
 
 BLOCK = 1024  # bytes
@@ -85,6 +86,7 @@ class _Network(Port):
 
     def _serve(self, connection: _Connection) -> None:
         """Read a connection until it ends."""
+        real_time(READING)
         connection.read()
         with self._lock:
             if connection in self._connections:

@@ -1,10 +1,10 @@
 """Is playing together in time? Ways of playing, MIDI clock sent and followed, accompaniment, a ring.
 
-python bench/duet.py ways --minutes 5 --busy 2
-python bench/duet.py clock --minutes 2 --busy 2
-python bench/duet.py follow
-python bench/duet.py accompany
-python bench/duet.py ring --minutes 30
+python bench/duet_times.py ways --minutes 5 --busy 2
+python bench/duet_times.py clock --minutes 2 --busy 2
+python bench/duet_times.py follow
+python bench/duet_times.py accompany
+python bench/duet_times.py ring --minutes 30
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 from mido import Message, MidiFile, MidiTrack
 
 from config_bach import Composing, Paths
+from duet import conductor as conducting
 from duet import dispatcher as dispatching
 from duet.casting import Cast, Role, bundle_path
 from duet.clock import PULSES, FollowedClock, InternalClock
@@ -115,7 +117,7 @@ def play(conductor: Conductor, beats: float) -> dict[str, Any]:
     return conductor.figures()
 
 
-def ways(minutes: float, others: int) -> None:
+def ways(only: str, minutes: float, others: int) -> None:
     """Each way of playing with a busy machine beside it."""
     beats = round(minutes * BPM)
     print("| way | model | messages | late ms median / p99 / max | later than 5 ms | dropped | "
@@ -128,6 +130,8 @@ def ways(minutes: float, others: int) -> None:
         ("accompany", ["bach5"]),
         ("ring", ["bach2", "bach5"]),
     ):
+        if only not in ("", way):
+            continue
         conductor, _ = session(way, names, beats)
         with busy(others):
             f = play(conductor, beats)
@@ -170,10 +174,9 @@ def clock(minutes: float, others: int) -> None:
     """MIDI clock sent: how late each pulse is, with and without real-time priority."""
     print("| priority | busy | pulses | late ms median / p99 / max | jitter of intervals ms p99 |")
     print("| --- | --- | --- | --- | --- |")
-    ask = dispatching.real_time
     for real in (True, False):
         for beside in (0, others):
-            dispatching.real_time = ask if real else lambda: False
+            allow(real)
             conductor, port = session("answer", ["bach5"], round(minutes * BPM), clock="out")
             with busy(beside):
                 play(conductor, minutes * BPM)
@@ -185,6 +188,15 @@ def clock(minutes: float, others: int) -> None:
             name = "SCHED_FIFO" if conductor.dispatcher.real_time else "none"
             late_ms = " / ".join(f"{x:.3f}" for x in found)
             row(name, beside, len(sent), late_ms, f"{next(percentiles(gaps, (0.99,))):.3f}")
+
+
+ASK = (dispatching.real_time, conducting.real_time)
+
+
+def allow(real: bool) -> None:
+    """Let threads ask for real-time priority, or not."""
+    for module, ask in zip((dispatching, conducting), ASK, strict=True):
+        module.real_time = ask if real else lambda priority=0: False  # type: ignore[attr-defined]
 
 
 def follow() -> None:
@@ -293,9 +305,10 @@ def main() -> None:
     parser.add_argument("what", choices=("ways", "clock", "follow", "accompany", "ring"))
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--busy", type=int, default=2)
+    parser.add_argument("--way", default="", help="only this one")
     args = parser.parse_args()
     if args.what in ("ways", "clock"):
-        {"ways": ways, "clock": clock}[args.what](args.minutes, args.busy)
+        {"ways": partial(ways, args.way), "clock": clock}[args.what](args.minutes, args.busy)
     elif args.what == "ring":
         ring(args.minutes)
     else:
