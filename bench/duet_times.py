@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -172,8 +171,15 @@ def on_the_beat(conductor: Conductor) -> str:
 
 def clock(minutes: float, others: int) -> None:
     """MIDI clock sent: how late each pulse is, with and without real-time priority."""
-    print("| priority | busy | pulses | late ms median / p99 / max | jitter of intervals ms p99 |")
-    print("| --- | --- | --- | --- | --- |")
+    row(
+        "priority",
+        "busy",
+        "pulses",
+        "late ms median / p99 / max",
+        "interval off ms p99",
+        "begun anew",
+    )
+    row(*["---"] * 6)
     for real in (True, False):
         for beside in (0, others):
             allow(real)
@@ -181,22 +187,22 @@ def clock(minutes: float, others: int) -> None:
             with busy(beside):
                 play(conductor, minutes * BPM)
             sent = [t for t, m in port.sent if m.type == "clock"]
-            zero = conductor.clock.time_of(0)
-            late = [1000 * (t - zero - i * 60 / BPM / PULSES) for i, t in enumerate(sent)]
+            again = sum(m.type == "songpos" for _, m in port.sent)
             gaps = [1000 * abs(b - a - 60 / BPM / PULSES) for a, b in pairwise(sent)]
+            late = [1000 * x for x in conductor.dispatcher.lateness]
             found = list(percentiles(late, (0.5, 0.99, 1.0)))
             name = "SCHED_FIFO" if conductor.dispatcher.real_time else "none"
             late_ms = " / ".join(f"{x:.3f}" for x in found)
-            row(name, beside, len(sent), late_ms, f"{next(percentiles(gaps, (0.99,))):.3f}")
+            row(name, beside, len(sent), late_ms, f"{next(percentiles(gaps, (0.99,))):.3f}", again)
 
 
-ASK = (dispatching.real_time, conducting.real_time)
+ASK = dispatching.real_time
 
 
 def allow(real: bool) -> None:
     """Let threads ask for real-time priority, or not."""
-    for module, ask in zip((dispatching, conducting), ASK, strict=True):
-        module.real_time = ask if real else lambda priority=0: False  # type: ignore[attr-defined]
+    for module in (dispatching, conducting):
+        vars(module)["real_time"] = ASK if real else lambda priority=0: False
 
 
 def follow() -> None:
@@ -205,7 +211,9 @@ def follow() -> None:
           "again below 1 ms after the jump, beats (median / worst) |")  # fmt: skip
     print("| --- | --- | --- | --- |")
     for name in ("even, up to 2 ms", "normal, 2 ms"):
-        locks, errors, again = [], [], []
+        locks: list[float] = []
+        errors: list[float] = []
+        again: list[float] = []
         for seed in range(200):
             rng, followed, now = random.Random(seed), FollowedClock(), 10.0
             followed.take(Message("start"), now - 0.001)
@@ -307,12 +315,16 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=2)
     parser.add_argument("--way", default="", help="only this one")
     args = parser.parse_args()
-    if args.what in ("ways", "clock"):
-        {"ways": partial(ways, args.way), "clock": clock}[args.what](args.minutes, args.busy)
+    if args.what == "ways":
+        ways(args.way, args.minutes, args.busy)
+    elif args.what == "clock":
+        clock(args.minutes, args.busy)
     elif args.what == "ring":
         ring(args.minutes)
+    elif args.what == "follow":
+        follow()
     else:
-        {"follow": follow, "accompany": accompany}[args.what]()
+        accompany()
 
 
 if __name__ == "__main__":
