@@ -119,19 +119,17 @@ class Conductor:
             port.close()
         sys.setswitchinterval(self._switch)
         gc.unfreeze()
+        ordinary()
 
     def wait(self, until: float = NEVER, show: Callable[[str], None] | None = None) -> None:
         """Wait until a beat, or for ever. show: is given the status four times a second.
 
         Raises what ended a thread.
         """
-        real_time(LOOKING)
-        try:
-            while self.beat < until and not self._stop.wait(0.25):
-                if show:
-                    show(self.status)
-        finally:
-            ordinary()
+        real_time(LOOKING)  # until `close`
+        while self.beat < until and not self._stop.wait(0.25):
+            if show:
+                show(self.status)
         if self.failure:
             raise self.failure
 
