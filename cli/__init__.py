@@ -3,6 +3,9 @@
 options.py      every option once: its flag, verbs, range and help; what makes no sense together
 fit.py          -f: train
 predict.py      -pm: compose a .mid file
+duet.py         --duet: play together with people and models
+replay.py       --replay: a session of --duet again
+list_ports.py   --list-ports: the MIDI ports that there are
 stream.py       -st: serve the control page and the sound
 export.py       -sl: LiteRT variants, a C header
 benchmark.py    -bf, -bl: how fast a model is here

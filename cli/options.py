@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from config_bach import Composing, Runtime, Settings, UserError
+from duet.settings import CHOICES, Together
 from families.base import ModelFamily
 from families.registry import families, family_of
 from litert.c_header import MICRO
@@ -36,6 +37,8 @@ examples:
   play_bach.py -pm --model-type 5 --harmonise tune.mid --musicxml
                                                   three voices under a melody of yours
   play_bach.py -st                                live music on a phone, composed as you listen
+  play_bach.py --duet --midi-in Push --midi-out Live --clock in
+                                                  play, and a model answers on the next beat
   play_bach.py --evaluate music21:chorales        how good a model is, and what it copies
   play_bach.py -sl -bf -bl                        export, and measure here, all LiteRT variants
   play_bach.py --list                             what is in models/, and how good it is
@@ -80,6 +83,9 @@ VERBS = (  # in the order in which several are done
     Verb("add_user", ("--add-user",), "adding a user"),
     Verb("add_guest", ("--add-guest",), "adding a guest"),
     Verb("self_signed", ("--self-signed",), "making a certificate"),
+    Verb("list_ports", ("--list-ports",), "listing MIDI ports"),
+    Verb("replay", ("--replay",), "playing a session again"),
+    Verb("duet", ("--duet",), "playing together"),
     Verb("stream", ("--stream",), "the server"),
 )
 
@@ -96,12 +102,13 @@ DO = Group("what to do (several at once if you like)")
 MODEL = Group("which model")
 ENGINE = Group(
     "what it runs on (with -pm, -st, -bl or --evaluate)",
-    ("predict", "stream", "evaluate", "benchmark"),
+    ("predict", "stream", "evaluate", "benchmark", "duet"),
 )
 LEARN = Group("training (with -f)", ("fit",))
 COMPOSE = Group("composing (with -pm)", ("predict",))
 VOICES = Group("composing in four voices (with -pm and model type 5)", ("predict",))
 REPORT = Group("the report card (with --evaluate)", ("evaluate",))
+TOGETHER = Group("playing together (with --duet; lengths are in quarters)", ("duet",))
 SERVE = Group("the server (with -st)", ("stream",))
 
 
@@ -122,7 +129,7 @@ class Option:
     """One option of the command line.
 
     names: its flags and, where it takes a value, what -h calls the value: '-e --epochs N'. sets: the
-    field of Composing, Network, Runtime or Training that it sets. family: only some model types
+    field of Composing, Network, Runtime, Together or Training that it sets. family: only some types
     understand it. shapes: it describes a new model, and cannot change a saved one. needs, excludes:
     other options. how: further arguments for argparse.
     """
@@ -195,11 +202,21 @@ class Option:
 
 def default_of(name: str, family: ModelFamily) -> Any:
     """What an option is where nobody says, by its name in the parsed arguments."""
-    groups = (family, family.network, family.training, family.finetuning, Composing(), Runtime())
+    groups = (
+        family,
+        family.network,
+        family.training,
+        family.finetuning,
+        Composing(),
+        Runtime(),
+        Together(),
+    )
     found = (getattr(group, name, None) for group in groups)
     return next((value for value in found if value is not None), None)
 
 
+PLAYED = ("predict", "duet")
+REPEATED: dict[str, Any] = {"action": "append", "default": []}
 SOURCES = "a folder, a glob, or music21:chorales, music21:bach, music21:palestrina, ..."
 # fmt: off
 OPTIONS = (
@@ -214,6 +231,9 @@ OPTIONS = (
            "JSON file of chorales"),
     Option("--list", DO, "list the models and how good each is"),
     Option("--doctor", DO, "look for what is missing here"),
+    Option("--duet", DO, "play together with people and models over MIDI, in time"),
+    Option("--list-ports", DO, "list the MIDI ports that there are"),
+    Option("--replay SESSION", DO, "play a session of --duet again, note for note, into a .mid", file),
     Option("--add-user NAME", DO, "let somebody else log in to the server, with a random password"),
     Option("--add-guest NAME", DO, "make a code with which a guest may listen (NAME begins it)",
            how={"nargs": "?", "const": "guest"}),
@@ -226,7 +246,7 @@ OPTIONS = (
     Option("--model-type N", MODEL, "see below (a new model: 1; a saved one: the latest of its app)",
            int),
     Option("--variant NAME", ENGINE, f"{', '.join(VARIANTS)} (default: the fastest by -bl on this "
-           "machine that loses nothing)", verbs=("predict", "stream", "evaluate"),
+           "machine that loses nothing)", verbs=("predict", "stream", "evaluate", "duet"),
            how={"choices": tuple(VARIANTS)}),
     Option("--threads N", ENGINE, "threads of LiteRT ({default})", int, "threads"),
     Option("--delegate PATH", ENGINE, "a LiteRT delegate library", text, "delegate"),
@@ -259,7 +279,7 @@ OPTIONS = (
     Option("--progress FOLDER", LEARN, "tell there how far it is (progress.json), with a few seconds of "
            "music of every epoch; a file named stop in it ends the training as Ctrl-C does", file),
     Option("--seed N", COMPOSE, "same seed, same notes (drawn); also of training ({default})", int,
-           "seed", verbs=("fit", "predict")),
+           "seed", verbs=("fit", "predict", "duet")),
     Option("--prime FILE", COMPOSE, "continue this score, the prime (types 1 to 3: one of the pieces "
            "that training never saw)", file, family=True),
     Option("--with-prime", COMPOSE, "begin with the music that is continued (default with --prime)",
@@ -268,18 +288,18 @@ OPTIONS = (
            excludes=("--with-prime",)),
     Option("--notes N", COMPOSE, "how many notes and chords ({default})", int, "notes", family=True),
     Option("--temperature T", COMPOSE, "0: always the likeliest, above 1: bolder ({default})", float,
-           "temperature"),
+           "temperature", verbs=PLAYED),
     Option("--top-p P", COMPOSE, "choose among the likeliest that together have this probability "
-           "({default})", float, "top_p"),
+           "({default})", float, "top_p", verbs=PLAYED),
     Option("--instrument NAME", COMPOSE, "a General MIDI instrument or its number 1..128; in four "
-           "voices one or four (as in the corpus)"),
-    Option("--bpm N", COMPOSE, "quarter notes a minute (as in the corpus)", float, "bpm"),
+           "voices one or four (as in the corpus)", verbs=PLAYED),
+    Option("--bpm N", COMPOSE, "quarter notes a minute (as in the corpus)", float, "bpm", verbs=PLAYED),
     Option("--max-copy N", COMPOSE, "copy at most N notes in a row from the training pieces "
            "({default})", int, "max_copy"),
     Option("--output PATH", COMPOSE, "the .mid file, or a folder for it (models/MODEL.mid); NAME.wav "
-           "and NAME.musicxml: these as well"),
+           "and NAME.musicxml: these as well", verbs=PLAYED),
     Option("--wav", COMPOSE, "write the sound as well"),
-    Option("--musicxml", COMPOSE, "write a score as well"),
+    Option("--musicxml", COMPOSE, "write a score as well", verbs=PLAYED),
     Option("--harmonise FILE", VOICES, "a melody, or a score in four voices: what is kept of it stays "
            "note for note, the other voices are composed", file, family=True,
            excludes=("--prime", "--with-prime", "--notes", "--max-copy")),
@@ -292,6 +312,45 @@ OPTIONS = (
            how={"action": "append", "default": []}),
     Option("--no-crossing", VOICES, "no voice crosses another", family=True),
     Option("--json PATH", REPORT, "write the figures as JSON, too", file),
+    Option("--players NAMES", TOGETHER, "who plays, in turn: person, file:TUNE.mid, models (person and "
+           "the model of --app and --model-type)"),
+    Option("--player NAME", TOGETHER, "who plays the person's part: file:TUNE.mid"),
+    Option("--drums NAME", TOGETHER, "a model that plays along all the time"),
+    Option("--midi-in PORT", TOGETHER, "a part of a port's name, virtual:NAME, listen:PORT or "
+           "connect:HOST:PORT; may be repeated (every one there is)", how=REPEATED),
+    Option("--midi-out PORT", TOGETHER, "where it plays, likewise", how=REPEATED),
+    Option("--clock KIND", TOGETHER, "MIDI clock: in follows, out sends (internal)", str, "clock",
+           how={"choices": CHOICES["clock"]}),
+    Option("--way KIND", TOGETHER, "answer a call, accompany a voice, continue where you stop, or a "
+           "ring of models (answer; without people: ring)", str, "way",
+           how={"choices": CHOICES["way"]}),
+    Option("--ends KIND", TOGETHER, "what ends a call (rest): rest, bar, beats, pedal or button", str,
+           "ends", how={"choices": CHOICES["ends"]}),
+    Option("--rest N", TOGETHER, "silence that ends a call ({default})", float, "rest"),
+    Option("--listen-least N", TOGETHER, "a call's length at least ({default})", float, "listen_least"),
+    Option("--listen-most N", TOGETHER, "a call's length at most ({default})", float, "listen_most"),
+    Option("--answer N", TOGETHER, "an answer's length; 0: as long as the call ({default})", float,
+           "answer"),
+    Option("--bar N", TOGETHER, "quarters of a bar ({default})", int, "bar"),
+    Option("--voice N", TOGETHER, "the voice you play, 1 soprano to 4 bass ({default})", int, "voice"),
+    Option("--key NAME", TOGETHER, "models play only these notes: 'G major' or 'C D E G A'"),
+    Option("--swing P", TOGETHER, "where in a beat its second half begins ({default})", float, "swing"),
+    Option("--as-played", TOGETHER, "keep your notes as played, not on the grid"),
+    Option("--loop", TOGETHER, "repeat an answer until you play", sets="loop"),
+    Option("--mutate P", TOGETHER, "chance that a repetition is composed anew ({default})", float,
+           "mutate"),
+    Option("--no-through", TOGETHER, "what you play does not go out"),
+    Option("--metronome", TOGETHER, "a click on every beat", sets="metronome"),
+    Option("--metronome-channel N", TOGETHER, "its MIDI channel ({default})", int, "metronome_channel"),
+    Option("--channel N", TOGETHER, "MIDI channel of the first model ({default})", int, "channel"),
+    Option("--offset MS", TOGETHER, "models sound so many milliseconds later ({default})", float,
+           "offset"),
+    Option("--state-channel N", TOGETHER, "send beat, bar and surprise as control changes 20 to 22 on "
+           "this MIDI channel", int, "state_channel"),
+    Option("--map KNOB", TOGETHER, "a control change that sets something: 74=temperature, 80=button; "
+           "may be repeated", how=REPEATED),
+    Option("--learn NAMES", TOGETHER, "bind the knobs that you touch first: temperature,bpm"),
+    Option("--until N", TOGETHER, "end after so many quarters (Ctrl-C)", float),
     Option("--host ADDRESS", SERVE, "listen there, whatever play_bach.json says"),
 )
 # fmt: on

@@ -11,6 +11,7 @@ COPY requirements-lite.txt ./
 RUN pip install --no-cache-dir -r requirements-lite.txt
 COPY *.py ./
 COPY cli cli
+COPY duet duet
 COPY evaluation evaluation
 COPY families families
 COPY gui gui

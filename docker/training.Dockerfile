@@ -10,6 +10,7 @@ COPY requirements-lite.txt requirements.txt ./
 RUN pip install --no-cache-dir -r requirements.txt
 COPY *.py ./
 COPY cli cli
+COPY duet duet
 COPY evaluation evaluation
 COPY families families
 COPY gui gui

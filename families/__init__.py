@@ -7,6 +7,7 @@ corpus.py    score files -> notes, read on all cores, cached by content
 split.py     training, validation and test pieces
 sampling.py  temperature, nucleus, and the sampler of one step
 metrics.py   nats and accuracy on step sequences, by Keras or step by step
+live.py      what a model can do that plays together with others
 losses.py    loss, accuracy and optimizer                            (TensorFlow)
 events/      the articles' networks, types 1 to 3: notes and chords one after the other
 drums/       type 4: percussion on a grid of sixteenths and triplets

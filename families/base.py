@@ -34,6 +34,7 @@ from config_bach import (
     UserError,
     counted,
 )
+from families.live import LiveComposer
 from families.steps import Array, Predictor, Probabilities, Rows, StepRunner, StepSequence
 from music.copies import Copy, CopyIndex, CopyTracker
 from music.events import Event, Piece, from_json, to_json
@@ -460,6 +461,15 @@ class ModelFamily(ABC):
     @abstractmethod
     def stream(self, model: LoadedModel, settings: Composing) -> Composer:
         """Music without end."""
+
+    def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> LiveComposer:
+        """What hears others and goes on, and may be an Accompanist as well.
+
+        voice: whose notes one line is, where voices are told apart.
+
+        Raises UserError if this model type cannot.
+        """
+        raise UserError(f"model type {self.number} cannot play together with others.")
 
 
 def _chosen(p: Probabilities, tokens: Rows) -> Probabilities:

@@ -8,6 +8,7 @@ growth.py     a trained network gets new symbols                   (TensorFlow)
 network.py    one step of the networks in model.py, for export     (TensorFlow)
 predictor.py  the exported step: a row of ids in, probabilities of each field out
 sampler.py    the next event, endlessly
+live.py       playing together with others
 rhythm.py     durations for networks that predict pitches alone
 baselines.py  the most frequent symbol, the longest match
 """

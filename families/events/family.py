@@ -34,6 +34,7 @@ from families.base import (
 from families.events import baselines
 from families.events.dataset import masked, sequences, transposed_sequences, window_sides
 from families.events.encoding import knows_durations, learn_vocabulary, pitch_features
+from families.events.live import EventLive
 from families.events.predictor import EventPredictor
 from families.events.rhythm import Rhythm
 from families.events.sampler import EventComposer
@@ -211,6 +212,9 @@ class EventFamily(ModelFamily, abstract=True):
     def stream(self, model: LoadedModel, settings: Composing) -> EventComposer:
         _, prime = model.prime(settings.seed)
         return EventComposer(model, model.limited(settings), prime, self.lookback)
+
+    def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> EventLive:
+        return EventLive(model, settings, self.lookback)
 
 
 def _piece(score: Score, encoding: Encoding) -> Piece:

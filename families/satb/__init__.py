@@ -9,6 +9,7 @@ network.py      the Keras LSTM and its four heads                     (TensorFlo
 batches.py      stateful batches                                      (TensorFlow)
 predictor.py    the exported step
 sampler.py      free composition, voice after voice
+live.py         playing together: an answer, or three voices at once with a fourth
 constraints.py  scale, ranges, no crossing
 inpainting.py   harmonising and regenerating: composing around what is given
 templates.py    bars and phrases of held-out chorales, on which new ones are built

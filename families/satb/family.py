@@ -58,6 +58,7 @@ from families.satb.encoding import (
 from families.satb.features import KEY, rows_transposed
 from families.satb.inpainting import PARTICLES, free_bars, free_voices, inpaint, voices_named
 from families.satb.key_bias import with_key_bias
+from families.satb.live import SatbLive
 from families.satb.predictor import SatbPredictor
 from families.satb.sampler import SatbComposer, compose
 from families.satb.templates import packed, templates_of, unpacked
@@ -299,6 +300,9 @@ class FourVoices(ModelFamily):
 
     def stream(self, model: LoadedModel, settings: Composing) -> SatbComposer:
         return SatbComposer(model, settings)
+
+    def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> SatbLive:
+        return SatbLive(model, settings, voice)
 
 
 def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Chorale | None:

@@ -22,6 +22,7 @@ from config_bach import (
     Training,
     UserError,
 )
+from duet.settings import Together
 from families.base import ModelFamily
 from families.registry import families
 
@@ -35,7 +36,7 @@ BY_FAMILY = [
 RANGED = [
     (option, group, float(item.metadata[side]), step)
     for option in OPTIONS
-    for group in (Composing, FineTuning, Network, Runtime, Training)
+    for group in (Composing, FineTuning, Network, Runtime, Together, Training)
     for item in fields(group)
     if item.name == option.sets and "low" in item.metadata
     for side, step in (("low", -1), ("high", 1))
@@ -48,7 +49,8 @@ FLAGS = """
     --corpus -e --epochs --split --concatenate --normal --transpose --seqlen --units --dropout --forget
     --tensorboard --prime --notes --temperature --top-p --seed --instrument --bpm --max-copy --output
     --with-prime --without-prime --wav --musicxml --harmonise --keep --regenerate --scale --range
-    --no-crossing --add-user --add-guest --self-signed --from --mix --no-scratch
+    --no-crossing --add-user --add-guest --self-signed --from --mix --no-scratch --duet --list-ports
+    --replay --players --midi-in --midi-out --clock --way
 """
 COMMANDS = """
     -pm --wav --instrument "church organ"
@@ -202,6 +204,7 @@ def test_the_defaults_in_the_help_are_those_that_hold(option: Option) -> None:
         encoding, network, training = new_model_of(args)
         known = {
             **vars(family.finetuning),
+            **vars(Together()),
             **vars(Composing()),
             **vars(runtime_of(args)),
             **vars(network),
@@ -287,10 +290,13 @@ def test_nothing_is_also_a_value(option: Option) -> None:
         ("-l 0 -pm", "-l 0 makes a new model, which knows nothing yet: add -f to train it."),
         ("-pm -e 3", "--epochs is for training: add -f."),
         ("-f --notes 3 --wav", "--notes, --wav are for composing: add -pm."),
-        ("--list --seed 3", "--seed is for training or composing: add -f or -pm."),
+        (
+            "--list --seed 3",
+            "--seed is for training or composing or playing together: add -f or -pm or --duet.",
+        ),
         ("-pm --json x", "--json is for the report card: add --evaluate."),
         ("-pm --host x", "--host is for the server: add -st."),
-        ("-bl --variant int8", "--variant is for composing or the report card or the server: add"),
+        ("-bl --variant int8", "--variant is for composing or the report card or playing together"),
         (
             "-l 1 -f --normal --seqlen 9",
             "--normal, --seqlen cannot change a saved model: train a new",

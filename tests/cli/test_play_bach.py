@@ -118,7 +118,16 @@ def test_names_follow_the_articles() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["play_bach", "cli.predict", "cli.export", "cli.benchmark", "cli.doctor"]
+    "module",
+    [
+        "play_bach",
+        "cli.predict",
+        "cli.export",
+        "cli.benchmark",
+        "cli.doctor",
+        "cli.duet",
+        "cli.replay",
+    ],
 )
 def test_only_training_loads_tensorflow(module: str) -> None:
     script = f"import sys, {module}; print('tensorflow' in sys.modules, 'keras' in sys.modules)"

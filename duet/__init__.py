@@ -1,0 +1,21 @@
+"""Playing together: people, models and files, in time, over MIDI.
+
+settings.py    every setting of playing together
+clock.py       our own clock, and one that follows MIDI clock (a phase-locked loop); swing
+ports.py       MIDI ports behind one face; their names
+hardware.py    ports of this machine and virtual ones                  (python-rtmidi, optional)
+network.py     ports over TCP
+notes.py       an output that ends every note it has begun
+dispatcher.py  messages sent at their beats; MIDI clock sent
+parts.py       what somebody plays, and a performer that plans it at the outputs
+players.py     a person, a model
+ways.py        who plays when: answer, ring, continue, accompany
+session.py     all of that without clock and threads; what comes in is written down
+casting.py     players from words: people, files, models
+knobs.py       control changes that set something
+conductor.py   a session in real time: its threads
+recording.py   .mid, score and what plays a session again
+
+Nothing here knows the web: the page gives notes to Conductor.press, changes to Conductor.control, and
+shows Conductor.status, Session.marks, Session.tolds and the parts of the players.
+"""

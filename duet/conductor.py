@@ -1,0 +1,296 @@
+"""A session in real time: three threads, of which none waits for another.
+
+The input thread puts a beat to what comes in, and passes it through at once; the engine prepares each
+point of the grid half a step before it comes; the dispatcher sends. What goes wrong in one is told, and
+ends the session; whatever ends it, all notes are ended.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from config_bach import UserError, counted
+from duet.clock import NEVER, Clock, FollowedClock, InternalClock, straight
+from duet.dispatcher import COMPOSING, DROPPED, LOOKING, READING, ordinary, percentiles, real_time
+from duet.knobs import Knobs
+from duet.notes import Output
+from duet.ports import Inbox, Loopback, Port, Received
+from duet.session import Session
+from duet.settings import ACTIONS
+
+LEAD = 0.5  # seconds before the first beat
+LOOK = 0.05  # seconds after which the engine looks up at the latest
+SLEPT = 1.0  # quarters; what is over for longer is left out
+SWITCH = 0.0005  # seconds until Python lets another thread run
+PLAYED = ("note_on", "note_off", "control_change", "pitchwheel", "aftertouch", "polytouch")
+LONGEST_FILE = 200_000  # messages
+KEPT = 200_000  # computing times
+
+log = logging.getLogger("play_bach.duet")
+
+
+class Conductor:
+    """Runs a session with its ports and clock."""
+
+    def __init__(
+        self,
+        session: Session,
+        inbox: Inbox,
+        inputs: Sequence[Port] = (),
+        outputs: Sequence[Output] = (),
+        knobs: Knobs | None = None,
+    ) -> None:
+        """inbox: that of all inputs."""
+        self.session, self.dispatcher = session, session.dispatcher
+        self.clock: Clock = session.dispatcher.clock
+        self.inbox, self.inputs, self.outputs = inbox, list(inputs), list(outputs)
+        self.knobs = knobs or Knobs()
+        self.computing: list[float] = []  # seconds of each tick and each reaction
+        self.failure: BaseException | None = None
+        self._files: list[Output] = []
+        self._queue: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._switch = sys.getswitchinterval()
+
+    # ---- from the command line and the page: any thread may call these
+
+    def control(self, name: str, value: Any = None) -> None:
+        """Change a setting or do something, soon. What is refused is told in the log."""
+        self._queue.put(("control", self._beat(time.monotonic()), name, value))
+
+    def press(self, message: Any, when: float | None = None) -> None:
+        """Somebody plays by another way than a port: the page."""
+        self.inbox.put(Received(message, time.monotonic() if when is None else when, "page"))
+
+    @property
+    def beat(self) -> float:
+        """The beat now."""
+        return self.clock.beat_at(time.monotonic())
+
+    @property
+    def status(self) -> str:
+        """What goes on, in one line."""
+        s = self.session
+        bar, beat = divmod(max(self.beat, 0.0), s.settings.bar)
+        late = next(percentiles(self.dispatcher.lateness[-2000:], (0.99,))) * 1000
+        told = f"  {s.tolds[-1]}" if s.tolds else ""
+        stands = "" if self.clock.running else " (waits for the clock)"
+        return (
+            f"bar {int(bar) + 1}.{int(beat) + 1}  {self.clock.bpm:.1f} BPM{stands}  {s.settings.way}: "
+            f"{s.way.doing}{told}  late {late:.1f} ms, {self.dispatcher.dropped} dropped"
+        )
+
+    # ---- from beginning to end
+
+    def start(self) -> None:
+        """Begin to play."""
+        sys.setswitchinterval(SWITCH)
+        gc.collect()
+        gc.freeze()
+        if isinstance(self.clock, InternalClock):
+            self.clock.begin(time.monotonic() + LEAD)
+        for model in self.session.models:
+            model.performer.introduce()
+        self._threads = [self.dispatcher.start()]
+        for work, name in ((self._read, "input"), (self._play, "engine")):
+            thread = threading.Thread(target=self._watched, args=(work,), daemon=True, name=name)
+            thread.start()
+            self._threads.append(thread)
+
+    def close(self) -> None:
+        """End all notes, close all ports, and wait for the threads."""
+        self._stop.set()
+        self.dispatcher.stop()
+        for thread in self._threads:
+            thread.join(2)
+        self.session.end(max(self.beat, 0.0))
+        for output in (*self._files, *self.outputs):
+            output.close()
+        for port in self.inputs:
+            port.close()
+        sys.setswitchinterval(self._switch)
+        gc.unfreeze()
+        ordinary()
+
+    def wait(self, until: float = NEVER, show: Callable[[str], None] | None = None) -> None:
+        """Wait until a beat, or for ever. show: is given the status four times a second.
+
+        Raises what ended a thread.
+        """
+        real_time(LOOKING)  # until `close`
+        while self.beat < until and not self._stop.wait(0.25):
+            if show:
+                show(self.status)
+        if self.failure:
+            raise self.failure
+
+    def add_file(self, path: Path, port: str) -> float:
+        """Let a MIDI file play as a player with that port, from beat 0; returns how long it is.
+
+        Raises UserError if it cannot be read.
+        """
+        messages = read_messages(path)
+        output = Output(Loopback(port, self.inbox))
+        self._files.append(output)
+        for beat, message in messages:
+            self.dispatcher.at(beat, output, message, port)
+        return messages[-1][0] if messages else 0.0
+
+    def _watched(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self.failure = error
+            self._stop.set()
+
+    # ---- the input thread
+
+    def _read(self) -> None:
+        real_time(READING)
+        while not self._stop.is_set():
+            if received := self.inbox.get(LOOK):
+                self._take(received)
+
+    def _take(self, received: Received) -> None:
+        message, when, port = received
+        if message is None:
+            for output in self.outputs:
+                output.end(port)
+            self._queue.put(("midi", self._beat(when), None, port))
+            return
+        if isinstance(self.clock, FollowedClock) and self.clock.take(message, when):
+            return
+        if message.type not in PLAYED:
+            return
+        if wish := self.knobs.take(message):
+            self._queue.put(("knob", self._beat(when), *wish))
+            return
+        if self.session.settings.through:
+            for output in self.outputs:
+                if output.name != port:
+                    self.dispatcher.now(output, message, port)
+        self._queue.put(("midi", self._beat(when), message, port))
+
+    def _beat(self, when: float) -> float:
+        return straight(self.clock.beat_at(when), self.dispatcher.swing)
+
+    # ---- the engine thread
+
+    def _play(self) -> None:
+        real_time(COMPOSING)
+        ran = self.clock.running
+        while not self._stop.is_set():
+            now = time.monotonic()
+            if isinstance(self.clock, FollowedClock):
+                self.clock.check(now)
+            if ran and not self.clock.running:
+                self._do(("control", self.clock.beat_at(now), "panic", None))
+            ran = self.clock.running
+            deadline = self.clock.time_of(self.session.due)
+            entry = self._next(min(max(deadline - now, 0.0), LOOK))
+            if entry is None:
+                self._catch_up(self.clock.beat_at(time.monotonic()))
+            else:
+                self._catch_up(entry[1])
+                self._timed(self._do, entry)
+
+    def _next(self, timeout: float) -> tuple[Any, ...] | None:
+        try:
+            return self._queue.get(timeout=timeout) if timeout else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _catch_up(self, beat: float) -> None:
+        """Prepare the points of the grid whose time has come by a beat."""
+        if beat - self.session.due > SLEPT:
+            self.session.skip_to(beat)
+        while self.session.due <= beat:
+            self._timed(self.session.tick)
+
+    def _timed(self, work: Callable[..., None], *args: Any) -> None:
+        start = time.perf_counter()
+        work(*args)
+        if len(self.computing) < KEPT:
+            self.computing.append(time.perf_counter() - start)
+
+    def _do(self, entry: tuple[Any, ...]) -> None:
+        kind, beat, *rest = entry
+        if kind == "midi":
+            message, port = rest
+            self.session.take(message, beat, port)
+            return
+        name, value = rest
+        try:
+            if kind == "knob":
+                turned = self.session.settings.scaled(name, value) if name not in ACTIONS else None
+                value = getattr(turned, name, None)
+            self.session.control(name, value, beat)
+            if name == "bpm" and isinstance(self.clock, InternalClock):
+                self.clock.set_bpm(value, time.monotonic())
+        except UserError as error:
+            log.warning("%s", error)
+
+    # ---- figures
+
+    def figures(self) -> dict[str, Any]:
+        """Lateness (ms), deadlines missed, notes dropped, computing (ms), of the whole session."""
+        d = self.dispatcher
+        late = [1000 * x for x in percentiles(d.lateness, (0.5, 0.99, 1.0))]
+        computing = [1000 * x for x in percentiles(self.computing, (0.5, 0.99, 1.0))]
+        return {
+            "messages": len(d.lateness),
+            "late_ms": dict(zip(("median", "p99", "max"), late, strict=True)),
+            "missed": d.missed,
+            "dropped": d.dropped,
+            "computing_ms": dict(zip(("median", "p99", "max"), computing, strict=True)),
+            "real_time": d.real_time,
+        }
+
+
+def described(figures: dict[str, Any]) -> str:
+    """The figures of a session in one line."""
+    late, computing = figures["late_ms"], figures["computing_ms"]
+    return (
+        f"{counted(figures['messages'], 'message')}, late by {late['median']:.2f} ms (median), "
+        f"{late['p99']:.2f} (p99), {late['max']:.2f} (worst); {figures['missed']} later than 5 ms, "
+        f"{figures['dropped']} notes dropped that were later than {1000 * DROPPED:.0f}; computing "
+        f"{computing['p99']:.1f} ms (p99)"
+    )
+
+
+def read_messages(path: Path) -> list[tuple[float, Any]]:
+    """The notes and pedals of a MIDI file with their beats, in order.
+
+    Raises UserError if it cannot be read, or has none.
+    """
+    import mido
+
+    try:
+        midi = mido.MidiFile(path, clip=True)
+        if midi.ticks_per_beat <= 0:
+            raise ValueError("its time is not in beats")
+        found: list[tuple[float, Any]] = []
+        for track in midi.tracks:
+            ticks = 0
+            for message in track:
+                ticks += message.time
+                if message.type in ("note_on", "note_off", "control_change"):
+                    found.append((ticks / midi.ticks_per_beat, message.copy(time=0)))
+    except Exception as error:  # mido raises many kinds for broken files
+        raise UserError(
+            f"{path} cannot be played: {str(error) or 'it is no MIDI file'}."
+        ) from error
+    if not any(m.type == "note_on" for _, m in found):
+        raise UserError(f"{path} has no notes to play.")
+    if len(found) > LONGEST_FILE:
+        raise UserError(f"{path} is too long; {LONGEST_FILE:,} messages are played at most.")
+    return sorted(found, key=lambda x: x[0])

@@ -1,0 +1,107 @@
+"""An output that knows which notes it has begun, so that every one of them is ended."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+from duet.ports import Port
+
+Key = tuple[int, int]  # channel 0..15, note
+PEDAL, SOUND_OFF, NOTES_OFF = 64, 120, 123  # control changes
+CHANNELS = 16
+
+
+class Output:
+    """A port with a record of what sounds, by whom it was begun. Any thread may use it.
+
+    A note that is struck while it sounds is ended first, and then ends when all who struck it have
+    ended it. The end of a note that nobody began is not sent.
+    """
+
+    def __init__(self, port: Port) -> None:
+        self.port, self.name = port, port.name
+        self._lock = threading.RLock()
+        self._sounding: dict[Key, Counter[str]] = {}
+        self._pedals: set[int] = set()  # channels whose pedal is down
+        self._used: set[int] = set()
+        self._open = True
+
+    @property
+    def sounding(self) -> set[Key]:
+        """The notes that have begun and not ended, as (channel, note)."""
+        with self._lock:
+            return set(self._sounding)
+
+    def send(self, message: Any, owner: str = "") -> None:
+        """Send a message of somebody; nothing is begun once the output is closed."""
+        with self._lock:
+            if not self._open:
+                return
+            if message.type == "note_on" and message.velocity > 0:
+                self._begin(message, owner)
+            elif message.type in ("note_on", "note_off"):
+                self._end((message.channel, message.note), owner)
+            else:
+                self._watch_pedal(message)
+                self.port.send(message)
+
+    def _begin(self, message: Any, owner: str) -> None:
+        key = (message.channel, message.note)
+        if key in self._sounding:
+            self._send_end(key)
+        self._sounding.setdefault(key, Counter())[owner] += 1
+        self._used.add(message.channel)
+        self.port.send(message)
+
+    def _end(self, key: Key, owner: str) -> None:
+        owners = self._sounding.get(key)
+        if not owners or not owners[owner]:
+            return
+        owners[owner] -= 1
+        if not owners.total():
+            del self._sounding[key]
+            self._send_end(key)
+
+    def _send_end(self, key: Key) -> None:
+        from mido import Message
+
+        self.port.send(Message("note_off", channel=key[0], note=key[1], velocity=0))
+
+    def _watch_pedal(self, message: Any) -> None:
+        if message.type == "control_change" and message.control == PEDAL:
+            held = self._pedals.add if message.value >= 64 else self._pedals.discard
+            held(message.channel)
+
+    def end(self, owner: str) -> None:
+        """End all notes that somebody began."""
+        with self._lock:
+            for key, owners in list(self._sounding.items()):
+                owners.pop(owner, None)
+                if not owners.total():
+                    del self._sounding[key]
+                    self._send_end(key)
+
+    def panic(self) -> None:
+        """End all notes, lift the pedals, and ask for silence on the channels that were used."""
+        from mido import Message
+
+        with self._lock:
+            for key in list(self._sounding):
+                self._send_end(key)
+            self._sounding.clear()
+            for channel in sorted(self._used | self._pedals):
+                for control in (PEDAL, SOUND_OFF, NOTES_OFF):
+                    self.port.send(
+                        Message("control_change", channel=channel, control=control, value=0)
+                    )
+            self._pedals.clear()
+
+    def close(self) -> None:
+        """End all notes, then close the port."""
+        with self._lock:
+            if self._open:
+                self.panic()
+                self._open = False
+        self.port.close()

@@ -1,0 +1,153 @@
+"""Who plays: a person (or a file in the place of one), and a model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from fractions import Fraction
+
+from duet.parts import Part, Performer
+from families.live import LiveComposer, Place, Surprise
+from music.events import Event, held_over
+
+Key = tuple[int, int]  # voice, pitch
+
+
+@dataclass(eq=False)
+class Person:
+    """Somebody whose notes come in by a port, or a file."""
+
+    name: str
+    part: Part
+    port: str = ""  # only notes of this port are theirs; empty: of any
+
+    def first_since(self, beat: float) -> float | None:
+        """The first onset from a beat on."""
+        found = None
+        for note in reversed(self.part.notes):
+            if note.onset < beat:
+                break
+            found = note.onset
+        return found
+
+
+class ModelPlayer:
+    """A model that hears others and plays: its composer, its part, and what sounds.
+
+    Times are quarter lengths since playing began.
+    """
+
+    def __init__(self, composer: LiveComposer, performer: Performer, bar: Fraction) -> None:
+        self.composer, self.performer, self._bar = composer, performer, bar
+        self.next_at = Fraction(0)  # when what it composes next begins
+        self.heard_to = Fraction(0)
+        self.heard, self.played = Surprise(), Surprise()  # since the turn began
+        self._silent = Fraction(0)  # how long nothing was heard
+        self._last: Event | None = None  # that sounds
+        self._sounding: set[Key] = set()
+        self._earlier: tuple[Event | None, set[Key]] = (None, set())
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.part.name
+
+    @property
+    def part(self) -> Part:
+        """What it plays."""
+        return self.performer.part
+
+    def place(self, time: Fraction, end: Fraction | None = None) -> Place:
+        """Where a time stands. end: when the phrase ends."""
+        return Place(time, self._bar, None if end is None else end - time)
+
+    # hearing
+
+    def listen(self, at: Fraction) -> None:
+        """Hear what comes from a time on."""
+        self.heard_to, self.heard, self._silent = at, Surprise(), self._bar
+
+    def hear(self, part: Part, until: Fraction) -> None:
+        """Hear the steps of a part that have ended by a time. Long silence is left out."""
+        while (stop := self._after(self.heard_to)) <= until:
+            start, before = self.heard_to, self._before(self.heard_to)
+            event = part.step(before, start, stop)
+            self._silent = Fraction(0) if event.sounds else self._silent + stop - start
+            if self._silent <= self._bar:
+                self.heard += self.composer.hear(event, self.place(start))
+            self.heard_to = stop
+
+    def settle(self) -> Surprise:
+        """What was heard is over; how surprising it was."""
+        self.heard += self.composer.settle()
+        return self.heard
+
+    def _after(self, time: Fraction) -> Fraction:
+        """The first point of its grid after a time."""
+        whole = Fraction(time // 1)
+        return next(p for g in (*self.composer.grid, Fraction(1)) if (p := whole + g) > time)
+
+    def _before(self, time: Fraction) -> Fraction:
+        """The last point of its grid before a time."""
+        whole = Fraction(-(-time // 1)) - 1
+        points = [p for g in self.composer.grid if (p := whole + g) < time]
+        return max(points, default=whole)
+
+    # playing
+
+    def begin(self, at: Fraction) -> None:
+        """Play from a time on."""
+        self.next_at, self.played = at, Surprise()
+
+    def play(self, until: Fraction, end: Fraction | None = None) -> None:
+        """Compose and plan all that begins before a time. end: when the phrase ends."""
+        while self.next_at < until:
+            event, nats = self.composer.next(self.place(self.next_at, end))
+            self.sound(event, self.next_at)
+            self.played += nats
+            self.next_at += event.duration
+
+    def sound(self, event: Event, at: Fraction) -> None:
+        """Plan an event: what it does not hold ends, what is new begins."""
+        held = held_over(self._last, event) & self._sounding
+        self._earlier = (self._last, set(self._sounding))
+        for _, pitch in sorted(self._sounding - held):
+            self.performer.end(float(at), pitch)
+        for voice, pitch in sorted(set(event.sounding) - held):
+            self.performer.begin(float(at), pitch, event.velocity_of(voice, pitch))
+        self._last, self._sounding = event, set(event.sounding)
+
+    def rest(self, at: Fraction) -> None:
+        """End what sounds at a time."""
+        for _, pitch in sorted(self._sounding):
+            self.performer.end(float(at), pitch)
+        self._last, self._sounding = None, set()
+
+    def stop(self, beat: float) -> None:
+        """Be silent at once; it is that beat."""
+        self.performer.silence(beat)
+        self._last, self._sounding = None, set()
+
+    # accompanying
+
+    def revise(self, event: Event, at: Fraction, now: float, kept: Collection[int]) -> None:
+        """Another event in the place of the last one, which begins at `at`; it is the beat `now`.
+
+        kept: voices that have struck already.
+        """
+        if now < at:
+            self.performer.cancel(float(at))
+            self._last, self._sounding = self._earlier
+            self.sound(event, at)
+            return
+        for voice, (pitch, struck) in enumerate(zip(event.voices, event.struck, strict=True)):
+            changed = {key for key in self._sounding if key[0] == voice and key[1] != pitch}
+            if voice in kept or not (struck or (pitch < 0 and changed)):
+                continue
+            for _, old in {key for key in self._sounding if key[0] == voice}:
+                self.performer.end(now, old)
+            self._sounding -= {key for key in self._sounding if key[0] == voice}
+            if pitch >= 0:
+                self.performer.begin(now, pitch, event.velocity)
+                self._sounding.add((voice, pitch))
+        self._last = event

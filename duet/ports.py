@@ -1,0 +1,145 @@
+"""MIDI ports behind one face: `send`, `receive`, an iterator of (message, time), `close`.
+
+In mido's way, but with the time of each message: that at which it came, by time.monotonic(). What
+comes in is only put into an inbox, whoever brings it. A port is named by a text:
+
+    file:tune.mid                   a MIDI file that plays the part of somebody
+    virtual:NAME                    a port that other programs see (not on Windows)
+    listen:PORT, listen:HOST:PORT   waits for somebody on the network
+    connect:HOST:PORT               the other end of such a port
+    anything else                   a part of the name of a port of this machine
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from config_bach import UserError
+
+LARGEST_INBOX = 4096  # messages that wait; the oldest give way
+
+
+class Received(NamedTuple):
+    """A message, when it came (time.monotonic()), and the name of the port; message None: it is gone."""
+
+    message: Any
+    time: float
+    port: str
+
+
+class Inbox:
+    """What came in and was not yet taken; anybody may put, one takes."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Received] = deque(maxlen=LARGEST_INBOX)
+        self._some = threading.Condition()
+
+    def put(self, received: Received) -> None:
+        """Add what came in; never waits for whoever takes it."""
+        with self._some:
+            self._waiting.append(received)
+            self._some.notify()
+
+    def get(self, timeout: float | None = None) -> Received | None:
+        """The oldest, or None if nothing came in that many seconds."""
+        with self._some:
+            if not self._waiting:
+                self._some.wait(timeout)
+            return self._waiting.popleft() if self._waiting else None
+
+
+class Port(ABC):
+    """A port that takes and gives messages, or only does one of the two.
+
+    inbox: where its messages go; several ports may share one.
+    """
+
+    takes = True  # whether it can be played through
+    gives = True  # whether anything comes from it
+
+    def __init__(self, name: str, inbox: Inbox | None = None) -> None:
+        self.name, self.closed = name, False
+        self.inbox = Inbox() if inbox is None else inbox
+
+    def receive(self, timeout: float | None = None) -> Received | None:
+        """The next message and its time; None if none came in that many seconds."""
+        return self.inbox.get(timeout)
+
+    def __iter__(self) -> Iterator[Received]:
+        """All that comes in until the port is closed."""
+        while not self.closed:
+            if received := self.receive(0.1):
+                yield received
+
+    def send(self, message: Any) -> None:
+        """Send a message now; a port that is closed or gone loses it."""
+        if not self.closed:
+            self._send(message)
+
+    def close(self) -> None:
+        """Close it; twice does no harm."""
+        if not self.closed:
+            self.closed = True
+            self._close()
+
+    def arrived(self, message: Any, when: float | None = None) -> None:
+        """Put what came in into the inbox, with its time."""
+        self.inbox.put(Received(message, time.monotonic() if when is None else when, self.name))
+
+    def disconnected(self) -> None:
+        """Say that whoever was at the other end is gone, so that the notes they hold end."""
+        self.arrived(None)
+
+    @abstractmethod
+    def _send(self, message: Any) -> None:
+        """Send a message."""
+
+    def _close(self) -> None:  # noqa: B027  (most have nothing to let go of)
+        """Let go of what it holds."""
+
+
+class MemoryPort(Port):
+    """A port without anything behind it: keeps what is sent with its time, and is fed by hand."""
+
+    def __init__(self, name: str = "memory", inbox: Inbox | None = None) -> None:
+        super().__init__(name, inbox)
+        self.sent: list[tuple[float, Any]] = []
+
+    def _send(self, message: Any) -> None:
+        self.sent.append((time.monotonic(), message))
+
+
+class Loopback(Port):
+    """What is sent to it comes in from it: the port of a player who is a file."""
+
+    def _send(self, message: Any) -> None:
+        self.arrived(message)
+
+
+def address_of(text: str, host: str = "127.0.0.1") -> tuple[str, int]:
+    """'9000' or '192.168.1.2:9000' -> host and port number. Raises UserError for anything else."""
+    given, _, number = text.rpartition(":")
+    if not number.isascii() or not number.isdigit() or not 0 < int(number) < 2**16:
+        raise UserError(f"{text!r} is no address; write a port number, or HOST:PORT.")
+    return given or host, int(number)
+
+
+def open_port(text: str, inbox: Inbox, out: bool) -> Port:
+    """The port of a name (see above), for input or output. Raises UserError if it cannot be opened."""
+    kind, _, rest = text.partition(":")
+    if kind in ("listen", "connect"):
+        from duet.network import Connecting, Listening
+
+        if kind == "connect" and ":" not in rest:
+            raise UserError(f"{text!r} names no host; write connect:HOST:PORT.")
+        return (Listening if kind == "listen" else Connecting)(*address_of(rest), inbox)
+    from duet import hardware
+
+    if kind == "virtual":
+        return hardware.virtual_port(rest or "Play Bach", inbox)
+    return hardware.port_named(text, inbox, out)

@@ -1,0 +1,281 @@
+"""A session of playing together, without clock and threads: of what comes in comes what is played.
+
+`tick` prepares the next point of the grid; `take` is told what somebody plays, `control` what somebody
+changes. All of it is written down, so the same seed and the same input give the same notes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from config_bach import UserError
+from duet.dispatcher import Dispatcher
+from duet.notes import PEDAL, Output
+from duet.parts import DRUM_CHANNEL
+from duet.players import ModelPlayer, Person
+from duet.settings import ACTIONS, Together
+from duet.ways import Player, Way, way_of
+from families.live import SIXTEENTHS, Surprise
+
+LONGEST_LOG = 1_000_000  # inputs that are kept for a replay
+TEMPO_CHANGES = 0.005  # of a tempo
+CLICKS = (76, 77)  # General MIDI percussion of the first beat of a bar, and of the others
+CLICK_LENGTH, CLICK_VELOCITY = 0.1, 90
+STATES = (20, 21, 22)  # control changes that tell beat, bar and surprise
+MOST_SURPRISED = 10.0  # nats per note that the highest value stands for
+
+
+@dataclass(frozen=True)
+class Told:
+    """How surprising a call or an answer was: when, whose network, what, nats and notes."""
+
+    beat: float
+    who: str
+    what: str
+    nats: float
+    notes: int
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.nats / self.notes:.2f} nats per note by {self.who}"
+
+
+class Session:
+    """Players, the way they play, and what they have played."""
+
+    def __init__(
+        self,
+        settings: Together,
+        players: Sequence[Player],
+        dispatcher: Dispatcher,
+        seed: int,
+        *,
+        background: Sequence[ModelPlayer] = (),
+        outputs: Sequence[Output] = (),
+    ) -> None:
+        """background: models that play all the time. outputs: for metronome and state.
+
+        Raises UserError for players that do not suit the way.
+        """
+        self.settings, self.players, self.background = settings, list(players), list(background)
+        self.started_with = settings
+        self.dispatcher, self.outputs, self.seed = dispatcher, list(outputs), seed
+        self.rng = np.random.default_rng(seed)
+        self.marks: list[tuple[float, str]] = []
+        self.tempi: list[tuple[float, float]] = [(0.0, dispatcher.clock.bpm)]  # beat, BPM
+        self.tolds: list[Told] = []
+        self.log: list[list[Any]] = []  # [ticks done, kind, ...]
+        self.ticks = 0
+        grids = {g for m in self.models for g in m.composer.grid} or set(SIXTEENTHS)
+        self.grid = sorted(grids)
+        self.at, self.until = self._point(-1), self._point(0)
+        self._apply()
+        self.way: Way = way_of(self)
+
+    @property
+    def models(self) -> list[ModelPlayer]:
+        """All models, those that play all the time too."""
+        return [*(p for p in self.players if isinstance(p, ModelPlayer)), *self.background]
+
+    @property
+    def people(self) -> list[Person]:
+        """All people, and files in their place."""
+        return [p for p in self.players if isinstance(p, Person)]
+
+    @property
+    def bar(self) -> Fraction:
+        """Quarter lengths of a bar."""
+        return Fraction(self.settings.bar)
+
+    # time
+
+    def _point(self, number: int) -> Fraction:
+        whole, index = divmod(number, len(self.grid))
+        return whole + self.grid[index]
+
+    @property
+    def due(self) -> float:
+        """The beat at which the next point of the grid is prepared: half way to it."""
+        return float(self._point(self.ticks - 1) + self._point(self.ticks)) / 2
+
+    def tick(self) -> None:
+        """Prepare the next point of the grid."""
+        self.at, self.until = self._point(self.ticks), self._point(self.ticks + 1)
+        self.ticks += 1
+        for player in self.background:
+            if not player.part.notes and player.next_at < self.at:
+                player.begin(self.at)
+            player.play(self.until)
+        self.way.step(self.at, self.until)
+        if self.at.denominator == 1:
+            self._note_tempo()
+            self._beat(int(self.at))
+
+    def _note_tempo(self) -> None:
+        """Keep the tempo where it has changed by more than a followed clock wavers."""
+        bpm, before = self.dispatcher.clock.bpm, self.tempi[-1][1]
+        if abs(bpm / before - 1) > TEMPO_CHANGES and len(self.tempi) < LONGEST_LOG:
+            self.tempi.append((float(self.at), bpm))
+
+    def skip_to(self, beat: float) -> None:
+        """Leave out the points that are over: the machine slept."""
+        while self.due < beat and float(self._point(self.ticks)) < beat:
+            self._write("skip")
+            self.ticks += 1
+
+    def _beat(self, beat: int) -> None:
+        """A beat comes: the metronome, and the state for whoever shows it."""
+        from mido import Message
+
+        bar, place = divmod(beat, self.settings.bar)
+        if self.settings.metronome:
+            note, channel = CLICKS[place > 0], self.settings.metronome_channel - 1
+            on = Message("note_on", note=note, velocity=CLICK_VELOCITY, channel=channel)
+            off = Message("note_off", note=note, velocity=0, channel=channel)
+            self._send(beat, on)
+            self._send(beat + CLICK_LENGTH, off)
+        if self.settings.state_channel:
+            self._state(0, place, beat)
+            self._state(1, bar, beat)
+
+    def _state(self, which: int, value: int, beat: float) -> None:
+        from mido import Message
+
+        self._send(
+            beat,
+            Message(
+                "control_change",
+                channel=self.settings.state_channel - 1,
+                control=STATES[which],
+                value=min(max(value, 0), 127) if which == 2 else value % 128,
+            ),
+        )
+
+    def _send(self, beat: float, message: Any) -> None:
+        for output in self.outputs:
+            self.dispatcher.at(beat, output, message, "metronome")
+
+    # what comes in
+
+    def take(self, message: Any, beat: float, port: str = "") -> None:
+        """Somebody plays: a note or a pedal, at a beat; message None: the port is gone."""
+        beat = max(beat, 0.0)
+        data = None if message is None else message.hex()
+        self._write("midi", beat, port, data)
+        person = self.person_at(port)
+        if person is None:
+            return
+        if message is None:
+            person.part.cut(beat)
+        elif message.type == "note_on" and message.velocity > 0:
+            person.part.on(self._ordered(person, beat), message.note, message.velocity)
+            self.way.struck(person, message.note, beat)
+        elif message.type in ("note_on", "note_off"):
+            person.part.off(beat, message.note)
+        elif self.settings.ends == "pedal" and _is_pedal(message):
+            self.way.asked(beat)
+
+    def _ordered(self, person: Person, beat: float) -> float:
+        """Notes of a part are in order, whatever the clock does."""
+        return max(beat, person.part.notes[-1].onset) if person.part.notes else beat
+
+    def person_at(self, port: str) -> Person | None:
+        """Whose notes come in by a port."""
+        own = [p for p in self.people if p.port == port]
+        others = [p for p in self.people if not p.port]
+        return next(iter([*own, *others]), None)
+
+    def control(self, name: str, value: Any, beat: float) -> None:
+        """Change a setting, or do one of ACTIONS. Raises UserError for what is not understood."""
+        if name in ACTIONS:
+            self._write("control", beat, name, None)
+            self._act(name, beat)
+            return
+        before, self.settings = self.settings, self.settings.changed(name, value)
+        try:
+            self._apply()
+            if name == "way" and value != before.way:
+                self.way.stop(beat)
+                self.way = way_of(self)
+        except UserError:
+            self.settings = before
+            self._apply()
+            self.way = way_of(self)
+            raise
+        self._write("control", beat, name, value)
+
+    def _act(self, name: str, beat: float) -> None:
+        if name == "button":
+            self.way.asked(beat)
+        elif name == "panic":
+            self.stop(beat)
+            for output in self.outputs:
+                output.panic()
+            self.way = way_of(self)
+        else:
+            self.way.again(name)
+
+    def _apply(self) -> None:
+        """Let models and outputs follow the settings."""
+        from music.scales import scale_of
+
+        s = self.settings
+        if s.scale:
+            scale_of(s.scale, "--key")
+        self.dispatcher.swing = s.swing
+        for model in self.models:
+            model.composer.settings = replace(
+                model.composer.settings, temperature=s.temperature, top_p=s.top_p, scale=s.scale
+            )
+            model.performer.offset = s.offset / 60_000 * s.bpm
+
+    def _write(self, *entry: Any) -> None:
+        if len(self.log) < LONGEST_LOG:
+            self.log.append([self.ticks, *entry])
+
+    # what is kept
+
+    def mark(self, beat: float, text: str) -> None:
+        """Keep a marker."""
+        self.marks.append((beat, text))
+
+    def told(self, who: str, what: str, surprise: Surprise) -> None:
+        """Keep how surprising a call or an answer was, and send it as state."""
+        if not surprise.notes:
+            return
+        self.tolds.append(Told(float(self.at), who, what, surprise.nats, surprise.notes))
+        if self.settings.state_channel and surprise.per_note is not None:
+            share = surprise.per_note / MOST_SURPRISED
+            self._state(2, round(127 * share), float(self.at))
+
+    def end(self, beat: float) -> None:
+        """The session is over."""
+        self._write("end", beat)
+        self.stop(beat)
+
+    def stop(self, beat: float) -> None:
+        """End everything that sounds or is planned."""
+        self.way.stop(beat)
+        for player in self.background:
+            player.stop(beat)
+            player.begin(self.until)
+        for person in self.people:
+            person.part.cut(beat)
+
+
+def _is_pedal(message: Any) -> bool:
+    """Whether the pedal goes down."""
+    return message.type == "control_change" and message.control == PEDAL and message.value >= 64
+
+
+def channel_of(number: int, first: int, drums: bool) -> int:
+    """The MIDI channel (0..15) of a model: from `first` (1..16) on, drums on the tenth."""
+    if drums:
+        return DRUM_CHANNEL
+    free = [c for c in range(16) if c != DRUM_CHANNEL]
+    start = free.index(first - 1) if first - 1 in free else 0
+    return free[(start + number) % len(free)]
