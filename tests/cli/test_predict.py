@@ -198,7 +198,7 @@ def test_what_is_not_heard_of_a_score_is_told(paths: Paths, duet: Path) -> None:
     assert _not_kept(args, bundle, paths) == ""
     path = paths.root / "twice.abc"
     path.write_text(f"{TUNE[:-2]}:|CDEF|\n")
-    told = "of twice.abc: 1 repeat, 1 time signature"
+    told = "of twice.abc: 1 time signature, 1 repeat"
     assert _not_kept(given("-pm", "--harmonise", path), bundle, paths) == told
     assert _not_kept(given("-pm", "--prime", path), bundle, paths) == told  # as it learned
 
