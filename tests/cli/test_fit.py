@@ -80,6 +80,13 @@ def test_what_was_asked_for_is_in_the_bundle(first: tuple[Paths, object]) -> Non
     assert (bundle.metadata["bpm"], bundle.metadata["instrument"]) == (100, 43)
     assert list(bundle.steps) == ["float32"]
     assert bundle.metadata["app"] == "cello"
+    assert (bundle.vocabulary.encoding.unfold, bundle.vocabulary.encoding.part) == (True, "")
+
+
+@pytest.mark.slow
+def test_the_part_of_a_saved_model_stays(run: Run, trained: Paths) -> None:
+    with pytest.raises(UserError, match="--part cannot change a saved model: train a new one"):
+        run("-l", "1", "-f", "--app", "cello", "--part", "1")
 
 
 @pytest.mark.usefixtures("few_steps")

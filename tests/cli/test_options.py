@@ -323,6 +323,8 @@ def test_nothing_is_also_a_value(option: Option) -> None:
         ("-f --app mine --no-scratch", "--no-scratch needs a model: add --from NAME."),
         ("-f --app mine --from bach --units 9", "--units cannot change a saved model"),
         ("-pm --app mine --from bach", "--from is for training: add -f."),
+        ("-pm --part 1", "--part needs a score: add --prime FILE or --harmonise FILE."),
+        ("--list --part 1", "--part is for training or composing or the report card: add"),
         ("-pm --harmonise x --with-prime", "--with-prime cannot be combined with --harmonise"),
     ],
 )
@@ -516,6 +518,13 @@ def test_a_new_model_has_the_defaults_of_its_type_and_what_was_asked(family: Mod
     assert (encoding.normal, encoding.concatenate) == (True, False)
     assert (network.units, network.dropout, training.epochs) == (16, 0.0, 3)
     assert network.embedding == family.network.embedding
+
+
+def test_a_new_model_reads_scores_as_they_are_played_and_the_part_that_is_asked_for() -> None:
+    args = parser().parse_args(["-l", "0", "-f", "--part", "Soprano"])
+    encoding, _, _ = new_model_of(args)
+    assert (encoding.unfold, encoding.part) == (True, "Soprano")
+    assert new_model_of(parser().parse_args(["-l", "0", "-f"]))[0].part == ""
 
 
 def test_what_runs_the_network() -> None:

@@ -1,5 +1,6 @@
 """-pm: what it writes, what it tells, what it refuses."""
 
+import argparse
 import re
 import wave
 from dataclasses import replace
@@ -11,8 +12,9 @@ import pytest
 from conftest import ROOT, SHIPPED, play_bach, refused
 from PIL import Image
 
+from cli.common import with_part
 from cli.options import parser
-from cli.predict import request_of
+from cli.predict import _not_kept, request_of
 from config_bach import Paths, UserError
 from storage.bundle import load
 
@@ -154,6 +156,62 @@ def test_a_model_that_can_continue_the_tune_is_taken_and_named(
         run("-pm", "--prime", tune, "--model-type", "5")
     with pytest.raises(UserError, match="is a folder; name one of the scores in it"):
         run("-pm", "--prime", paths.training)
+
+
+@pytest.fixture
+def duet(paths: Paths) -> Path:
+    """A tune that is repeated, over a note that is held."""
+    path = paths.root / "duet.mid"
+    midi = mido.MidiFile(type=1, ticks_per_beat=4)
+    for name, pitches, length in (("Upper", range(60, 68), 4), ("Lower", [40], 32)):
+        track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
+        for pitch in pitches:
+            track.append(mido.Message("note_on", note=pitch))
+            track.append(mido.Message("note_off", note=pitch, time=length))
+        midi.tracks.append(track)
+    midi.save(path)
+    return path
+
+
+def given(*words: str | Path) -> argparse.Namespace:
+    return parser().parse_args([str(word) for word in words])
+
+
+@pytest.mark.parametrize("flag", ["--prime", "--harmonise"])
+def test_a_part_of_the_score_that_is_given_is_taken(paths: Paths, duet: Path, flag: str) -> None:
+    args = with_part(given("-pm", flag, duet, "--part", "lower"), paths)
+    score = getattr(args, flag.strip("-"))
+    assert [n.pitch for n in score.notes] == [40]
+    assert with_part(given("-pm", flag, duet), paths).prime in (duet, None)
+    with pytest.raises(
+        UserError, match=r"duet\.mid cannot be read: there is no part 3, only 1 Upper"
+    ):
+        with_part(given("-pm", flag, duet, "--part", "3"), paths)
+
+
+def test_what_is_not_heard_of_a_score_is_told(paths: Paths, duet: Path) -> None:
+    bundle = load(SHIPPED)
+    assert _not_kept(given("-pm"), bundle, paths) == ""
+    told = _not_kept(given("-pm", "--prime", duet), bundle, paths)
+    assert told == "of duet.mid: 2 separate parts"
+    args = with_part(given("-pm", "--prime", duet, "--part", "1"), paths)
+    assert _not_kept(args, bundle, paths) == ""
+    path = paths.root / "twice.abc"
+    path.write_text(f"{TUNE[:-2]}:|CDEF|\n")
+    told = "of twice.abc: 1 time signature, 1 repeat"
+    assert _not_kept(given("-pm", "--harmonise", path), bundle, paths) == told
+    assert _not_kept(given("-pm", "--prime", path), bundle, paths) == told  # as it learned
+
+
+@pytest.mark.slow
+def test_a_part_is_continued(
+    run: Run, paths: Paths, duet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("-pm", "--prime", duet, "--part", "upper", "--notes", "5", "--output", paths.root / "x.mid")
+    assert [p for _, p in notes_in(paths.root / "x.mid")][:8] == list(range(60, 68))
+    assert "not kept" not in capsys.readouterr().out
+    run("-pm", "--prime", duet, "--notes", "5", "--output", paths.root / "x.mid")
+    assert "\n  not kept of duet.mid: 2 separate parts\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("suffix", ["txt", "mid"])
