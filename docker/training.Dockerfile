@@ -20,7 +20,7 @@ COPY storage storage
 COPY stream stream
 COPY workflows workflows
 RUN useradd --create-home bach && mkdir -p /data/training /data/checkpoint && chown -R bach /data
-COPY --chown=bach models/bach*.zip /data/models/
+COPY --chown=bach models/bach*.zip models/drums*.zip /data/models/
 USER bach
 ENV PLAY_BACH_HOME=/data PYTHONUNBUFFERED=1
 VOLUME /data

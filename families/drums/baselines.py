@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from families.drums.encoding import FIRST, KINDS, SYMBOLS
-from families.drums.features import AGO, PAST
+from families.drums.features import AGO, PAST, PLAN
 from families.drums.kit import NAMES
 from families.metrics import Metrics, Totals
 from families.steps import StepSequence
 
-CONTEXTS = 6
+CONTEXTS = 9
 Keys = npt.NDArray[np.int64]
 Chances = npt.NDArray[np.float64]
 
@@ -21,10 +21,10 @@ def table(
 ) -> Metrics:
     """Nats per step and accuracy of a smoothed table of counts.
 
-    From the least to the most that is known (the place in the bar, what was struck there one bar ago,
-    and two and four bars ago, what the kinds before it strike now), each context is trusted by how
-    seldom something new followed it (Witten and Bell 1991). depth: how many of these contexts are
-    used; 1 is the frequency of each symbol alone.
+    From the least to the most that is known (what was struck one bar ago at this place, the bar of the
+    phrase, what was struck four and two bars ago, the place in the bar, what the kinds before it strike
+    now, what was struck last), each context is trusted by how seldom something new followed it (Witten
+    and Bell 1991). depth: how many of these contexts are used; 1 is the frequency of each symbol alone.
     """
     totals = Totals(NAMES)
     if not train or not held_out:
@@ -55,15 +55,22 @@ def _contexts(sequences: Sequence[StepSequence]) -> Iterator[Keys]:
     """A number for each context of every symbol [steps * KINDS], the least known first."""
     rows = np.concatenate([s.rows for s in sequences]).astype(np.int64)
     targets = np.concatenate([s.targets for s in sequences])
-    kind = np.broadcast_to(np.arange(KINDS), targets.shape)
-    step, quarter, left = (rows[:, PAST + i, None] for i in range(3))
-    then = [rows[:, KINDS * (1 + i) : KINDS * (2 + i)] for i in range(len(AGO))]
-    context = kind.astype(np.int64)
+    step, quarter, _, bar = (rows[:, PAST + i, None] for i in range(len(PLAN)))
+    last, *ago = (rows[:, KINDS * i : KINDS * (i + 1)] for i in range(1 + len(AGO)))
+    told = (ago[0], bar, ago[2], ago[1], step, quarter, _earlier(targets), _struck(last))
+    context = np.broadcast_to(np.arange(KINDS, dtype=np.int64), targets.shape)
     yield context.reshape(-1)
-    for parts in ((step,), (quarter, left), (then[0],), (then[1], then[2]), (_earlier(targets),)):
-        for part in parts:
-            context = _mixed(context, part)
+    for part in told:
+        context = _mixed(context, part)
         yield context.reshape(-1)
+
+
+def _struck(symbols: npt.NDArray[np.int64]) -> Keys:
+    """All symbols of a step as one number [steps, 1]."""
+    number = np.zeros((len(symbols), 1), np.int64)
+    for kind in range(KINDS):
+        number = number * SYMBOLS + symbols[:, kind, None]
+    return number
 
 
 def _earlier(targets: npt.NDArray[np.int32]) -> Keys:

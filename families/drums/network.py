@@ -143,11 +143,14 @@ def built(network: Network) -> DrumNetwork:
 
 
 def signatures(model: DrumNetwork, logits: bool) -> dict[str, Any]:
-    """One step as concrete functions by name, see predictor.py. logits: not probabilities."""
+    """One step as concrete functions by name, see predictor.py. logits: not probabilities.
+
+    Of one piece: with batches of any size XNNPACK may read an old state (docs/decisions.md).
+    """
     units = [lstm.units for lstm in model.lstms for _ in range(2)]
     names = [f"{STATE_PREFIX}{i}" for i in range(len(units))]
-    rows = tf.TensorSpec((None, ROW), tf.int32, "rows")
-    state = {n: tf.TensorSpec((None, u), tf.float32, n) for n, u in zip(names, units, strict=True)}
+    rows = tf.TensorSpec((1, ROW), tf.int32, "rows")
+    state = {n: tf.TensorSpec((1, u), tf.float32, n) for n, u in zip(names, units, strict=True)}
 
     def advance(rows: Any, **state: Any) -> dict[str, Any]:
         context, after = model.advance(rows, [state[name] for name in names])
@@ -159,7 +162,7 @@ def signatures(model: DrumNetwork, logits: bool) -> dict[str, Any]:
 
     heard = tf.function(advance).get_concrete_function(rows=rows, **state)
     size = int(heard.structured_outputs["context"].shape[-1])
-    context = tf.TensorSpec((None, size), tf.float32, "context")
-    chosen = tf.TensorSpec((None, KINDS), tf.int32, "chosen")
+    context = tf.TensorSpec((1, size), tf.float32, "context")
+    chosen = tf.TensorSpec((1, KINDS), tf.int32, "chosen")
     struck = tf.function(strike).get_concrete_function(context=context, chosen=chosen)
     return {ADVANCE: heard, STRIKE: struck}

@@ -1,8 +1,8 @@
-"""The exported step of type 4: one step of the grid, for any number of pieces at once.
+"""The exported step of type 4: one step of the grid, of one piece.
 
-It has two signatures. 'hear': rows int32 [pieces, ROW] and memory_0, ... float32, the state -> context
-and the next memory_0, ... 'strike': context and chosen int32 [pieces, KINDS] -> p [pieces, KINDS,
-SYMBOLS] (or logits); those of a kind depend on what is chosen for the kinds before it alone.
+It has two signatures. 'hear': rows int32 [1, ROW] and memory_0, ... float32, the state -> context and
+the next memory_0, ... 'strike': context and chosen int32 [1, KINDS] -> p [1, KINDS, SYMBOLS] (or
+logits); those of a kind depend on what is chosen for the kinds before it alone.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ ADVANCE, STRIKE = "hear", "strike"
 
 @dataclass
 class Context:
-    """What the heads of a step know [pieces, n]; and what they said when last asked, and of what."""
+    """What the heads of a step know [1, n]; and what they said when last asked, and of what."""
 
     vector: npt.NDArray[np.float32]
     struck: Rows = field(default_factory=lambda: np.zeros((0, 0), np.int32))
@@ -36,12 +36,12 @@ class DrumPredictor(Predictor):
     order = range(KINDS)
 
     def advance(self, rows: Rows, state: State) -> tuple[Context, State]:
-        """rows [pieces, ROW] -> the context of the heads, the next state."""
+        """rows [1, ROW] -> the context of the heads, the next state."""
         found = self.runner.run(ADVANCE, {"rows": rows, **state})
         return Context(found["context"]), {name: found[name] for name in state}
 
     def head(self, head: int, context: Context, rows: Rows, chosen: Rows) -> Probabilities:
-        """The probabilities of one kind [pieces, SYMBOLS]; chosen: symbols so far [pieces, KINDS]."""
+        """The probabilities of one kind [1, SYMBOLS]; chosen: symbols so far [1, KINDS]."""
         struck = np.where(chosen >= FIRST, chosen, 0).astype(np.int32)
         struck[:, head:] = 0
         if context.p is None or not np.array_equal(struck, context.struck):

@@ -62,11 +62,12 @@ class DrumSampler(StepSampler[DrumFeatures]):
 
         A nucleus for each kind alone would leave out all strokes that are seldom.
         """
-        top_p = self.settings.top_p ** (1 / KINDS)
+        temperature, top_p = self.settings.temperature, self.settings.top_p ** (1 / KINDS)
+        flat = p if temperature <= 1 else p ** (1 / temperature)
         likeliest = int(p.argmax())
-        if not closed and likeliest and p[likeliest] >= top_p and self.settings.temperature <= 1:
+        if not closed and likeliest and flat[likeliest] >= top_p * flat.sum():
             return likeliest  # as nearly all kinds at nearly all steps
-        q = nucleus(with_temperature(p, self.settings.temperature, list(closed)), top_p)
+        q = nucleus(with_temperature(p, temperature, list(closed)), top_p)
         return int(self.rng.choice(len(q), p=q))
 
     def event(self, tokens: Sequence[int], row: Sequence[int]) -> Event:

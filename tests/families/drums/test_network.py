@@ -60,27 +60,6 @@ def test_the_network_is_asked_once_a_step_and_after_each_stroke(predictor: DrumP
     assert runner.asked == 1 + (symbols >= FIRST).sum()
 
 
-def test_several_pieces_are_predicted_at_once(predictor: DrumPredictor) -> None:
-    pieces = [groove(i) for i in (1, 4)]
-    rows = np.stack([rows_of(p)[:3] for p in pieces])
-    symbols = np.stack([p.symbols[:3] for p in pieces]).astype(np.int32)
-
-    def heads(which: slice) -> list[np.ndarray]:
-        state, found = predictor.initial_state(len(rows[which])), []
-        for step in range(3):
-            context, state = predictor.advance(rows[which, step], state)
-            found += [
-                predictor.head(h, context, rows[which, step], symbols[which, step])
-                for h in predictor.order
-            ]
-        return found
-
-    for both, one, two in zip(
-        heads(slice(0, 2)), heads(slice(0, 1)), heads(slice(1, 2)), strict=True
-    ):
-        np.testing.assert_allclose(both, np.concatenate([one, two]), atol=1e-6)
-
-
 def test_dropout_hides_strokes_and_never_the_place() -> None:
     rows = np.full((4, 50, ROW), 3, "int32")
     layer = TokenDropout(0.5)
