@@ -1,6 +1,6 @@
 """Training from the page, as somebody with a phone does it, while another one listens."""
 
-import os
+import importlib.util
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import opened, settings, until
+from live import LOGIN, get, opened, settings, until
 
 from config_bach import Paths
 from gui.server import PageServer
@@ -18,7 +18,7 @@ from music.synth import RATE
 from stream import training_process
 from stream.server import Servers
 
-from .conftest import choose, touch, visit
+from .conftest import choose, port, touch, visit
 from .test_access import violations
 
 pytestmark = pytest.mark.slow
@@ -62,9 +62,6 @@ def test_ten_files_are_learned_heard_and_played_without_a_gap_for_others(
     until(lambda: text(ask, "trained").startswith("Your files: 10. there is no file"))
     assert "notes.mid refused: not a MIDI file" in text(ask, "train-table")
     assert violations(phone) == []
-    if os.environ.get("SHOT"):
-        phone.execute_script("document.getElementById('training').scrollIntoView()")
-        phone.save_screenshot(os.environ["SHOT"] + "-1.png")
     choose(phone, "train-app", "bach")
     touch(phone, "train-start")
     until(lambda: "there already" in text(ask, "trained"))
@@ -83,9 +80,6 @@ def test_ten_files_are_learned_heard_and_played_without_a_gap_for_others(
     until(lambda: "The model is in the list" in text(ask, "train-phase"), 60)
     assert "held-out" in ask("document.getElementById('curve').getAttribute('aria-label')")
     assert violations(phone) == []
-    if os.environ.get("SHOT"):
-        phone.execute_script("document.getElementById('training').scrollIntoView()")
-        phone.save_screenshot(os.environ["SHOT"] + "-2.png")
     until(
         lambda: ask(
             "[...document.getElementById('model').options].some((o) => o.value === 'mine3_nc_mo')"
@@ -98,3 +92,24 @@ def test_ten_files_are_learned_heard_and_played_without_a_gap_for_others(
     assert context.stations.figures()["underruns"] == 0
     assert context.stations.figures()["dropped"] == 0
     assert sum(heard) / (4 * RATE) > time.monotonic() - begun - 1
+
+
+def page_of(servers: Servers, login: str | None = LOGIN, **headers: str) -> str:
+    return get(port(servers), "/", login, 10**6, **headers)[2].decode()
+
+
+def test_the_card_is_for_users_and_says_what_is_missing(
+    new_servers: Callable[..., Servers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = new_servers(guests=["guest-code"])
+    assert 'id="train-drop"' in page_of(servers)
+    accounts = servers.context.accounts
+    guest = accounts.cookie(accounts.with_code(b"guest-code"))
+    html = page_of(servers, None, Cookie=f"play_bach_login={guest}")
+    assert 'id="play"' in html
+    assert "train-drop" not in html.replace('$("train-drop")', "")
+    assert 'id="training"' not in page_of(new_servers(training=False))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    html = page_of(new_servers())
+    assert 'id="train-drop"' not in html
+    assert "training needs all of requirements.txt, which is not installed here." in html

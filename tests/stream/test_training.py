@@ -85,7 +85,9 @@ def read(ask: Ask) -> dict[str, Any]:
     """Wait for the table."""
     ask("GET", "/training?model_type=3")
     until(lambda: not ask("GET", "/training")[1]["reading"], 30)
-    table = ask("GET", "/training?model_type=3")[1]["table"]
+    state = ask("GET", "/training?model_type=3")[1]
+    assert not state["reading"]  # once is enough
+    table = state["table"]
     assert isinstance(table, dict)
     return table
 
@@ -124,6 +126,8 @@ def ready(servers: Servers, files: list[tuple[str, bytes]]) -> Ask:
 def test_a_training_from_the_files_to_the_model(servers: Servers, ready: Ask) -> None:
     table = read(ready)
     assert len(table["lines"]) == 6
+    size = servers.context.trainings.uploads.size(USER)
+    assert ready("GET", "/training")[1]["mb"] == round(size / 2**20, 3) > 0
     assert any(
         "noise.mid" in line and "refused: not a MIDI file" in line for line in table["lines"]
     )
