@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,8 +11,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from music.note_arrays import NOTE, EventArrays, event_arrays, in_ticks
+
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
 LONGEST_LENGTH = 24  # characters
 HELD = (False,)
 TICKS = 10080  # of a quarter length: 32nds, triplets, fifths and sevenths of it are whole
@@ -113,53 +115,37 @@ def pitch_number(name: str) -> int:
 
 
 def events_from_notes(notes: Iterable[Note], max_duration: Fraction) -> tuple[Event, ...]:
-    """Cut notes wherever what sounds changes.
+    """Cut notes wherever what sounds changes: see note_arrays.event_arrays.
 
-    All voices are heard together: a rest is where nothing sounds at all. Endings within less than
-    a sixteenth of a beginning are articulation and are moved onto it. What lasts longer than
+    All voices are heard together: a rest is where nothing sounds at all. What lasts longer than
     `max_duration` (quarter lengths) comes as several equal events, so that all that follows stays where
     it is.
     """
-    notes = sorted(notes, key=lambda n: (n.onset, n.pitch))
-    onsets = sorted({n.onset for n in notes})
-    notes = [replace(n, duration=_snapped(n, onsets) - n.onset) for n in notes]
-    cuts = sorted(set(onsets) | _endings(notes, onsets))
-    events: list[Event] = []
-    sounding: list[Note] = []
-    coming = 0
-    for start, stop in pairwise(cuts):
-        sounding = [n for n in sounding if n.end > start]
-        while coming < len(notes) and notes[coming].onset == start:
-            sounding.append(notes[coming])
-            coming += 1
-        pitches = tuple(sorted({n.pitch for n in sounding}))
-        velocity = max((n.velocity for n in sounding), default=90)
-        events += _in_parts(Event(pitches, stop - start, velocity), max_duration)
-    return tuple(events)
-
-
-def _in_parts(event: Event, longest: Fraction) -> list[Event]:
-    """An event as one that is struck and, if it is too long, others that hold it."""
-    whole, rest = divmod(event.duration, longest)
-    first, *others = [longest] * int(whole) + ([rest] if rest else [])
-    return [replace(event, duration=first)] + [
-        replace(event, duration=d, struck=HELD) for d in others
+    notes = list(notes)
+    onsets, durations = [n.onset for n in notes], [n.duration for n in notes]
+    times, quarter = in_ticks([*onsets, *durations, max_duration])
+    rows = [
+        (on, long, n.pitch, n.velocity, 0, n.voice)
+        for on, long, n in zip(times, times[len(notes) :], notes, strict=False)
     ]
+    return events_of(event_arrays(np.array(rows, NOTE), quarter, times[-1]), quarter)
 
 
-def _snapped(note: Note, onsets: Sequence[Fraction]) -> Fraction:
-    """The end of a note, moved to the nearest onset if that is less than a sixteenth away."""
-    i = bisect_left(onsets, note.end)
-    near = [t for t in onsets[max(0, i - 1) : i + 1] if t > note.onset]
-    closest = min(near, key=lambda t: abs(t - note.end), default=note.end)
-    return closest if abs(closest - note.end) < SHORTEST_REST else note.end
-
-
-def _endings(notes: Iterable[Note], onsets: Sequence[Fraction]) -> set[Fraction]:
-    """The ends of notes; of several within a sixteenth of each other only the last remains."""
-    ends = sorted({n.end for n in notes} - set(onsets))
-    later = [*ends, None][1:]
-    return {a for a, b in zip(ends, later, strict=True) if b is None or b - a >= SHORTEST_REST}
+def events_of(arrays: EventArrays, quarter: int) -> tuple[Event, ...]:
+    """Events as objects; quarter: the ticks of a quarter length."""
+    pitches = arrays.pitches()
+    length = lru_cache(lambda ticks: Fraction(ticks, quarter))
+    rows = zip(
+        arrays.chord.tolist(),
+        arrays.duration.tolist(),
+        arrays.velocity.tolist(),
+        arrays.held.tolist(),
+        strict=True,
+    )
+    return tuple(
+        Event(pitches[chord], length(ticks), velocity, struck=HELD if held else ())
+        for chord, ticks, velocity, held in rows
+    )
 
 
 def duration_of(events: Iterable[Event]) -> Fraction:
