@@ -318,12 +318,4 @@ def _note(x: PlayedEvent) -> list[Any]:
     likely = [[name, round(p, 4)] for name, p in x.predicted.likely]
     onset, seconds = round(x.onset / RATE, 3), round(x.seconds, 3)
     chosen = [x.predicted.chosen, round(x.predicted.probability, 4)]
-    return [
-        x.number,
-        onset,
-        seconds,
-        list(x.event.pitches),
-        likely,
-        chosen,
-        x.predicted.from_corpus,
-    ]
+    return [x.number, onset, seconds, x.event.drawn, likely, chosen, x.predicted.from_corpus]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from music.events import Note
+from music.sounds import DRUMS, voice_of
 
 # how often each degree is heard in a key, in per cent: Aarden 2003; what music21 takes for its scores
 MAJOR = (17.77, 0.15, 14.93, 0.16, 19.80, 11.36, 0.29, 22.06, 0.15, 8.15, 0.23, 4.95)
@@ -18,6 +19,8 @@ def key_name(notes: Iterable[Note]) -> str:
     """The key whose profile correlates best (Krumhansl 1990): 'G', 'F#m'; empty without notes."""
     heard = np.zeros(12)
     for n in notes:
+        if n.voice == voice_of(DRUMS):
+            continue
         heard[n.pitch % 12] += float(n.duration)
     if not heard.any():
         return ""
