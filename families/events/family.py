@@ -46,6 +46,8 @@ from storage.vocabulary import Vocabulary
 if TYPE_CHECKING:
     import keras
 
+    from families.codec import PieceCodec
+
 PRIMES = 24  # held-out beginnings that a bundle carries
 PRIME_EVENTS = 64
 SHORTEST = 2  # events; a piece must have a note and the one that follows it
@@ -108,6 +110,11 @@ class EventFamily(ModelFamily, abstract=True):
             "primes": _primes([*split.test, *split.valid], bundle.network.seqlen),
             "instrument": programs.most_common(1)[0][0],  # None if most pieces say nothing
         }
+
+    def codec(self) -> PieceCodec:
+        from families.events.shards import EventCodec
+
+        return EventCodec(self)
 
     # -- network
 
