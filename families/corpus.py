@@ -136,7 +136,7 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
         return
     done: set[Path] = set()
     try:
-        with ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
+        with ProcessPoolExecutor(workers, initializer=end_with_parent) as pool:
             jobs = [pool.submit(_read_one, path) for path in files]
             try:
                 for job in as_completed(jobs):
@@ -150,7 +150,7 @@ def _read_all(files: Sequence[Path]) -> Iterable[Entry]:
         yield from (Entry(p, refused="reading it ended the reader") for p in files if p not in done)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let a reader end with the process that asked for it: not by Ctrl-C, which reaches all processes of
     a terminal, but also when that one is killed, whose locks it has inherited."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -47,10 +47,10 @@ class ShardRow:
     data: dict[str, Column] = field(default_factory=dict)
 
 
-def write_shard(path: Path, rows: Sequence[ShardRow], refused: Mapping[str, str]) -> None:
+def write_shard(path: Path, rows: Sequence[ShardRow], refused: Sequence[tuple[str, str]]) -> None:
     """Write a shard whole or not at all. The same rows give the same bytes.
 
-    refused: the reason for each file that has none.
+    refused: the names of files that have none, and why.
     """
     pa, pq = _arrow()
     columns: dict[str, Any] = {
@@ -66,7 +66,7 @@ def write_shard(path: Path, rows: Sequence[ShardRow], refused: Mapping[str, str]
         ends = np.cumsum([0, *map(len, values)]).astype(np.int64)
         flat = pa.array(np.concatenate(values))
         columns[name] = pa.LargeListArray.from_arrays(pa.array(ends), flat)
-    told = {REFUSED: json.dumps(dict(sorted(refused.items()))).encode()}
+    told = {REFUSED: json.dumps(list(refused)).encode()}
     table = pa.table(columns).replace_schema_metadata(told)
     with replacing(path) as aside:
         pq.write_table(table, aside, row_group_size=ROW_GROUP, compression="zstd")
@@ -89,12 +89,12 @@ class Shard:
         pa, pq = _arrow()
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
-            told = json.loads((self._file.schema_arrow.metadata or {}).get(REFUSED, b"{}"))
+            told = json.loads((self._file.schema_arrow.metadata or {}).get(REFUSED, b"[]"))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise UserError(
                 f"the shard {path} cannot be read ({error}); remove it and encode the corpus again."
             ) from error
-        self.refused: dict[str, str] = {str(k): str(v) for k, v in told.items()}
+        self.refused: list[tuple[str, str]] = [(str(name), str(why)) for name, why in told]
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -215,9 +215,10 @@ class Shards:
             prints.append(np.array([int(p, 16) for p in fingerprint], np.uint64))
         if not sum(map(len, row)):
             raise UserError(f"nothing in {self.manifest.source} can be learned from; add scores.")
-        same, first = np.unique(np.concatenate(prints), return_index=True)
-        self.duplicates = sum(map(len, row)) - len(first)
-        self._chance = _mixed(same, seed)
+        known = np.concatenate(prints)
+        first = np.sort(np.unique(known, return_index=True)[1])
+        self.duplicates = len(known) - len(first)
+        self._chance = _mixed(known[first], seed)
         self._shard_of, self._row_of, self._steps = (
             np.concatenate(x)[first] for x in (shard, row, steps)
         )
@@ -239,8 +240,7 @@ class Shards:
             stop = max(taken + 1, int((self._chance < limit).sum()))
             found[side], taken = order[taken:stop], stop
         found["train"] = order[taken:]
-        key = self._shard_of.astype(np.int64) << 32 | self._row_of
-        return {side: rows[np.argsort(key[rows])] for side, rows in found.items()}
+        return {side: np.sort(rows) for side, rows in found.items()}
 
     def sample(self, side: str, count: int) -> list[ShardRow]:
         """Some pieces of a side, always the same ones."""

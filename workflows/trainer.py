@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 from tqdm import tqdm
 
@@ -21,10 +20,10 @@ from config_bach import NATS, Encoding, Network, Paths, Training, UserError, cou
 from evaluation import plots
 from families import metrics
 from families.base import Corpus, Dataset, ModelFamily, Split
+from families.large import counted_of, with_shards
 from families.metrics import Metrics
 from families.registry import family_of
 from families.split import LABELS, SHARES, divided, split
-from litert.export import with_variants
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
@@ -56,10 +55,9 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
     if bundle.metadata["history"] and not (folder / "best.zip").is_file():
         # what came before may be the best there is
         replace(bundle, optimizer=[]).save(folder / "best.zip")
-    unknown = task.family.unknown_nats(task.dataset, bundle.vocabulary.fields)
     with waiting() as signals:
         validate = partial(task.measure, side="valid")
-        checkpoint = CheckpointCallback(bundle, validate, unknown, folder, signals)
+        checkpoint = CheckpointCallback(bundle, validate, task.unknown, folder, signals)
         start, stop = time.monotonic(), None
         try:
             _fit(model, task, checkpoint, tensorboard)
@@ -107,6 +105,8 @@ def _stopped(bundle: Bundle, stop: type[KeyboardInterrupt]) -> None:
 
 def initialise_tensorflow() -> None:
     """Use TensorFlow once: it writes about devices and data pipelines on the screen at first use."""
+    import tensorflow as tf
+
     tf.get_logger().setLevel("ERROR")
     ops.zeros(1)
     list(tf.data.Dataset.from_generator(lambda: iter([0]), tf.int32))
@@ -121,7 +121,7 @@ def new_bundle(
     """
     family = family_of(network.model_type)
     parts = (
-        divided(corpus.pieces, corpus.sides, corpus.kind)
+        replace(divided(corpus.pieces, corpus.sides, corpus.kind), shards=corpus.shards)
         if corpus.sides
         else split(corpus.pieces, training.seed, training.split)
     )
@@ -133,8 +133,12 @@ def new_bundle(
         "history": [],
         "epochs": training.epochs,
     }
-    name, vocabulary = model_name(app, network, encoding), family.vocabulary(parts.train, encoding)
-    bundle = Bundle(name, vocabulary, network, training, metadata)
+    vocabulary = (
+        family.codec().vocabulary(corpus.shards, encoding)
+        if corpus.shards
+        else family.vocabulary(parts.train, encoding)
+    )
+    bundle = Bundle(model_name(app, network, encoding), vocabulary, network, training, metadata)
     return bundle.with_metadata(**family.metadata(corpus, parts, bundle)), parts
 
 
@@ -153,7 +157,7 @@ def resumed(
     target = done + more if epochs or ended else planned
     kind, known = bundle.metadata["split"], bundle.metadata["corpus"]["pieces"]
     parts = (
-        divided(corpus.pieces, corpus.sides, kind)
+        replace(divided(corpus.pieces, corpus.sides, kind), shards=corpus.shards)
         if corpus.sides
         else split(corpus.pieces, bundle.training.seed, kind, known)
     )
@@ -163,23 +167,31 @@ def resumed(
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What a network learns and is measured on: the split of a corpus as step sequences."""
+    """What a network learns and is measured on: the split of a corpus as step sequences.
+
+    unknown: the nats that the loss of training leaves out, see ModelFamily.unknown_nats.
+    """
 
     bundle: Bundle
     family: ModelFamily
     parts: Split
     dataset: Dataset
+    unknown: float
 
     @classmethod
     def of(cls, bundle: Bundle, parts: Split) -> TrainingTask:
         """The task of a bundle and its split."""
         family = family_of(bundle.network.model_type)
-        return cls(bundle, family, parts, family.dataset(parts, bundle))
+        dataset = family.dataset(parts, bundle)
+        unknown = family.unknown_nats(dataset, bundle.vocabulary.fields)
+        if parts.shards:
+            dataset = with_shards(dataset, parts.shards, family, bundle)
+        return cls(bundle, family, parts, dataset, unknown)
 
     def counts(self) -> dict[str, int]:
         """How much there is to predict on each side, in units of the family (events or notes)."""
         each = len(self.family.voices) or 1
-        return {s: each * sum(x.counted for x in getattr(self.dataset, s)) for s in SHARES}
+        return {s: each * counted_of(getattr(self.dataset, s)) for s in SHARES}
 
     def has_held_out(self) -> bool:
         """Whether every side has something; a corpus that divides itself may keep its test to itself."""
@@ -229,6 +241,8 @@ def _finish(
 
     Raises KeyboardInterrupt, with a sentence, when it is stopped.
     """
+    from litert.export import with_variants  # brings TensorFlow, and training may run on JAX
+
     path, family = path_of(bundle.name, paths), task.family
     advice = f"finish it with -l 1 -f --app {bundle.metadata['app']}"
     bar = tqdm(total=4, leave=False, disable=None, bar_format="{desc} ({n_fmt} of {total_fmt})")

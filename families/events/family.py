@@ -147,9 +147,9 @@ class EventFamily(ModelFamily, abstract=True):
         )
 
     def batches(self, dataset: Dataset, bundle: Bundle, epoch: int) -> keras.utils.PyDataset:
-        from families.events.batches import WindowBatches
+        from families.events.batches import window_batches
 
-        return WindowBatches(dataset.train, bundle.network, bundle.training, epoch)
+        return window_batches(dataset.train, bundle.network, bundle.training, epoch)
 
     def inputs(self, rows: Rows, targets: Rows) -> tuple[Array, ...]:
         return tuple(rows[..., i] for i in range(rows.shape[-1]))
