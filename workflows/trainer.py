@@ -29,6 +29,7 @@ from storage.bundle import Bundle
 from storage.catalog import path_of
 from storage.files import check_writable, keep_previous, shown
 from workflows.checkpoint import CheckpointCallback, best_epoch
+from workflows.parallel import newest
 from workflows.signals import Terminated, Waiting, waiting
 
 log = logging.getLogger("play_bach")
@@ -36,8 +37,19 @@ log = logging.getLogger("play_bach")
 MEANS = 10  # the running mean of the weights spans a tenth of a training at the most
 
 
-def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False) -> Bundle:
+Elsewhere = Callable[[Bundle, Path, Callable[[], None]], Bundle]  # bundle, folder, check
+
+
+def train(
+    bundle: Bundle,
+    parts: Split,
+    paths: Paths,
+    tensorboard: bool = False,
+    elsewhere: Elsewhere | None = None,
+) -> Bundle:
     """Train a bundle on its split, from wherever it stands. Ctrl-C ends it with what was learned.
+
+    elsewhere: what fits it in other processes (see parallel.train) in the place of this one.
 
     Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
     stopped before the first epoch ended or before the model was written, and Terminated on SIGTERM:
@@ -60,9 +72,14 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
         checkpoint = CheckpointCallback(bundle, validate, task.unknown, folder, signals)
         start, stop = time.monotonic(), None
         try:
-            _fit(model, task, checkpoint, tensorboard)
+            if elsewhere:
+                checkpoint.bundle = elsewhere(bundle, folder, signals.check)
+            else:
+                fit(model, task, checkpoint, tensorboard=tensorboard)
         except KeyboardInterrupt as error:
             stop = type(error)
+            if elsewhere:
+                checkpoint.bundle = newest(folder)
         if stop:
             gc.collect()  # a pipeline of data that is left to the end of Python complains on the screen
             _stopped(checkpoint.bundle, stop)
@@ -74,10 +91,17 @@ def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False)
         return _finish(checkpoint.bundle, model, task, paths, signals)
 
 
-def _fit(
-    model: keras.Model, task: TrainingTask, checkpoint: CheckpointCallback, tensorboard: bool
+def fit(
+    model: keras.Model,
+    task: TrainingTask,
+    checkpoint: CheckpointCallback,
+    share: Callable[[keras.utils.PyDataset], keras.utils.PyDataset] = lambda batches: batches,
+    tensorboard: bool = False,
 ) -> None:
-    """All epochs that are left. Raises KeyboardInterrupt when it is stopped."""
+    """All epochs that are left. Raises KeyboardInterrupt when it is stopped.
+
+    share: what of the batches this process computes.
+    """
     bundle, callbacks = task.bundle, [checkpoint]
     if tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
@@ -89,7 +113,7 @@ def _fit(
         span = len(batches) * (epochs - done) / MEANS
         model.optimizer.ema_momentum = min(bundle.training.average, max(0.0, 1 - 1 / span))
         how = {"epochs": epochs, "initial_epoch": done, "shuffle": False, "verbose": 0}
-        model.fit(batches, callbacks=callbacks, **how)
+        model.fit(share(batches), callbacks=callbacks, **how)
 
 
 def _stopped(bundle: Bundle, stop: type[KeyboardInterrupt]) -> None:
