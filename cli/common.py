@@ -5,6 +5,7 @@ import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.options import settings_given, validate_for
 from cli.run_log import told
@@ -17,6 +18,9 @@ from storage.bundle import Bundle
 from storage.catalog import candidates
 from stream import settings
 from stream.settings import Server
+
+if TYPE_CHECKING:
+    from workflows.encoding import Workers
 
 LARGEST_SEED = 2**31  # seeds that are drawn stay short enough to type
 
@@ -41,6 +45,14 @@ def new_model_of(args: argparse.Namespace) -> tuple[Encoding, Network, Training]
         transpose = 0  # the articles' protocol
     encoding = Encoding(args.normal, args.concatenate, transpose=transpose)
     return encoding, network, replace(family.training, **settings_given(args, Training))
+
+
+def workers_of(args: argparse.Namespace) -> Workers:
+    """What encodes a large corpus: processes of this machine, or those of a Ray cluster."""
+    from workflows.encoding import LocalWorkers, RayWorkers
+
+    count = args.processes or 0
+    return RayWorkers(args.ray, count) if args.ray else LocalWorkers(count)
 
 
 def path_of_model(args: argparse.Namespace, paths: Paths) -> Path:

@@ -73,7 +73,9 @@ class PieceCodec:
         if found:
             return found[0]
         heads = len(bundle.vocabulary.fields)
-        return StepSequence(row.name, np.zeros((0, heads), np.int32), np.zeros((0, heads), np.int32))
+        return StepSequence(
+            row.name, np.zeros((0, heads), np.int32), np.zeros((0, heads), np.int32)
+        )
 
     def vocabulary(self, shards: Shards, encoding: Encoding) -> Vocabulary:
         """The symbols of all training pieces."""

@@ -13,18 +13,28 @@ import numpy.typing as npt
 
 from config_bach import Encoding, UserError, counted
 from families.base import Corpus, CorpusRow, Dataset, ModelFamily
+from families.corpus import find
 from families.steps import StepSequence
-from storage.shards import Shards
+from storage.shards import Shards, has_shards
 
 if TYPE_CHECKING:
     from storage.bundle import Bundle
 
+SHARDS = "shards"  # the kind of split, see split.LABELS
 LARGE = 2000  # files; from here on a corpus is encoded into shards before it is learned
 SAMPLE = 200  # pieces of each side that are measured, and carried by the bundle
 TOGETHER = 8  # row groups whose pieces are mixed
 MOST_BATCHES = 2000  # of an epoch, so that what was learned is measured and saved in time
 
 Numbers = npt.NDArray[np.int64]
+
+
+def is_large(source: str) -> bool:
+    """Whether a source is a folder of shards, or has so many files that it is to be encoded first.
+
+    Raises UserError if there are no files.
+    """
+    return has_shards(Path(source)) or len(find(source)) >= LARGE
 
 
 def encoder_of(family: ModelFamily, encoding: Encoding) -> dict[str, object]:
@@ -50,7 +60,7 @@ def read_shards(folder: Path, family: ModelFamily, encoding: Encoding, seed: int
         pieces += sample
         sides += [side] * len(sample)
     rows = (CorpusRow(str(folder), shards.steps),)
-    return Corpus(str(folder), tuple(pieces), rows, tuple(sides), "shards", shards)
+    return Corpus(str(folder), tuple(pieces), rows, tuple(sides), SHARDS, shards)
 
 
 def lines(shards: Shards) -> list[str]:

@@ -32,7 +32,8 @@ def split(
     if kind == "window":
         return Split("window", tuple(pieces), tuple(pieces), tuple(pieces))
     if len(groups) < FEWEST:
-        return Split("within", *zip(*(_cut(p) for p in pieces), strict=True))
+        beginnings, middles, ends = zip(*(_cut(p) for p in pieces), strict=True)
+        return Split("within", beginnings, middles, ends)
     order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
     test = max(1, round(SHARES["test"] * len(order)))
     valid = max(1, round(SHARES["valid"] * len(order)))
@@ -49,7 +50,7 @@ def divided(pieces: Sequence[Any], sides: Sequence[str], kind: str) -> Split:
     by_side = {
         side: tuple(p for p, s in zip(pieces, sides, strict=True) if s == side) for side in SHARES
     }
-    return Split(kind, **by_side)
+    return Split(kind, by_side["train"], by_side["valid"], by_side["test"])
 
 
 def _cut(piece: Work) -> tuple[Work, Work, Work]:

@@ -81,7 +81,9 @@ def matches(ids: Ids) -> Ids:
         lookback = Lookback()
         return np.array([lookback.search(row) for row in ids.tolist()], np.int32).reshape(-1, 2)
     pitches, found = np.ascontiguousarray(ids[:, 0]), np.zeros((len(ids), 2), np.int32)
-    matched = np.zeros(len(ids) + 1, np.int16)  # of what ends at each earlier event, one place later
+    matched = np.zeros(
+        len(ids) + 1, np.int16
+    )  # of what ends at each earlier event, one place later
     for now in range(1, len(ids)):
         longer = matched[:now] + 1
         longer *= pitches[:now] == pitches[now]

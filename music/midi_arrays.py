@@ -46,7 +46,7 @@ def read(data: bytes) -> MidiNotes | None:
     from symusic import Score
 
     try:
-        midi = Score.from_midi(repaired(data) if SYSEX in data else data)
+        midi: Any = Score.from_midi(repaired(data) if SYSEX in data else data)
     except (RuntimeError, ValueError, EOFError, IndexError):
         return None
     sounding = [track for track in midi.tracks if len(track.notes)]
@@ -74,7 +74,7 @@ def _notes(track: Any, part: int, tpq: int) -> Notes:
 
 
 def on_grid(ticks: Ticks, tpq: int) -> Ticks:
-    """Ticks, of which a quarter has `tpq`, on the nearest place that GRID allows, in ticks of QUARTER."""
+    """Ticks, of which a quarter has `tpq`, in ticks of QUARTER: the nearest place that GRID allows."""
     thirty_seconds, triplets = (np.rint(ticks * n / tpq).astype(np.int64) for n in GRID)
     far = abs(thirty_seconds * tpq - 8 * ticks) * 3
     farther = abs(triplets * tpq - 6 * ticks) * 4

@@ -49,7 +49,9 @@ class CheckpointCallback(keras.callbacks.Callback):
         rate = self.bundle.training.learning_rate * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
         self.model.optimizer.learning_rate.assign(rate)
         steps, what = self.params["steps"], f"epoch {epoch + 1}"
-        self._bar = tqdm(desc=what, total=steps, unit="batch", leave=False, disable=None, file=self.screen)
+        self._bar = tqdm(
+            desc=what, total=steps, unit="batch", leave=False, disable=None, file=self.screen
+        )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar."""

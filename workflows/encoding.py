@@ -7,11 +7,12 @@ is there already is not made again, whether the work was stopped or files have c
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -25,7 +26,6 @@ from families.registry import family_of
 from midi_io import Refused
 from storage.files import check_writable
 from storage.shards import Manifest, Shard, ShardRow, encoder_key, has_shards, write_shard
-from storage.shards import load_manifest as manifest_in
 
 FILES_IN_SHARD = 128  # at the most, on average
 HASHED = 256  # files whose content is looked at in one go
@@ -39,37 +39,50 @@ Result = TypeVar("Result")
 class Workers(Protocol):
     """What does jobs side by side."""
 
-    def map(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | None]]:
+    def map(
+        self, work: Callable[[Job], Result], jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Result | None]]:
         """Each job with its result, as they come; None where the job ended its worker."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """For which model type files are encoded, how, and in which folder their shards lie."""
+
+    model_type: int
+    encoding: Encoding
+    folder: Path
+
+    @property
+    def encoder(self) -> dict[str, object]:
+        """What the manifest says of it."""
+        return encoder_of(family_of(self.model_type), self.encoding)
 
 
 @dataclass(frozen=True)
 class ShardJob:
     """Files that are to become a shard. culprits: those that end the reader, and are left alone."""
 
-    path: Path
+    target: Target
+    name: str
     files: tuple[str, ...]
-    model_type: int
-    encoding: Encoding
     culprits: tuple[str, ...] = ()
 
+    @property
+    def path(self) -> Path:
+        """Where the shard lies."""
+        return self.target.folder / self.name
 
-def encode(
-    source: str,
-    model_type: int,
-    encoding: Encoding,
-    folder: Path,
-    workers: Workers,
-    show: bool = True,
-) -> Manifest:
+
+def encode(source: str, target: Target, workers: Workers, show: bool = True) -> Manifest:
     """Encode all files of a source into the shards of a folder, and what is new if it has some.
 
     Raises UserError if there are no files or the folder cannot be written.
     """
     files = [str(path) for path in find(source)]
+    folder = target.folder
     check_writable(folder)
-    encoder = encoder_of(family_of(model_type), encoding)
-    jobs = _jobs(files, model_type, encoding, encoder_key(encoder), folder, workers)
+    jobs = _jobs(files, target, workers)
     there = [job for job in jobs if job.path.is_file()]
     bar = tqdm(total=len(files), desc="encoding", unit="file", disable=None if show else True)
     with bar:
@@ -79,9 +92,9 @@ def encode(
             if done is None:
                 encode_shard(_without_culprits(job))
             bar.update(len(job.files))
-    names = tuple(sorted(job.path.name for job in jobs))
+    names = tuple(sorted(job.name for job in jobs))
     refused = sum(len(Shard(folder / name).refused) for name in names)
-    manifest = Manifest(source, encoder, len(files), refused, names)
+    manifest = Manifest(source, target.encoder, len(files), refused, names)
     manifest.save(folder)
     for path in folder.glob("shard-*.parquet"):
         if path.name not in names:
@@ -89,14 +102,7 @@ def encode(
     return manifest
 
 
-def _jobs(
-    files: Sequence[str],
-    model_type: int,
-    encoding: Encoding,
-    encoder: str,
-    folder: Path,
-    workers: Workers,
-) -> list[ShardJob]:
+def _jobs(files: Sequence[str], target: Target, workers: Workers) -> list[ShardJob]:
     """Files by their content: a power of two of shards, each named after what is in it."""
     count = 1
     while count * FILES_IN_SHARD < len(files):
@@ -106,13 +112,13 @@ def _jobs(
     for part, contents in workers.map(contents_of, parts):
         for file, content in zip(part, contents or [""] * len(part), strict=True):
             together[int(content[:8] or "0", 16) % count].append((content, file))
-    jobs = []
+    jobs, how = [], encoder_key(target.encoder)
     for number, members in enumerate(together):
         members.sort()
-        told = [encoder, *(f"{content} {Path(file).name}" for content, file in members)]
+        told = [how, *(f"{content} {Path(file).name}" for content, file in members)]
         key = hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-        path = folder / f"shard-{number:05d}-{key}.parquet"
-        jobs.append(ShardJob(path, tuple(f for _, f in members), model_type, encoding))
+        name = f"shard-{number:05d}-{key}.parquet"
+        jobs.append(ShardJob(target, name, tuple(file for _, file in members)))
     return jobs
 
 
@@ -130,14 +136,14 @@ def _bytes(file: str) -> bytes:
 
 def encode_shard(job: ShardJob) -> int:
     """Make the shard of a job; returns how many pieces are in it."""
-    codec = family_of(job.model_type).codec()
+    codec = family_of(job.target.model_type).codec()
     rows: list[ShardRow] = []
     refused = [(Path(file).name, CRASHED) for file in job.culprits]
     for file in job.files:
         if file in job.culprits:
             continue
         try:
-            rows += codec.rows(Path(file), job.encoding)
+            rows += codec.rows(Path(file), job.target.encoding)
         except Refused as reason:
             refused.append((Path(file).name, str(reason)))
     write_shard(job.path, rows, refused)
@@ -151,18 +157,18 @@ def _without_culprits(job: ShardJob) -> ShardJob:
     for file in job.files:
         pool = pool or ProcessPoolExecutor(1, initializer=end_with_parent)
         try:
-            pool.submit(_tried, file, job.model_type, job.encoding).result()
+            pool.submit(_tried, file, job.target).result()
         except BrokenProcessPool:
             culprits.append(file)
             pool = None
     if pool:
         pool.shutdown()
-    return ShardJob(job.path, job.files, job.model_type, job.encoding, tuple(culprits))
+    return replace(job, culprits=tuple(culprits))
 
 
-def _tried(file: str, model_type: int, encoding: Encoding) -> None:
+def _tried(file: str, target: Target) -> None:
     try:
-        family_of(model_type).codec().rows(Path(file), encoding)
+        family_of(target.model_type).codec().rows(Path(file), target.encoding)
     except Refused:
         return
 
@@ -174,7 +180,9 @@ class LocalWorkers:
         """count: 0 is one for each core."""
         self.count = count or os.cpu_count() or 1
 
-    def map(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | None]]:
+    def map(
+        self, work: Callable[[Job], Result], jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Result | None]]:
         """See Workers. Few jobs are handed out at once, so that memory stays bounded."""
         if self.count == 1 or len(jobs) == 1:
             yield from ((job, work(job)) for job in jobs)
@@ -198,7 +206,9 @@ class LocalWorkers:
         except BrokenProcessPool:
             yield from self._one_by_one(work, waiting)
 
-    def _one_by_one(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | None]]:
+    def _one_by_one(
+        self, work: Callable[[Job], Result], jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Result | None]]:
         """The jobs that are left after one ended its worker, each in a process of its own."""
         for job in jobs:
             with ProcessPoolExecutor(1, initializer=end_with_parent) as pool:
@@ -210,14 +220,16 @@ class LocalWorkers:
 
 
 class RayWorkers:
-    """The machines of a Ray cluster. They have to see the same folders, and Play Bach in the same place."""
+    """The machines of a Ray cluster: all see the same folders, and Play Bach in the same place."""
 
     def __init__(self, address: str, count: int = 0) -> None:
         """address: of the cluster, 'auto' for the one this machine is part of, or 'local' for this
         machine alone, with `count` workers. Raises UserError if there is no such cluster."""
         self._ray = started_ray(address, count)
 
-    def map(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | None]]:
+    def map(
+        self, work: Callable[[Job], Result], jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Result | None]]:
         """See Workers; a job whose machine is lost is done again on another."""
         ray = self._ray
         task = ray.remote(num_cpus=1, max_retries=2)(work)
@@ -247,7 +259,7 @@ def started_ray(address: str, count: int = 0) -> Any:
     here = {"num_cpus": count or os.cpu_count()} if address == "local" else {"address": address}
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        ray.init(**here, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(**here, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(
             f"there is no Ray cluster at {address} ({error}): start one with 'ray start --head', or "
@@ -256,20 +268,14 @@ def started_ray(address: str, count: int = 0) -> Any:
     return ray
 
 
-def shards_of(
-    source: str,
-    model_type: int,
-    encoding: Encoding,
-    cache: Path,
-    workers: Workers,
-) -> Path:
+def shards_of(source: str, target: Target, workers: Workers) -> Path:
     """The folder of the shards of a large corpus, encoded now unless that was done before.
 
-    cache: where the folders lie for corpora that were given as files.
+    The folder of the target holds those of all corpora that were given as files.
     """
-    if has_shards(Path(source)) and manifest_in(Path(source)):
+    if has_shards(Path(source)):
         return Path(source)
-    told = [str(Path(source).resolve()), encoder_key(encoder_of(family_of(model_type), encoding))]
-    folder = cache / "shards" / hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-    encode(source, model_type, encoding, folder, workers)
+    told = [str(Path(source).resolve()), encoder_key(target.encoder)]
+    folder = target.folder / hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    encode(source, replace(target, folder=folder), workers)
     return folder

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from config_bach import UserError, require_large
+from config_bach import UserError
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.files import write_text
@@ -64,7 +64,9 @@ class Process(Protocol):
 Start = Callable[[Path, int], Process]  # folder, index
 
 
-def train(bundle: Bundle, plan: Plan, folder: Path, start: Start, check: Callable[[], None]) -> Bundle:
+def train(
+    bundle: Bundle, plan: Plan, folder: Path, start: Start, check: Callable[[], None]
+) -> Bundle:
     """Train to the end in several processes; returns what the last checkpoint holds.
 
     check: is called now and then, and may raise; then all processes end, and the exception goes on.
@@ -152,11 +154,7 @@ def environment(one_machine: bool) -> dict[str, str]:
 
 
 def starter(ray: Any = None) -> Start:
-    """What starts a process: here or, given Ray, on one of its machines.
-
-    Raises UserError if JAX is not installed.
-    """
-    require_large("jax", "training in several processes")
+    """What starts a process: here or, given Ray, on one of its machines."""
     return partial(RayProcess, ray) if ray else LocalProcess
 
 

@@ -44,7 +44,7 @@ class WindowBatches(keras.utils.PyDataset):
 
 
 class ShardBatches(keras.utils.PyDataset):
-    """The same from shards: the pieces in random order, each in a key drawn anew, some hundred at a time.
+    """The same from shards: pieces in random order, some hundred at a time, each in a key drawn anew.
 
     An epoch ends when all pieces were learned once, or after a number of batches; so in memory are the
     windows of a block of pieces.

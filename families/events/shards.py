@@ -29,7 +29,7 @@ from families.events.encoding import (
 from families.steps import StepSequence
 from midi_io import MIDI_SUFFIXES, Refused, read_scores
 from music import midi_arrays
-from music.events import Piece, events_of, in_ticks
+from music.events import Piece, events_of
 from music.lookback import matches
 from music.note_arrays import (
     CHORD,
@@ -37,6 +37,7 @@ from music.note_arrays import (
     EventArrays,
     event_arrays,
     fingerprint,
+    in_ticks,
     pitches_of,
 )
 from storage.shards import ShardRow, Shards
@@ -98,7 +99,7 @@ class EventCodec(PieceCodec):
         return self._made
 
     def vocabulary(self, shards: Shards, encoding: Encoding) -> Vocabulary:
-        """That of all training pieces in all keys; the commonest symbols of it, if there are too many."""
+        """That of all training pieces in all keys; its commonest symbols, if there are too many."""
         counts = _Counts(encoding)
         for row in shards.rows("train"):
             counts.add(*_arrays(row))
@@ -137,7 +138,9 @@ def _kept(pieces: Sequence[tuple[str, EventArrays, int, Any, Any]], path: Path) 
             program,
             {
                 "chords": np.frombuffer(events.chords.tobytes(), np.uint8),
-                "chord": events.chord.astype(np.uint16 if len(events.chords) < 2**16 else np.uint32),
+                "chord": events.chord.astype(
+                    np.uint16 if len(events.chords) < 2**16 else np.uint32
+                ),
                 "duration": events.duration,
                 "velocity": events.velocity.astype(np.uint8),
                 "held": events.held.view(np.uint8),
@@ -241,7 +244,7 @@ class _Counts:
         else:
             self._count(self._pitch, [(chord.tobytes(),) for chord in chords], times)
         bits = np.unpackbits(chords.view(np.uint8).reshape(-1, 16), axis=1).astype(np.int64)
-        sounds = bits.any(1)[events.chord]
+        sounds = (bits.sum(1) > 0)[events.chord]
         self._levels += np.bincount(velocity, minlength=256)
         self._velocity += np.bincount(velocity[sounds], minlength=256)
         self._chords += (times * (bits.sum(1) > 1)) @ bits
