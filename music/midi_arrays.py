@@ -5,7 +5,9 @@ For files that are well-formed; midi_io.read_scores reads the others, and says w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,8 @@ class MidiNotes:
     @property
     def pitched(self) -> Notes:
         """The notes without percussion."""
-        return self.notes[self.notes["program"] > 0]
+        drums = self.notes["program"] == 0
+        return self.notes[~drums] if drums.any() else self.notes
 
 
 def read(data: bytes) -> MidiNotes | None:
@@ -52,7 +55,7 @@ def read(data: bytes) -> MidiNotes | None:
     sounding = [track for track in midi.tracks if len(track.notes)]
     if midi.tpq <= 0 or not sounding:
         return None
-    notes = np.concatenate([_notes(track, part, midi.tpq) for part, track in enumerate(sounding)])
+    notes = _notes(sounding, midi.tpq)
     if midi.end() > LONGEST * midi.tpq or not (bpm := _prevailing(midi)):
         return None
     pitched = [track for track in sounding if not track.is_drum]
@@ -60,16 +63,20 @@ def read(data: bytes) -> MidiNotes | None:
     return MidiNotes(notes, bpm, None if most is None else int(most.program) + 1)
 
 
-def _notes(track: Any, part: int, tpq: int) -> Notes:
-    table = track.notes.numpy()
-    start = table["time"].astype(np.int64)
-    end = on_grid(start + table["duration"], tpq)
+def _notes(tracks: Sequence[Any], tpq: int) -> Notes:
+    """The notes of all tracks, one track after the other."""
+    tables = [track.notes.numpy() for track in tracks]
+    column = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    start = column["time"].astype(np.int64)
+    end = on_grid(start + column["duration"], tpq)
     notes = np.empty(len(start), NOTE)
-    notes["onset"] = on_grid(start, tpq)
-    notes["duration"] = np.maximum(end - notes["onset"], SHORTEST)
-    notes["pitch"], notes["velocity"] = table["pitch"], table["velocity"]
-    notes["program"] = 0 if track.is_drum else int(track.program) + 1
-    notes["part"] = part
+    notes["onset"] = onset = on_grid(start, tpq)
+    notes["duration"] = np.maximum(end - onset, SHORTEST)
+    notes["pitch"], notes["velocity"] = column["pitch"], column["velocity"]
+    counts = [len(table["time"]) for table in tables]
+    programs = [0 if track.is_drum else int(track.program) + 1 for track in tracks]
+    notes["program"] = np.repeat(programs, counts)
+    notes["part"] = np.repeat(np.arange(len(tracks)), counts)
     return notes
 
 
@@ -84,10 +91,10 @@ def on_grid(ticks: Ticks, tpq: int) -> Ticks:
 def _prevailing(midi: Any) -> float:
     """The tempo in BPM that is in force for most of the time; 0 where one of them is none."""
     table = midi.tempos.numpy()
-    order = np.argsort(table["time"], kind="stable")
-    since = np.append(0, table["time"][order].astype(np.int64))
-    tempo = np.append(USUAL_TEMPO, table["mspq"][order].astype(np.int64))
-    if (tempo <= 0).any():
+    told = sorted(zip(table["time"].tolist(), table["mspq"].tolist(), strict=True), key=itemgetter(0))
+    since, tempi = [0, *(t for t, _ in told)], [USUAL_TEMPO, *(tempo for _, tempo in told)]
+    if min(tempi) <= 0:
         return 0.0
-    lasting = np.append(since[1:], max(int(midi.end()), int(since[-1]))) - since
-    return round(60_000_000 / float(tempo[(lasting * tempo).argmax()]), 2)
+    ends = [*since[1:], max(int(midi.end()), since[-1])]
+    lasting = [(b - a) * tempo for a, b, tempo in zip(since, ends, tempi, strict=True)]
+    return round(60_000_000 / tempi[lasting.index(max(lasting))], 2)

@@ -65,9 +65,9 @@ class EventCodec(PieceCodec):
         midi = None
         if path.suffix.lower() in MIDI_SUFFIXES:
             midi = midi_arrays.read(_content(path))
-        if midi is not None and len(midi.pitched):
+        if midi is not None and len(notes := midi.pitched):
             longest = round(encoding.max_duration * midi_arrays.QUARTER)
-            events = event_arrays(midi.pitched, midi_arrays.QUARTER, longest)
+            events = event_arrays(notes, midi_arrays.QUARTER, longest)
             bpm = midi.bpm if BPM_RANGE[0] <= midi.bpm <= BPM_RANGE[1] else None
             piece = (path.name, events, midi_arrays.QUARTER, bpm, midi.program)
             return _kept([piece], path)
@@ -210,7 +210,7 @@ def _duration(ticks: int, quarter: int) -> str:
 
 
 def _moved(chord: bytes, shift: int) -> tuple[int, ...]:
-    return tuple(p + shift for p in pitches_of(np.frombuffer(chord, CHORD)[0]))
+    return tuple(p + shift for p in pitches_of(np.frombuffer(chord, CHORD))[0])
 
 
 def _looked_up(rows: Any, symbol: Callable[[Sequence[int]], int]) -> Ids:
