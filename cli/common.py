@@ -1,5 +1,7 @@
 """The model and the settings that a command line asks for."""
 
+from __future__ import annotations
+
 import argparse
 import re
 import secrets

@@ -14,8 +14,7 @@ LABELS = {
     "given": "split as the corpus itself is divided: validation pieces were never seen",
     "jsb": "split as the JSB chorales are: what matches one of their validation or test pieces was "
     "never seen",
-    "shards": "split by whole piece, by what is in it: validation pieces were never seen (some of "
-    "each side are measured and carried)",
+    "shards": "split by whole piece, a sample of each side: validation pieces were never seen",
     "within": "too few pieces to hold whole ones out: later parts of the same pieces, LEAKS",
     "window": "split by window as in the articles: windows overlap, LEAKS",
 }
