@@ -24,8 +24,9 @@ import numpy as np
 from tqdm import tqdm
 
 from config_bach import Encoding, Paths
-from families.large import read_shards
+from families.large import ShardSequences, order_of, read_shards
 from families.registry import family_of
+from storage.bundle import Bundle
 from workflows.encoding import LocalWorkers, RayWorkers, Target, encode
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cello"
@@ -76,6 +77,19 @@ def opened(folder: Path, model_type: int, to: Path) -> int:
     return len(family.codec().vocabulary(corpus.shards, encoding).fields[0].symbols)
 
 
+def heard(folder: Path, model_type: int, to: Path) -> int:
+    """What an epoch reads: every training piece once, in one of its keys; returns the steps."""
+    family = family_of(model_type)
+    encoding = Encoding(transpose=family.transpose)
+    corpus = read_shards(to, family, encoding, seed=1)
+    assert corpus.shards
+    vocabulary = family.codec().vocabulary(corpus.shards, encoding)
+    bundle = Bundle("bench", vocabulary, family.network, family.training, {})
+    sequences = ShardSequences(corpus.shards, family, bundle)
+    order = order_of(sequences, np.random.default_rng(1))
+    return sum(len(sequences.in_key(i, 0)) for i in order)
+
+
 def read(folder: Path, model_type: int, to: Path) -> int:
     """Reading into memory, as small corpora are."""
     corpus = family_of(model_type).read(str(folder), Paths(to), Encoding(), show=False)
@@ -89,6 +103,7 @@ MEASURED: dict[str, Callable[[Path, int, Path], int]] = {
     "encode, again": encoded(lambda: LocalWorkers(2)),
     "encode, Ray with 2": encoded(lambda: RayWorkers("local", 2)),
     "split and vocabulary": opened,
+    "the same, and an epoch read": heard,
     "into memory, cold": read,
     "into memory, cached": read,
 }
@@ -135,11 +150,12 @@ def table(count: int, home: Path, args: argparse.Namespace) -> None:
         to = home / f"{folders.get(what, 'memory' if memory else 'two')}{count}"
         f = measure(what, files, args.model_type, to)
         alone = alone or f["cpu"]
-        print(
-            f"| {count} | {what} | {count / f['wall']:.0f} | {f['cpu']:.1f} | {f['cpu'] / alone:.1f} "
-            f"| {f['parent']:.0f} | {f['worker']:.0f} |",
-            flush=True,
-        )
+        cpu = f"{f['cpu']:.1f} | {f['cpu'] / alone:.1f}"
+        if "Ray" in what:  # its workers are no children of this process
+            cpu, f["worker"] = "? | ?", float("nan")
+        speed = f"{count / f['wall']:.0f}"
+        memory_told = f"{f['parent']:.0f} | {f['worker']:.0f}"
+        print(f"| {count} | {what} | {speed} | {cpu} | {memory_told} |", flush=True)
     print("the same shards by 1 and 2:", same(home / f"one{count}", home / f"two{count}"))
     if args.ray:
         print("the same shards by Ray:", same(home / f"ray{count}", home / f"two{count}"))
