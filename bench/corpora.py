@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def parse(folder: Path, model_type: int, to: Path) -> int:
     """What symusic alone takes, in one process: returns the notes."""
     from symusic import Score
 
-    return sum(Score(path).note_num() for path in sorted(folder.iterdir()))
+    scores: Iterator[Any] = (Score(path) for path in sorted(folder.iterdir()))
+    return sum(score.note_num() for score in scores)
 
 
 def encoded(workers: Any) -> Callable[[Path, int, Path], int]:

@@ -91,7 +91,9 @@ def on_grid(ticks: Ticks, tpq: int) -> Ticks:
 def _prevailing(midi: Any) -> float:
     """The tempo in BPM that is in force for most of the time; 0 where one of them is none."""
     table = midi.tempos.numpy()
-    told = sorted(zip(table["time"].tolist(), table["mspq"].tolist(), strict=True), key=itemgetter(0))
+    told = sorted(
+        zip(table["time"].tolist(), table["mspq"].tolist(), strict=True), key=itemgetter(0)
+    )
     since, tempi = [0, *(t for t, _ in told)], [USUAL_TEMPO, *(tempo for _, tempo in told)]
     if min(tempi) <= 0:
         return 0.0

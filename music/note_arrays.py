@@ -131,9 +131,7 @@ def _sounding(
     return sounds, velocity
 
 
-def _different(
-    sounds: npt.NDArray[np.uint8],
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+def _different(sounds: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
     """The chords that differ among some [events, 16], and which of them each is."""
     halves = sounds.view(np.uint64)
     mixed = halves[:, 0] * MIX ^ halves[:, 1]  # numbers are sorted much faster than bytes

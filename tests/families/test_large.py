@@ -11,9 +11,9 @@ import pytest
 from chorales import chorale, tiny
 from conftest import tune
 
-from config_bach import Encoding, Network, Paths, Training, UserError
+from config_bach import Encoding, Paths, Training, UserError
 from families import large
-from families.base import ModelFamily
+from families.base import Dataset, ModelFamily
 from families.events.dataset import transposed_sequences
 from families.large import (
     ShardSequences,
@@ -110,7 +110,7 @@ def test_other_ways_of_encoding_are_kept(tmp_path: Path, concatenate: bool, norm
     family = family_of(1)
     encoding = Encoding(normal, concatenate, transpose=1)
     folder = shards_in(tmp_path, PIECES[:8], family, encoding)
-    corpus = read_shards(folder, family, encoding, seed=1)
+    corpus: Any = read_shards(folder, family, encoding, seed=1)
     bundle = bundle_of(family, corpus, encoding)
     wanted = family.vocabulary(train_pieces(corpus), encoding)
     assert sorted(bundle.vocabulary.fields[0].symbols) == sorted(wanted.fields[0].symbols)
@@ -127,7 +127,7 @@ def chorales(tmp_path_factory: pytest.TempPathFactory) -> Any:
     family = family_of(5)
     pieces = [chorale(i) for i in range(20)]
     folder = shards_in(tmp_path_factory.mktemp("satb"), pieces, family, Encoding(transpose=6))
-    corpus = read_shards(folder, family, Encoding(transpose=6), seed=1)
+    corpus: Any = read_shards(folder, family, Encoding(transpose=6), seed=1)
     network = tiny()
     vocabulary = family.codec().vocabulary(corpus.shards, Encoding(transpose=6))
     return family, corpus, Bundle("x", vocabulary, network, Training(batch=4, min_steps=5), {})
@@ -140,15 +140,9 @@ def test_any_family_can_learn_from_shards(chorales: Any) -> None:
     assert [s.rows.tolist() for s in sequences] == [s.rows.tolist() for s in own]
     assert [s.targets.tolist() for s in sequences] == [s.targets.tolist() for s in own]
     assert bundle.vocabulary == family.vocabulary([], Encoding(transpose=6))
-    batches = family.batches(replace_train(family, corpus, bundle, sequences), bundle, 0)
+    batches = family.batches(Dataset(sequences, [], [], {}), bundle, 0)
     (rows, _, _), targets = batches[0]
     assert rows.shape[:2] == targets.shape[:2] == (4, bundle.network.seqlen)
-
-
-def replace_train(family: ModelFamily, corpus: Any, bundle: Bundle, sequences: Any) -> Any:
-    from families.base import Dataset
-
-    return Dataset(sequences, [], [], {})
 
 
 @pytest.mark.slow
@@ -200,7 +194,7 @@ def test_an_epoch_of_shards_ends_in_time(learned: Any) -> None:
 
 
 def test_a_corpus_of_shards_tells_what_it_holds(learned: Any) -> None:
-    family, corpus, _ = learned
+    _, corpus, _ = learned
     (line,) = large.lines(corpus.shards)
     assert "20 of 20 files accepted, 0 copies left out: 20 pieces" in line
     assert "in 10 shards" in line
@@ -226,7 +220,3 @@ def test_a_source_is_large_from_so_many_files_on(
     assert not is_large(str(paths.training))
     monkeypatch.setattr(large, "LARGE", 3)
     assert is_large(str(paths.training))
-
-
-def test_the_network_of_a_family_is_as_it_was() -> None:
-    assert Network(model_type=2).seqlen == 40

@@ -3,6 +3,7 @@
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_what_is_no_midi_file_is_left_to_others(data: bytes) -> None:
 def test_percussion_is_program_0_and_not_pitched() -> None:
     from symusic import Note, Score, Tempo, Track
 
-    midi = Score(480)
+    midi: Any = Score(480)
     midi.tempos.append(Tempo(0, qpm=90))
     for program, drums in ((0, True), (40, False)):
         midi.tracks.append(Track(program=program, is_drum=drums))

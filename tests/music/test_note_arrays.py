@@ -44,7 +44,7 @@ def plainly(notes: Sequence[Note], longest: Fraction) -> list[Event]:
         sounding = [n for n in notes if n.onset <= start < end(n)]
         pitches = tuple(sorted({n.pitch for n in sounding}))
         velocity = max((n.velocity for n in sounding), default=90)
-        left, struck = stop - start, ()
+        left, struck = stop - start, tuple[bool, ...]()
         while left > 0:
             events.append(Event(pitches, min(left, longest), velocity, struck=struck))
             left, struck = left - longest, HELD

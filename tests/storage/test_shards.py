@@ -1,4 +1,4 @@
-"""Shards give back what was put in, whatever part of it is asked for, and say what is wrong with them."""
+"""Shards give back what was put in, whatever is asked for, and say what is wrong with them."""
 
 import json
 from dataclasses import replace
@@ -12,6 +12,7 @@ from storage.shards import (
     CACHED,
     MANIFEST,
     ROW_GROUP,
+    Column,
     Manifest,
     Shard,
     ShardRow,
@@ -26,7 +27,7 @@ pytest.importorskip("pyarrow")
 
 def row(number: int) -> ShardRow:
     """A piece of its own kind."""
-    data = {
+    data: dict[str, Column] = {
         "ids": np.arange(number % 7, dtype=np.uint16),
         "times": np.full(number % 3 + 1, number, np.int64),
     }
