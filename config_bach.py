@@ -32,6 +32,15 @@ def require(package: str, what: str) -> None:
         )
 
 
+def require_large(package: str, what: str) -> None:
+    """Raise UserError if a package is not installed that only large corpora need."""
+    if importlib.util.find_spec(package) is None:
+        raise UserError(
+            f"{what} needs {package}, which is not installed here: pip install -r "
+            "requirements-large.txt."
+        )
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep what native code writes to standard error off the screen.

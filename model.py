@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from keras import layers, ops, tree
 
 from config_bach import Network
@@ -120,7 +119,11 @@ def looked_up(table: Any, ids: Any) -> Any:
 
     ops.take would guard against negative ids, with operators that microcontrollers do not have.
     """
-    return tf.gather(ops.convert_to_tensor(table), ids)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.gather(ops.convert_to_tensor(table), ids)
+    return ops.take(table, ids, axis=0)
 
 
 class PitchSoftmax(layers.Layer):

@@ -1,6 +1,7 @@
 """The command line: one table of options, and one file for each verb.
 
 options.py      every option once: its flag, verbs, range and help; what makes no sense together
+encode.py       --encode: a large corpus into shards
 fit.py          -f: train
 predict.py      -pm: compose a .mid file
 duet.py         --duet: play together with people and models

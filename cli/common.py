@@ -1,10 +1,13 @@
 """The model and the settings that a command line asks for."""
 
+from __future__ import annotations
+
 import argparse
 import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.options import settings_given, validate_for
 from cli.run_log import told
@@ -28,6 +31,9 @@ from storage.bundle import Bundle
 from storage.catalog import candidates
 from stream import settings
 from stream.settings import Server
+
+if TYPE_CHECKING:
+    from workflows.encoding import Workers
 
 LARGEST_SEED = 2**31  # seeds that are drawn stay short enough to type
 
@@ -60,6 +66,14 @@ def finetuning_of(args: argparse.Namespace, family: ModelFamily | None = None) -
     """How a model is fine-tuned: as was asked, else as is usual for its family."""
     usual = family.finetuning if family else FineTuning()
     return replace(usual, **settings_given(args, FineTuning))
+
+
+def workers_of(args: argparse.Namespace) -> Workers:
+    """What encodes a large corpus: processes of this machine, or those of a Ray cluster."""
+    from workflows.encoding import LocalWorkers, RayWorkers
+
+    count = args.processes or 0
+    return RayWorkers(args.ray, count) if args.ray else LocalWorkers(count)
 
 
 def path_of_model(args: argparse.Namespace, paths: Paths) -> Path:

@@ -2,25 +2,30 @@
 
 import argparse
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cli.common import finetuning_of, new_model_of, path_of_model
+from cli.common import finetuning_of, new_model_of, path_of_model, workers_of
 from cli.run_log import with_training
-from config_bach import Paths, UserError, quiet, require
+from config_bach import Encoding, Network, Paths, Training, UserError, quiet, require, require_large
 from families import corpus as corpora
 from families.base import Corpus
+from families.large import LARGE, SHARDS, is_large, lines, read_shards
 from families.registry import family_of
 from storage import bundle as bundles
 from storage.bundle import Bundle, manifest_of
 from storage.catalog import DEFAULT_APP, candidates, path_of, unfinished
 from storage.files import set_aside
 from storage.lock import only_one
-from workflows import progress
+from workflows import parallel, progress
+from workflows.encoding import Target, shards_of, started_ray
 from workflows.signals import obeyed
 
 log = logging.getLogger("play_bach")
+
+NewModel = tuple[Encoding, Network, Training]
 
 
 def fit(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -> Bundle:
@@ -52,19 +57,27 @@ def _train(args: argparse.Namespace, paths: Paths, app: str) -> Bundle:
     source = args.corpus or corpora.default_source(paths)
     if source.startswith("music21:"):  # read as ever, so that figures can be compared
         encoding = replace(encoding, unfold=False)
-    corpus = _told(family_of(network.model_type).read(source, paths, encoding))
+    _check_share(args, training)
+    corpus = _told(_corpus(args, paths, source, (encoding, network, training)))
     trainer = _trainer()
     new, parts = trainer.new_bundle(app, corpus, encoding, network, training)
     set_aside(paths.checkpoint / new.name)
-    return trainer.train(new, parts, paths, args.tensorboard)
+    return trainer.train(new, parts, paths, args.tensorboard, _elsewhere(args, corpus))
 
 
 def _go_on(args: argparse.Namespace, paths: Paths, known: Bundle) -> Bundle:
     """Go on with a model that is known."""
     source = args.corpus or known.metadata["corpus"]["source"]
-    family = family_of(known.network.model_type)
     _check_part(args, known)
-    corpus = _told(family.read(source, paths, known.vocabulary.encoding))
+    _check_share(args, known.training)
+    saved = known.vocabulary.encoding, known.network, known.training
+    shards = known.metadata["split"] == SHARDS
+    corpus = _told(_corpus(args, paths, source, saved, shards))
+    if corpus.shards and not shards:
+        raise UserError(
+            f"{known.name} was trained on a corpus in memory, and its held-out pieces are others than "
+            "those of shards: train a new model with -l 0 -f."
+        )
     trainer = _trainer()
     history = known.metadata["history"]
     written = len(history) == _epochs_written(known.name, paths)
@@ -78,7 +91,7 @@ def _go_on(args: argparse.Namespace, paths: Paths, known: Bundle) -> Bundle:
     log.info("going on with %s after epoch %d", known.name, len(history))
     if base:
         return _finetuner().finetune(new, parts, base, paths, args.tensorboard)
-    return trainer.train(new, parts, paths, args.tensorboard)
+    return trainer.train(new, parts, paths, args.tensorboard, _elsewhere(args, corpus))
 
 
 def _check_part(args: argparse.Namespace, known: Bundle) -> None:
@@ -127,7 +140,10 @@ def _base_and_corpus(args: argparse.Namespace, paths: Paths) -> tuple[Bundle, Co
 
 def _told(corpus: Corpus) -> Corpus:
     """A corpus whose table is on the screen."""
-    for line in (f"corpus {corpus.source}", *corpora.table(corpus.rows, len(corpus.pieces))):
+    table = (
+        lines(corpus.shards) if corpus.shards else corpora.table(corpus.rows, len(corpus.pieces))
+    )
+    for line in (f"corpus {corpus.source}", *table):
         log.info(line)
     return corpus
 
@@ -156,6 +172,50 @@ def _base_of(bundle: Bundle, paths: Paths) -> Bundle | None:
     if base is None:
         log.info("the model that %s started from is gone: its style is not kept", bundle.name)
     return base
+
+
+def _corpus(
+    args: argparse.Namespace, paths: Paths, source: str, new: NewModel, shards: bool = False
+) -> Corpus:
+    """The pieces of a source; those of a large one stay on the disk (see families/large.py).
+
+    shards: whether they did so before. Raises UserError if nothing can be learned from it.
+    """
+    encoding, network, training = new
+    family = family_of(network.model_type)
+    if not (shards or args.processes or args.ray or is_large(source)):
+        return family.read(source, paths, encoding)
+    if training.split == "window":
+        raise UserError("--split window is for small corpora: leave it out.")
+    require_large("pyarrow", f"a corpus of {LARGE} files or more, or of several processes,")
+    target = Target(network.model_type, encoding, paths.cache / "shards")
+    folder = shards_of(source, target, workers_of(args))
+    return replace(read_shards(folder, family, encoding, training.seed), source=source)
+
+
+def _check_share(args: argparse.Namespace, training: Training) -> None:
+    """Raise UserError if the processes that are asked for cannot be had."""
+    if not args.processes:
+        return
+    require_large("jax", "--processes")
+    if training.batch % args.processes:
+        raise UserError(
+            f"--processes {args.processes} cannot share batches of {training.batch}: take a number "
+            "that divides it."
+        )
+
+
+def _elsewhere(args: argparse.Namespace, corpus: Corpus) -> Any:
+    """What trains in several processes, if that is asked for."""
+    if not (args.processes and corpus.shards):
+        return None
+    start = parallel.starter(started_ray(args.ray) if args.ray else None)
+    plan = parallel.Plan(str(corpus.shards.folder.resolve()), args.processes)
+
+    def elsewhere(bundle: Bundle, folder: Path, check: Callable[[], None]) -> Bundle:
+        return parallel.train(bundle, plan, folder, start, check)
+
+    return elsewhere
 
 
 def _epochs_written(name: str, paths: Paths) -> int:

@@ -19,6 +19,8 @@ from families.registry import families, family_of
 from litert.c_header import MICRO
 from litert.variants import VARIANTS
 
+MOST_PROCESSES = 1024
+
 PURPOSE = "Play Bach: train a neural network on music you love, then hear it play."
 EXAMPLES = """
 examples:
@@ -74,6 +76,7 @@ class Verb:
 
 VERBS = (  # in the order in which several are done
     Verb("doctor", ("--doctor",), "looking around"),
+    Verb("encode", ("--encode",), "encoding a corpus"),
     Verb("fit", ("--fit",), "training"),
     Verb("export", ("--save-lite",), "exporting"),
     Verb("benchmark", ("--benchmark-full", "--benchmark-lite"), "measuring"),
@@ -105,6 +108,7 @@ ENGINE = Group(
     ("predict", "stream", "evaluate", "benchmark", "duet"),
 )
 LEARN = Group("training (with -f)", ("fit",))
+CORPUS = ("fit", "encode")  # what --encode needs to know as well
 COMPOSE = Group("composing (with -pm)", ("predict",))
 VOICES = Group("composing in four voices (with -pm and model type 5)", ("predict",))
 REPORT = Group("the report card (with --evaluate)", ("evaluate",))
@@ -122,6 +126,13 @@ def text(value: str) -> str:
 def file(value: str) -> Path:
     """The path of a file. Raises ArgumentTypeError."""
     return Path(text(value))
+
+
+def several(value: str) -> int:
+    """How many, 1 to MOST_PROCESSES. Raises ArgumentTypeError."""
+    if not (value.isdecimal() and 1 <= int(value) <= MOST_PROCESSES):
+        raise argparse.ArgumentTypeError(f"must be 1 to {MOST_PROCESSES}")
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -229,6 +240,8 @@ OPTIONS = (
     Option("-bl --benchmark-lite", DO, "measure its LiteRT variants here"),
     Option("--evaluate SOURCE", DO, "the report card of a model: a folder of scores, music21:bach, or a "
            "JSON file of chorales"),
+    Option("--encode FOLDER", DO, "encode a large corpus into shards there, to train on with --corpus "
+           "FOLDER (docs/large.md)", file),
     Option("--list", DO, "list the models and how good each is"),
     Option("--doctor", DO, "look for what is missing here"),
     Option("--duet", DO, "play together with people and models over MIDI, in time"),
@@ -250,16 +263,23 @@ OPTIONS = (
            how={"choices": tuple(VARIANTS)}),
     Option("--threads N", ENGINE, "threads of LiteRT ({default})", int, "threads"),
     Option("--delegate PATH", ENGINE, "a LiteRT delegate library", text, "delegate"),
-    Option("--corpus SOURCE", LEARN, f"{SOURCES} (default: training/ or, while empty, chorales)"),
+    Option("--corpus SOURCE", LEARN, f"{SOURCES} (default: training/ or, while empty, chorales)",
+           verbs=CORPUS),
     Option("--part NAME", LEARN, "read only this part of each score: its name, or what no other part's "
            "name contains, or its number; also of --prime, --harmonise and --evaluate",
            verbs=("fit", "predict", "evaluate")),
+    Option("--processes N", LEARN, "train in N processes that share each batch, on JAX; encode in as "
+           "many (one for each core)", several, verbs=CORPUS),
+    Option("--ray ADDRESS", LEARN, "encode and train on the machines of a Ray cluster: its address, "
+           "auto, or local", verbs=CORPUS),
     Option("-e --epochs N", LEARN, "passes at most ({default})", int, "epochs"),
     Option("--split KIND", LEARN, "hold out whole pieces (piece, default), or windows as in the "
            "articles (window), which leaks: is measured on what it learned from", str, "split",
            family=True, shapes=True, how={"choices": ("piece", "window")}),
-    Option("--concatenate", LEARN, "durations become part of symbols", family=True, shapes=True),
-    Option("--normal", LEARN, "fold the octaves of chords", family=True, shapes=True),
+    Option("--concatenate", LEARN, "durations become part of symbols", family=True, shapes=True,
+           verbs=CORPUS),
+    Option("--normal", LEARN, "fold the octaves of chords", family=True, shapes=True,
+           verbs=CORPUS),
     Option("--transpose N", LEARN, "learn also up to N semitones up and down ({default})", int,
            shapes=True),
     Option("--seqlen N", LEARN, "steps that are learned at a time ({default})", int, "seqlen",
@@ -398,7 +418,7 @@ def validate(args: argparse.Namespace) -> None:
     for option in given:
         if option.wanted_by and not wanted & set(option.wanted_by):
             _refuse_without_verb([o for o in given if o.wanted_by == option.wanted_by])
-    _check_load(args, given, "fit" in wanted)
+    _check_load(args, given, wanted)
     flags = {option.flag for option in given}
     for option in given:
         if option.needs and option.needs not in flags:
@@ -413,9 +433,9 @@ def validate(args: argparse.Namespace) -> None:
         validate_for(args, family_of(1 if args.model_type is None else args.model_type))
 
 
-def _check_load(args: argparse.Namespace, given: Sequence[Option], fit: bool) -> None:
+def _check_load(args: argparse.Namespace, given: Sequence[Option], wanted: set[str]) -> None:
     """Raise UserError for options that do not go with the model that is loaded, or with none."""
-    if args.load == 0 and not fit:
+    if args.load == 0 and "fit" not in wanted:
         raise UserError("-l 0 makes a new model, which knows nothing yet: add -f to train it.")
     if args.base and args.load == 0:
         raise UserError(
@@ -423,7 +443,8 @@ def _check_load(args: argparse.Namespace, given: Sequence[Option], fit: bool) ->
         )
     if args.base and args.app in (None, args.base):
         raise UserError("--from makes a new model: give it a name of its own with --app.")
-    if args.load == 1 and (shaping := [o.flag for o in given if o.shapes]):
+    saved = args.load == 1 and wanted != {"encode"}
+    if saved and (shaping := [o.flag for o in given if o.shapes]):
         raise UserError(
             f"{', '.join(shaping)} cannot change a saved model: train a new one with -l 0 -f."
         )

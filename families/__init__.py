@@ -4,6 +4,8 @@ base.py      the interface: ModelFamily, and the data that families and all othe
 steps.py     a network one step at a time: sequences, runner, predictor
 registry.py  the model types by number
 corpus.py    score files -> notes, read on all cores, cached by content
+codec.py     pieces as rows of shards, and back
+large.py     corpora that do not fit in memory: their pieces stay in shards
 split.py     training, validation and test pieces
 sampling.py  temperature, nucleus, and the sampler of one step
 metrics.py   nats and accuracy on step sequences, by Keras or step by step

@@ -47,6 +47,9 @@ from storage.vocabulary import Field, Vocabulary
 if TYPE_CHECKING:
     import keras
 
+    from families.codec import PieceCodec
+    from storage.shards import Shards
+
 PITCHED = ("pitch classes", "intervals", "rhythm", "harmony")
 PRIMES = 8  # held-out pieces that a bundle carries
 
@@ -109,7 +112,7 @@ class Corpus:
     """The pieces of a source, and a row for every file.
 
     sides: for each piece 'train', 'valid' or 'test' where the source divides itself; else empty.
-    kind: how it does (see split.LABELS).
+    kind: how it does (see split.LABELS). shards: where all pieces lie, if these are only some of them.
     """
 
     source: str
@@ -117,16 +120,21 @@ class Corpus:
     rows: tuple[CorpusRow, ...]
     sides: tuple[str, ...] = ()
     kind: str = "given"
+    shards: Shards | None = None
 
 
 @dataclass(frozen=True)
 class Split:
-    """Pieces by side ('train', 'valid', 'test') and the kind of split (see split.LABELS)."""
+    """Pieces by side ('train', 'valid', 'test') and the kind of split (see split.LABELS).
+
+    shards: where all pieces lie, if these are only some of them.
+    """
 
     kind: str
     train: tuple[Any, ...]
     valid: tuple[Any, ...]
     test: tuple[Any, ...]
+    shards: Shards | None = None
 
     def table(self) -> list[dict[str, Any]]:
         """Every piece with its side, for the bundle."""
@@ -359,6 +367,12 @@ class ModelFamily(ABC):
     def unpack(self, data: bytes) -> list[Any]:
         """The inverse of `pack`."""
         return [Piece(name, tuple(from_json(rows))) for name, rows in json.loads(data or b"[]")]
+
+    def codec(self) -> PieceCodec:
+        """What makes rows of shards of the files of a large corpus, and pieces of the rows."""
+        from families.codec import PieceCodec
+
+        return PieceCodec(self)
 
     # -- network
 

@@ -15,6 +15,7 @@ LABELS = {
     "given": "split as the corpus itself is divided: validation pieces were never seen",
     "jsb": "split as the JSB chorales are: what matches one of their validation or test pieces was "
     "never seen",
+    "shards": "split by whole piece, a sample of each side: validation pieces were never seen",
     "within": "too few pieces to hold whole ones out: later parts of the same pieces, LEAKS",
     "window": "split by window as in the articles: windows overlap, LEAKS",
 }
@@ -32,7 +33,8 @@ def split(
     if kind == "window":
         return Split("window", tuple(pieces), tuple(pieces), tuple(pieces))
     if len(groups) < FEWEST:
-        return Split("within", *zip(*(_cut(p) for p in pieces), strict=True))
+        beginnings, middles, ends = zip(*(_cut(p) for p in pieces), strict=True)
+        return Split("within", beginnings, middles, ends)
     sides = known_sides(pieces, known)
     new = [g for g in groups if g not in sides]
     order = [new[i] for i in np.random.default_rng(seed).permutation(len(new))]
@@ -68,7 +70,7 @@ def divided(pieces: Sequence[Any], sides: Sequence[str], kind: str) -> Split:
     by_side = {
         side: tuple(p for p, s in zip(pieces, sides, strict=True) if s == side) for side in SHARES
     }
-    return Split(kind, **by_side)
+    return Split(kind, by_side["train"], by_side["valid"], by_side["test"])
 
 
 def _cut(piece: Work) -> tuple[Work, Work, Work]:

@@ -2,6 +2,8 @@
 
 events.py       notes, events, pieces, bars; exact times in quarter lengths
 notation.py     keys, spelling, staves and bars of a score
+note_arrays.py  the notes of a score as one array, cut into events
+midi_arrays.py  a MIDI file as such an array, through symusic
 instruments.py  the 128 General MIDI instruments
 scales.py       'G major' -> its notes
 sounds.py       notes by instruments that are told apart, and percussion

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,10 +12,12 @@ from itertools import pairwise
 from math import lcm
 from typing import Any
 
+import numpy as np
+
+from music.note_arrays import NOTE, EventArrays, event_arrays, in_ticks
 from music.sounds import Sound
 
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
 LONGEST_LENGTH = 24  # characters
 HELD = (False,)
 SLOWEST, FASTEST = 1 / 64, 64.0  # ratios to the tempo of a piece
@@ -155,37 +156,37 @@ def pitch_number(name: str) -> int:
 
 
 def events_from_notes(notes: Iterable[Note], max_duration: Fraction) -> tuple[Event, ...]:
-    """Cut notes wherever what sounds changes.
+    """Cut notes wherever what sounds changes: see note_arrays.event_arrays.
 
-    All voices are heard together: a rest is where nothing sounds at all. Endings within less than
-    a sixteenth of a beginning are articulation and are moved onto it. What lasts longer than
+    All voices are heard together: a rest is where nothing sounds at all. What lasts longer than
     `max_duration` (quarter lengths) comes as several equal events, so that all that follows stays where
     it is.
     """
     notes = list(notes)
-    unit = common_unit((SHORTEST_REST, max_duration, *times_of(notes)))
-    shortest_rest, longest = whole(SHORTEST_REST, unit), whole(max_duration, unit)
-    spans = sorted(
-        (whole(n.onset, unit), n.pitch, whole(n.duration, unit), n.velocity) for n in notes
+    onsets, durations = [n.onset for n in notes], [n.duration for n in notes]
+    times, quarter = in_ticks([*onsets, *durations, max_duration])
+    rows = [
+        (on, long, n.pitch, n.velocity, 0, n.voice)
+        for on, long, n in zip(times, times[len(notes) :], notes, strict=False)
+    ]
+    return events_of(event_arrays(np.array(rows, NOTE), quarter, times[-1]), quarter)
+
+
+def events_of(arrays: EventArrays, quarter: int) -> tuple[Event, ...]:
+    """Events as objects; quarter: the ticks of a quarter length."""
+    pitches = arrays.pitches()
+    length = lru_cache(lambda ticks: Fraction(ticks, quarter))
+    rows = zip(
+        arrays.chord.tolist(),
+        arrays.duration.tolist(),
+        arrays.velocity.tolist(),
+        arrays.held.tolist(),
+        strict=True,
     )
-    onsets = sorted({onset for onset, *_ in spans})
-    ends = [_snapped(onset, onset + long, onsets, shortest_rest) for onset, _, long, _ in spans]
-    cuts = sorted({*onsets, *_endings({*ends} - {*onsets}, shortest_rest)})
-    length = lru_cache(None)(partial(Fraction, denominator=unit))
-    events: list[Event] = []
-    sounding: list[tuple[int, int, int]] = []  # end, pitch and velocity
-    coming = 0
-    for start, stop in pairwise(cuts):
-        sounding = [s for s in sounding if s[0] > start]
-        while coming < len(spans) and spans[coming][0] == start:
-            sounding.append((ends[coming], spans[coming][1], spans[coming][3]))
-            coming += 1
-        pitches = tuple(sorted({pitch for _, pitch, _ in sounding}))
-        velocity = max((v for *_, v in sounding), default=90)
-        first, *others = _in_parts(stop - start, longest)
-        events.append(Event(pitches, length(first), velocity))
-        events += (Event(pitches, length(part), velocity, struck=HELD) for part in others)
-    return tuple(events)
+    return tuple(
+        Event(pitches[chord], length(ticks), velocity, struck=HELD if held else ())
+        for chord, ticks, velocity, held in rows
+    )
 
 
 def times_of(notes: Iterable[Note]) -> Iterator[Fraction]:
@@ -203,27 +204,6 @@ def common_unit(times: Iterable[Fraction]) -> int:
 def whole(time: Fraction, unit: int) -> int:
     """A time in parts of which a quarter has `unit`; a whole number of them by `common_unit`."""
     return time.numerator * (unit // time.denominator)
-
-
-def _in_parts(length: int, longest: int) -> list[int]:
-    """What is struck and, if that is too long, what holds it."""
-    count, rest = divmod(length, longest)
-    return [longest] * count + ([rest] if rest else [])
-
-
-def _snapped(onset: int, end: int, onsets: Sequence[int], shortest_rest: int) -> int:
-    """The end of a note, moved to the nearest onset if that is less than a sixteenth away."""
-    i = bisect_left(onsets, end)
-    near = [t for t in onsets[max(0, i - 1) : i + 1] if t > onset]
-    closest = min(near, key=lambda t: abs(t - end), default=end)
-    return closest if abs(closest - end) < shortest_rest else end
-
-
-def _endings(ends: Iterable[int], shortest_rest: int) -> set[int]:
-    """Of the ends of notes within a sixteenth of each other only the last ones."""
-    ordered = sorted(ends)
-    later = [*ordered, None][1:]
-    return {a for a, b in zip(ordered, later, strict=True) if b is None or b - a >= shortest_rest}
 
 
 def held_on(notes: Sequence[Note], events: Sequence[Event]) -> int:

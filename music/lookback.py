@@ -77,8 +77,21 @@ def matches(ids: Ids) -> Ids:
 
     They are the same in every key, so a piece is searched once for all its transpositions.
     """
-    lookback = Lookback()
-    return np.array([lookback.search(row) for row in ids.tolist()], np.int32).reshape(-1, 2)
+    if len(ids) > SPAN:  # some of it is forgotten
+        lookback = Lookback()
+        return np.array([lookback.search(row) for row in ids.tolist()], np.int32).reshape(-1, 2)
+    pitches, found = np.ascontiguousarray(ids[:, 0]), np.zeros((len(ids), 2), np.int32)
+    matched = np.zeros(
+        len(ids) + 1, np.int16
+    )  # of what ends at each earlier event, one place later
+    for now in range(1, len(ids)):
+        longer = matched[:now] + 1
+        longer *= pitches[:now] == pitches[now]
+        matched[1 : now + 1] = longer
+        latest = now - int(longer[::-1].argmax())
+        if length := int(longer[latest - 1]):
+            found[now] = latest, min(length.bit_length(), LENGTHS - 1)
+    return found
 
 
 def looked_back(ids: Ids, found: Ids) -> Ids:

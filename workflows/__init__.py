@@ -4,6 +4,9 @@ trainer.py     a corpus in, a bundle out
 finetune.py    a trained model and other music in, a new bundle out  (TensorFlow)
 scratch.py     a network trained from scratch for as long, to compare (TensorFlow)
 checkpoint.py  after each epoch: measure, report, save              (TensorFlow)
+encoding.py    a corpus of any size into shards: in processes, or on the machines of Ray
+parallel.py    a training in several processes: started, watched, started again
+worker.py      one of these processes                              (JAX)
 composer.py    a new piece as files
 tunes.py       a tune of somebody's own, harmonised or continued
 progress.py    how far a training is, as files for who watches

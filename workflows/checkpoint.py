@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import keras
 import numpy as np
@@ -25,6 +25,8 @@ log = logging.getLogger("play_bach")
 
 class CheckpointCallback(keras.callbacks.Callback):
     """After each epoch: measure, report, save, and stop when nothing gets better any more."""
+
+    screen: TextIO | None = None  # where the bar is drawn; None: on standard error
 
     def __init__(
         self,
@@ -49,7 +51,9 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.model.optimizer.learning_rate.assign(rate)
         steps, what = self.params["steps"], f"epoch {epoch + 1}"
         self._begun = time.monotonic()
-        self._bar = tqdm(desc=what, total=steps, unit="batch", leave=False, disable=None)
+        self._bar = tqdm(
+            desc=what, total=steps, unit="batch", leave=False, disable=None, file=self.screen
+        )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 from tqdm import tqdm
 
@@ -21,16 +20,17 @@ from config_bach import NATS, Encoding, Network, Paths, Training, UserError, cou
 from evaluation import plots
 from families import metrics
 from families.base import Corpus, Dataset, ModelFamily, Split
+from families.large import counted_of, with_shards
 from families.metrics import Metrics
 from families.registry import family_of
 from families.split import LABELS, SHARES, divided, split
-from litert.export import with_variants
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
 from storage.files import check_writable, keep_previous, shown
 from workflows import progress
 from workflows.checkpoint import CheckpointCallback, best_epoch
+from workflows.parallel import newest
 from workflows.progress_callback import ProgressCallback
 from workflows.signals import Terminated, Waiting, waiting
 
@@ -39,14 +39,27 @@ log = logging.getLogger("play_bach")
 MEANS = 10  # the running mean of the weights spans a tenth of a training at the most
 
 
-def train(bundle: Bundle, parts: Split, paths: Paths, tensorboard: bool = False) -> Bundle:
+Elsewhere = Callable[[Bundle, Path, Callable[[], None]], Bundle]  # bundle, folder, check
+
+
+def train(
+    bundle: Bundle,
+    parts: Split,
+    paths: Paths,
+    tensorboard: bool = False,
+    elsewhere: Elsewhere | None = None,
+) -> Bundle:
     """Train a bundle on its split; see `train_task`."""
     check_sides(bundle.name, parts)
-    return train_task(TrainingTask.of(bundle, parts), paths, tensorboard)
+    return train_task(TrainingTask.of(bundle, parts), paths, tensorboard, elsewhere)
 
 
-def train_task(task: TrainingTask, paths: Paths, tensorboard: bool = False) -> Bundle:
+def train_task(
+    task: TrainingTask, paths: Paths, tensorboard: bool = False, elsewhere: Elsewhere | None = None
+) -> Bundle:
     """Train a bundle, from wherever it stands. Ctrl-C ends it with what was learned.
+
+    elsewhere: what fits it in other processes (see parallel.train) in the place of this one.
 
     Raises UserError if nothing can be learned or saved; KeyboardInterrupt, with a sentence, if it was
     stopped before the first epoch ended or before the model was written, and Terminated on SIGTERM:
@@ -62,15 +75,19 @@ def train_task(task: TrainingTask, paths: Paths, tensorboard: bool = False) -> B
     if bundle.metadata["history"] and not (folder / "best.zip").is_file():
         # what came before may be the best there is
         replace(bundle, optimizer=[]).save(folder / "best.zip")
-    unknown = task.family.unknown_nats(task.dataset, bundle.vocabulary.fields)
     with waiting() as signals:
         validate = partial(task.measure, side="valid")
-        checkpoint = CheckpointCallback(bundle, validate, unknown, folder, signals)
+        checkpoint = CheckpointCallback(bundle, validate, task.unknown, folder, signals)
         start, stop = time.monotonic(), None
         try:
-            _fit(model, task, checkpoint, tensorboard)
+            if elsewhere:
+                checkpoint.bundle = elsewhere(bundle, folder, signals.check)
+            else:
+                fit(model, task, checkpoint, tensorboard=tensorboard)
         except KeyboardInterrupt as error:
             stop = type(error)
+            if elsewhere:
+                checkpoint.bundle = newest(folder)
         if stop:
             gc.collect()  # a pipeline of data that is left to the end of Python complains on the screen
             _stopped(checkpoint.bundle, stop)
@@ -84,10 +101,17 @@ def train_task(task: TrainingTask, paths: Paths, tensorboard: bool = False) -> B
         return _finish(checkpoint.bundle, model, task, paths, signals)
 
 
-def _fit(
-    model: keras.Model, task: TrainingTask, checkpoint: CheckpointCallback, tensorboard: bool
+def fit(
+    model: keras.Model,
+    task: TrainingTask,
+    checkpoint: CheckpointCallback,
+    share: Callable[[keras.utils.PyDataset], keras.utils.PyDataset] = lambda batches: batches,
+    tensorboard: bool = False,
 ) -> None:
-    """All epochs that are left. Raises KeyboardInterrupt when it is stopped."""
+    """All epochs that are left. Raises KeyboardInterrupt when it is stopped.
+
+    share: what of the batches this process computes.
+    """
     bundle, callbacks = task.bundle, [checkpoint]
     if progress.current().folder:
         callbacks.append(ProgressCallback(progress.current(), checkpoint, task.dataset.baselines))
@@ -100,7 +124,7 @@ def _fit(
         batches = task.batches(done)
         averaging(model, bundle.training, len(batches) * (epochs - done))
         how = {"epochs": epochs, "initial_epoch": done, "shuffle": False, "verbose": 0}
-        model.fit(batches, callbacks=callbacks, **how)
+        model.fit(share(batches), callbacks=callbacks, **how)
 
 
 def averaging(model: keras.Model, training: Training, batches: int) -> None:
@@ -121,6 +145,8 @@ def _stopped(bundle: Bundle, stop: type[KeyboardInterrupt]) -> None:
 
 def initialise_tensorflow() -> None:
     """Use TensorFlow once: it writes about devices and data pipelines on the screen at first use."""
+    import tensorflow as tf
+
     tf.get_logger().setLevel("ERROR")
     ops.zeros(1)
     list(tf.data.Dataset.from_generator(lambda: iter([0]), tf.int32))
@@ -135,15 +161,19 @@ def new_bundle(
     """
     family = family_of(network.model_type)
     parts = split_of(corpus, training)
-    name, vocabulary = model_name(app, network, encoding), family.vocabulary(parts.train, encoding)
-    bundle = Bundle(name, vocabulary, network, training, {})
+    vocabulary = (
+        family.codec().vocabulary(corpus.shards, encoding)
+        if corpus.shards
+        else family.vocabulary(parts.train, encoding)
+    )
+    bundle = Bundle(model_name(app, network, encoding), vocabulary, network, training, {})
     return described(bundle, app, corpus, parts), parts
 
 
 def split_of(corpus: Corpus, training: Training, known: Sequence[dict[str, Any]] = ()) -> Split:
     """The split of a corpus: its own, if it divides itself. known: the table of an earlier one."""
     if corpus.sides:
-        return divided(corpus.pieces, corpus.sides, corpus.kind)
+        return replace(divided(corpus.pieces, corpus.sides, corpus.kind), shards=corpus.shards)
     return split(corpus.pieces, training.seed, training.split, known)
 
 
@@ -185,7 +215,7 @@ def resumed(
     known = bundle.metadata["corpus"].get("pieces", [])
     kind = bundle.metadata["split"]
     parts = (
-        divided(corpus.pieces, corpus.sides, kind)
+        replace(divided(corpus.pieces, corpus.sides, kind), shards=corpus.shards)
         if corpus.sides
         else split(corpus.pieces, bundle.training.seed, kind, known)
     )
@@ -239,23 +269,31 @@ def _tell_changes(bundle: Bundle, parts: Split, corpus: Corpus) -> None:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What a network learns and is measured on: the split of a corpus as step sequences."""
+    """What a network learns and is measured on: the split of a corpus as step sequences.
+
+    unknown: the nats that the loss of training leaves out, see ModelFamily.unknown_nats.
+    """
 
     bundle: Bundle
     family: ModelFamily
     parts: Split
     dataset: Dataset
+    unknown: float
 
     @classmethod
     def of(cls, bundle: Bundle, parts: Split) -> TrainingTask:
         """The task of a bundle and its split."""
         family = family_of(bundle.network.model_type)
-        return cls(bundle, family, parts, family.dataset(parts, bundle))
+        dataset = family.dataset(parts, bundle)
+        unknown = family.unknown_nats(dataset, bundle.vocabulary.fields)
+        if parts.shards:
+            dataset = with_shards(dataset, parts.shards, family, bundle)
+        return cls(bundle, family, parts, dataset, unknown)
 
     def counts(self) -> dict[str, int]:
         """How much there is to predict on each side, in units of the family (events or notes)."""
         each = len(self.family.voices) or 1
-        return {s: each * sum(x.counted for x in getattr(self.dataset, s)) for s in SHARES}
+        return {s: each * counted_of(getattr(self.dataset, s)) for s in SHARES}
 
     @property
     def learned(self) -> Sequence[Any]:
@@ -321,6 +359,8 @@ def _finish(
 
     Raises KeyboardInterrupt, with a sentence, when it is stopped.
     """
+    from litert.export import with_variants  # brings TensorFlow, and training may run on JAX
+
     path, family = path_of(bundle.name, paths), task.family
     advice = f"finish it with -l 1 -f --app {bundle.metadata['app']}"
     bar = tqdm(total=4, leave=False, disable=None, bar_format="{desc} ({n_fmt} of {total_fmt})")

@@ -3,6 +3,7 @@
 family.py     what ModelFamily asks for
 encoding.py   events <-> symbols <-> token ids
 dataset.py    pieces -> step sequences; the articles' split by window
+shards.py     rows of shards: chords as bits, an object for no event
 batches.py    windows of an epoch                                  (TensorFlow)
 growth.py     a trained network gets new symbols                   (TensorFlow)
 network.py    one step of the networks in model.py, for export     (TensorFlow)

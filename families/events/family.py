@@ -48,6 +48,8 @@ from storage.vocabulary import Vocabulary
 if TYPE_CHECKING:
     import keras
 
+    from families.codec import PieceCodec
+
 PRIMES = 24  # held-out beginnings that a bundle carries
 PRIME_EVENTS = 64
 SHORTEST = 2  # events; a piece must have a note and the one that follows it
@@ -121,6 +123,11 @@ class EventFamily(ModelFamily, abstract=True):
             "instrument": programs.most_common(1)[0][0],  # None if most pieces say nothing
         }
 
+    def codec(self) -> PieceCodec:
+        from families.events.shards import EventCodec
+
+        return EventCodec(self)
+
     # -- network
 
     def sequences(self, pieces: Sequence[Piece], bundle: Bundle) -> list[StepSequence]:
@@ -152,9 +159,9 @@ class EventFamily(ModelFamily, abstract=True):
         )
 
     def batches(self, dataset: Dataset, bundle: Bundle, epoch: int) -> keras.utils.PyDataset:
-        from families.events.batches import WindowBatches
+        from families.events.batches import window_batches
 
-        return WindowBatches(dataset.train, bundle.network, bundle.training, epoch)
+        return window_batches(dataset.train, bundle.network, bundle.training, epoch)
 
     def inputs(self, rows: Rows, targets: Rows) -> tuple[Array, ...]:
         return tuple(rows[..., i] for i in range(rows.shape[-1]))

@@ -5,7 +5,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from families.events.predictor import INPUT, LOGITS, PROBABILITIES, SIGNATURE
 from families.steps import STATE_PREFIX
@@ -14,6 +13,8 @@ from model import state_shapes, step
 
 def signatures(model: keras.Model, logits: bool) -> dict[str, Any]:
     """The step as a concrete function, by name. logits: of the heads, not probabilities."""
+    import tensorflow as tf  # only what is exported is TensorFlow's
+
     inputs, shapes = len(model.inputs), state_shapes(model)
     output = LOGITS if logits else PROBABILITIES
 

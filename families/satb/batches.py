@@ -7,8 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
+from families.large import epoch_length, lengths_of, order_of
 from families.metrics import padded
 from families.satb.encoding import FIRST, Grid, fits
 from families.satb.features import rows_transposed
@@ -29,12 +30,11 @@ class StatefulBatches(keras.utils.PyDataset):
         super().__init__()
         self._window, self._batch = bundle.network.seqlen, bundle.training.batch
         self._rng = np.random.default_rng([bundle.training.seed, epoch])
-        reach = bundle.vocabulary.encoding.transpose
-        self._sequences = [(s.rows, s.targets.astype(np.int16)) for s in sequences]
-        self._shifts = [possible_shifts(symbols, reach) for _, symbols in self._sequences]
-        windows = sum(len(s) / self._window + 0.5 for s in sequences)
+        self._reach = bundle.vocabulary.encoding.transpose
+        self._sequences = sequences
+        windows = float((lengths_of(sequences) / self._window + 0.5).sum())
         passes = math.ceil(bundle.training.min_steps * self._batch / windows)
-        self._length = math.ceil(windows * passes / self._batch)
+        self._length = epoch_length(sequences, math.ceil(windows * passes / self._batch))
         stream = self._stream()
         self._sources = [self._windows(stream) for _ in range(self._batch)]
 
@@ -51,11 +51,12 @@ class StatefulBatches(keras.utils.PyDataset):
     def _stream(self) -> Iterator[tuple[Rows, Grid]]:
         """Chorales without end, each once a pass."""
         while True:
-            for i in self._rng.permutation(len(self._sequences)):
-                semitones = int(self._rng.choice(self._shifts[i]))
-                rows, symbols = self._sequences[i]
+            for i in order_of(self._sequences, self._rng):
+                piece = self._sequences[i]
+                symbols = piece.targets.astype(np.int16)
+                semitones = int(self._rng.choice(possible_shifts(symbols, self._reach)))
                 moved = np.where(symbols >= FIRST, symbols + semitones, symbols)
-                yield rows_transposed(rows, semitones), moved
+                yield rows_transposed(piece.rows, semitones), moved
 
     def _windows(self, stream: Iterator[tuple[Rows, Grid]]) -> Iterator[tuple[Rows, Rows, float]]:
         """The windows of one row of the batch; the first of a chorale may be short: cuts vary."""
@@ -78,14 +79,18 @@ def possible_shifts(symbols: Grid, reach: int) -> list[int]:
 
 
 def fastest_dtype() -> str:
-    """'mixed_bfloat16' where this machine multiplies faster with it, else 'float32'."""
+    """'mixed_bfloat16' where this machine multiplies faster with it, else 'float32'.
+
+    On JAX always float32: the processes of one training have to do the same.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return "float32"
     times = {}
     for dtype in ("float32", "bfloat16"):
-        x, w = tf.ones((128, 512), dtype), tf.ones((512, 2048), dtype)
-        work = tf.function(tf.matmul)
-        work(x, w).numpy()
+        x, w = ops.ones((128, 512), dtype), ops.ones((512, 2048), dtype)
+        ops.convert_to_numpy(ops.matmul(x, w))
         begun = time.perf_counter()
         for _ in range(20):
-            work(x, w).numpy()
+            ops.convert_to_numpy(ops.matmul(x, w))
         times[dtype] = time.perf_counter() - begun
     return "mixed_bfloat16" if times["bfloat16"] < 0.7 * times["float32"] else "float32"

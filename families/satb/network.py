@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, ops
 
 from config_bach import Network
@@ -275,6 +274,8 @@ def built(network: Network, batch: int = 0, dtype: str = "float32") -> SatbNetwo
 
 def signatures(model: SatbNetwork, logits: bool) -> dict[str, Any]:
     """One step as concrete functions by name, see predictor.py. logits: not probabilities."""
+    import tensorflow as tf  # only what is exported is TensorFlow's
+
     units = [lstm.units for lstm in model.lstms for _ in range(2)]
     names = [f"{STATE_PREFIX}{i}" for i in range(len(units))]
     rows = tf.TensorSpec((None, ROW), tf.int32, "rows")
