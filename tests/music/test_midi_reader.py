@@ -110,6 +110,15 @@ def test_a_part_is_read_alone(song: Path) -> None:
         read(song, "flute")
 
 
+def test_a_tempo_may_stand_in_any_track_and_is_120_where_there_is_none(tmp_path: Path) -> None:
+    melody = note(60, 0, 4800)
+    assert read(file_of(tmp_path / "x.mid", melody)).bpm == 120
+    late = [meta("set_tempo", 480, tempo=1_000_000)]
+    assert read(file_of(tmp_path / "y.mid", melody, late)).bpm == 60
+    late = [meta("set_tempo", 4000, tempo=1_000_000)]
+    assert read(file_of(tmp_path / "z.mid", melody, late)).bpm == 120
+
+
 def test_a_note_struck_while_it_sounds_keeps_its_length(tmp_path: Path) -> None:
     """The first to begin is the first to end."""
     on = [message("note_on", t, note=60, velocity=v) for t, v in ((0, 50), (240, 70))]
