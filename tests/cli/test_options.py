@@ -367,7 +367,7 @@ def test_an_option_is_accepted_for_the_model_types_that_have_it(option: Option) 
         ("-pm --model-type 5 --notes 9", "--notes is not for model type 5"),
         ("-pm --model-type 2 --harmonise x.mid", "--harmonise is not for model type 2"),
         ("-pm --model-type 3 --scale C", "--scale is not for model type 3"),
-        ("-pm --model-type 4", "there is no model type 4; choose one of 1, 2, 3, 5."),
+        ("-pm --model-type 9", "there is no model type 9; choose one of 1, 2, 3, "),
         ("-l 0 -f --model-type 0", "there is no model type 0; choose one of"),
         ("-st --model-type 77", "there is no model type 77"),
     ],
