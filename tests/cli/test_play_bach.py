@@ -23,7 +23,7 @@ def test_help_starts_at_once_and_names_what_there_is(paths: Paths) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-pm", "--model-type", "4"], "there is no model type 4; choose one of 1, 2, 3, 5"),
+        (["-pm", "--model-type", "9"], "there is no model type 9; choose one of 1, 2, 3, "),
         (["-pm", "--app", "unknown"], "train it with -l 0 -f --app unknown"),
         (["--tempo", "3"], "unrecognized arguments: --tempo 3; see play_bach.py -h"),
         ([], "nothing to do"),
