@@ -8,6 +8,7 @@ from duets import Band, Desk, Parrot, notes
 from mido import Message
 
 from config_bach import UserError
+from duet.clock import InternalClock
 
 CALL = notes((0.02, 60, 0.9), (0.98, 62, 1.9), (2.03, 64, 2.9), (3.0, 65, 3.4))
 
@@ -239,6 +240,37 @@ def test_what_plays_all_the_time_does_so_under_any_way() -> None:
     desk.run(8, CALL)
     drums = [b for b, pitch in desk.begun() if pitch >= 81]
     assert {i / 2 for i in range(16)} <= set(drums)
+
+
+def test_a_metronome_clicks_and_the_state_is_sent_for_whoever_shows_it() -> None:
+    desk = Desk(Parrot(), metronome=True, metronome_channel=3, state_channel=7)
+    desk.run(9, CALL)
+    clicks = [(t, m.note) for t, m in desk.port.sent if m.type == "note_on" and m.channel == 2]
+    assert clicks[:6] == [(0, 76), (1, 77), (2, 77), (3, 77), (4, 76), (5, 77)]
+    state = [(t, m.control, m.value) for t, m in desk.port.sent if m.type == "control_change"]
+    assert {m.channel for _, m in desk.port.sent if m.type == "control_change"} == {6}
+    assert (5.0, 20, 1) in state, "the beat in the bar"
+    assert (5.0, 21, 1) in state, "the bar"
+    assert (5.0, 22, round(12.7 * 1.8)) in state, "surprise"
+
+
+def test_the_tempo_is_kept_where_it_changes() -> None:
+    desk = Desk(Parrot())
+    desk.run(2)
+    clock = desk.dispatcher.clock
+    assert isinstance(clock, InternalClock)
+    clock.set_bpm(59.9, desk.now)
+    desk.run(4)
+    clock.set_bpm(50, desk.now)
+    desk.run(6)
+    assert [bpm for _, bpm in desk.session.tempi] == pytest.approx([60, 50])
+
+
+def test_a_very_long_part_forgets_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duet.parts.LONGEST", 20)
+    desk = Desk(Parrot(Fraction(1, 4)), people=(), way="ring")
+    desk.run(8)
+    assert len(desk.session.models[0].part.notes) <= 20
 
 
 @pytest.mark.parametrize("way", ["answer", "continue", "accompany", "ring"])
