@@ -40,6 +40,21 @@ def test_the_call_is_heard_while_it_is_played_on_the_grid() -> None:
     assert parrot.places == [], "nothing is composed before it is asked for"
 
 
+def test_each_note_is_heard_once_at_the_nearest_sixteenth() -> None:
+    parrot = Parrot()
+    desk = Desk(parrot)
+    early_and_late = (
+        (0.7, 60, 0.8),
+        (0.99, 61, 1.2),
+        (1.36, 62, 1.4),
+        (1.39, 63, 1.6),
+        (2.87, 64, 3.0),
+    )
+    desk.run(4, notes(*early_and_late))
+    struck = [(float(t), p) for t, p, new in parrot.heard if new]
+    assert struck == [(0.75, (60,)), (1, (61,)), (1.25, (62,)), (1.5, (63,)), (2.75, (64,))]
+
+
 def test_a_call_that_ends_with_a_bar_is_answered_on_the_bar_line() -> None:
     desk = Desk(Parrot(), ends="bar", answer=2)
     desk.run(16, notes((0.5, 60, 3.95)))
