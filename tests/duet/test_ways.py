@@ -8,6 +8,7 @@ from duets import Band, Desk, Parrot, notes
 from mido import Message
 
 from config_bach import UserError
+from duet.clock import InternalClock
 
 CALL = notes((0.02, 60, 0.9), (0.98, 62, 1.9), (2.03, 64, 2.9), (3.0, 65, 3.4))
 
@@ -37,6 +38,21 @@ def test_the_call_is_heard_while_it_is_played_on_the_grid() -> None:
     assert len(parrot.heard) == 9, "every sixteenth, up to the one that sounds"
     assert parrot.heard[1] == (Fraction(1, 4), (60,), False)
     assert parrot.places == [], "nothing is composed before it is asked for"
+
+
+def test_each_note_is_heard_once_at_the_nearest_sixteenth() -> None:
+    parrot = Parrot()
+    desk = Desk(parrot)
+    early_and_late = (
+        (0.7, 60, 0.8),
+        (0.99, 61, 1.2),
+        (1.36, 62, 1.4),
+        (1.39, 63, 1.6),
+        (2.87, 64, 3.0),
+    )
+    desk.run(4, notes(*early_and_late))
+    struck = [(float(t), p) for t, p, new in parrot.heard if new]
+    assert struck == [(0.75, (60,)), (1, (61,)), (1.25, (62,)), (1.5, (63,)), (2.75, (64,))]
 
 
 def test_a_call_that_ends_with_a_bar_is_answered_on_the_bar_line() -> None:
@@ -239,6 +255,37 @@ def test_what_plays_all_the_time_does_so_under_any_way() -> None:
     desk.run(8, CALL)
     drums = [b for b, pitch in desk.begun() if pitch >= 81]
     assert {i / 2 for i in range(16)} <= set(drums)
+
+
+def test_a_metronome_clicks_and_the_state_is_sent_for_whoever_shows_it() -> None:
+    desk = Desk(Parrot(), metronome=True, metronome_channel=3, state_channel=7)
+    desk.run(9, CALL)
+    clicks = [(t, m.note) for t, m in desk.port.sent if m.type == "note_on" and m.channel == 2]
+    assert clicks[:6] == [(0, 76), (1, 77), (2, 77), (3, 77), (4, 76), (5, 77)]
+    state = [(t, m.control, m.value) for t, m in desk.port.sent if m.type == "control_change"]
+    assert {m.channel for _, m in desk.port.sent if m.type == "control_change"} == {6}
+    assert (5.0, 20, 1) in state, "the beat in the bar"
+    assert (5.0, 21, 1) in state, "the bar"
+    assert (5.0, 22, round(12.7 * 1.8)) in state, "surprise"
+
+
+def test_the_tempo_is_kept_where_it_changes() -> None:
+    desk = Desk(Parrot())
+    desk.run(2)
+    clock = desk.dispatcher.clock
+    assert isinstance(clock, InternalClock)
+    clock.set_bpm(59.9, desk.now)
+    desk.run(4)
+    clock.set_bpm(50, desk.now)
+    desk.run(6)
+    assert [bpm for _, bpm in desk.session.tempi] == pytest.approx([60, 50])
+
+
+def test_a_very_long_part_forgets_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duet.parts.LONGEST", 20)
+    desk = Desk(Parrot(Fraction(1, 4)), people=(), way="ring")
+    desk.run(8)
+    assert len(desk.session.models[0].part.notes) <= 20
 
 
 @pytest.mark.parametrize("way", ["answer", "continue", "accompany", "ring"])
