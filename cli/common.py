@@ -35,6 +35,7 @@ from stream.settings import Server
 if TYPE_CHECKING:
     from workflows.encoding import Workers
 
+MOST_PROCESSES = 1024
 LARGEST_SEED = 2**31  # seeds that are drawn stay short enough to type
 
 
@@ -68,11 +69,22 @@ def finetuning_of(args: argparse.Namespace, family: ModelFamily | None = None) -
     return replace(usual, **settings_given(args, FineTuning))
 
 
+def processes_of(args: argparse.Namespace) -> int:
+    """How many processes are to share the work; 0 where nobody says. Raises UserError out of range."""
+    if args.processes is None:
+        return 0
+    if not 1 <= args.processes <= MOST_PROCESSES:
+        raise UserError(
+            f"--processes is {args.processes}, but it must lie between 1 and {MOST_PROCESSES}."
+        )
+    return int(args.processes)
+
+
 def workers_of(args: argparse.Namespace) -> Workers:
     """What encodes a large corpus: processes of this machine, or those of a Ray cluster."""
     from workflows.encoding import LocalWorkers, RayWorkers
 
-    count = args.processes or 0
+    count = processes_of(args)
     return RayWorkers(args.ray, count) if args.ray else LocalWorkers(count)
 
 

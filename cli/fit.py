@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cli.common import finetuning_of, new_model_of, path_of_model, workers_of
+from cli.common import finetuning_of, new_model_of, path_of_model, processes_of, workers_of
 from cli.run_log import with_training
 from config_bach import Encoding, Network, Paths, Training, UserError, quiet, require, require_large
 from families import corpus as corpora
@@ -195,12 +195,13 @@ def _corpus(
 
 def _check_share(args: argparse.Namespace, training: Training) -> None:
     """Raise UserError if the processes that are asked for cannot be had."""
-    if not args.processes:
+    processes = processes_of(args)
+    if not processes:
         return
     require_large("jax", "--processes")
-    if training.batch % args.processes:
+    if training.batch % processes:
         raise UserError(
-            f"--processes {args.processes} cannot share batches of {training.batch}: take a number "
+            f"--processes {processes} cannot share batches of {training.batch}: take a number "
             "that divides it."
         )
 

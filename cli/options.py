@@ -19,8 +19,6 @@ from families.registry import families, family_of
 from litert.c_header import MICRO
 from litert.variants import VARIANTS
 
-MOST_PROCESSES = 1024
-
 PURPOSE = "Play Bach: train a neural network on music you love, then hear it play."
 EXAMPLES = """
 examples:
@@ -126,13 +124,6 @@ def text(value: str) -> str:
 def file(value: str) -> Path:
     """The path of a file. Raises ArgumentTypeError."""
     return Path(text(value))
-
-
-def several(value: str) -> int:
-    """How many, 1 to MOST_PROCESSES. Raises ArgumentTypeError."""
-    if not (value.isdecimal() and 1 <= int(value) <= MOST_PROCESSES):
-        raise argparse.ArgumentTypeError(f"must be 1 to {MOST_PROCESSES}")
-    return int(value)
 
 
 @dataclass(frozen=True)
@@ -269,7 +260,7 @@ OPTIONS = (
            "name contains, or its number; also of --prime, --harmonise and --evaluate",
            verbs=("fit", "predict", "evaluate")),
     Option("--processes N", LEARN, "train in N processes that share each batch, on JAX; encode in as "
-           "many (one for each core)", several, verbs=CORPUS),
+           "many (one for each core)", int, verbs=CORPUS),
     Option("--ray ADDRESS", LEARN, "encode and train on the machines of a Ray cluster: its address, "
            "auto, or local", verbs=CORPUS),
     Option("-e --epochs N", LEARN, "passes at most ({default})", int, "epochs"),
