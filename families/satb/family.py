@@ -99,7 +99,7 @@ class FourVoices(ModelFamily):
         average=0.999,
         min_steps=140,
     )
-    finetuning = FineTuning(epochs=12, min_steps=30)  # 8 minutes of two cores
+    finetuning = FineTuning(epochs=12, min_steps=30)
     transpose = 6
     voices = VOICES
     flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
