@@ -75,7 +75,7 @@ def finetune(
     Raises as trainer.train_task does. Ctrl-C in the comparison leaves out what is left of it.
     """
     folder = paths.checkpoint / bundle.name
-    trainer.check_sides(bundle.name, parts)
+    trainer.check_sides(base.name, parts)
     task = FineTuningTask.beside(bundle, parts, base)
     task.check_held_out()
     replace(base, steps={}).save(folder / BASE)

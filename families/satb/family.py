@@ -102,7 +102,7 @@ class FourVoices(ModelFamily):
         average=0.999,
         min_steps=140,
     )
-    finetuning = FineTuning(epochs=12, min_steps=30)  # 8 minutes of two cores
+    finetuning = FineTuning(epochs=12, min_steps=30)
     transpose = 6
     voices = VOICES
     keeps = frozenset({PARTS, METRES, LEAD})

@@ -54,7 +54,7 @@ def test_it_is_fine_tuned(toy: Paths, capsys: pytest.CaptureFixture[str]) -> Non
 
     folder = toy.root / "others"
     for i in range(4):
-        write_midi(folder / f"{i}.mid", tune(64, 30 + i).events, 100, 1)
+        write_midi(folder / f"{i}.mid", tune(64, 40 + i).events, 100, 1)
     words = ["-f", "--app", "other", "--from", "toy", "--corpus", str(folder), "-e", "1"]
     run([*words, "--no-scratch", "--mix", "0.5"], toy)
     bundle = load(toy.models / "other9_nc_mo.zip")

@@ -143,7 +143,9 @@ def test_all_is_told(tuned: tuple[Bundle, Paths, str]) -> None:
     assert "9 pieces of the old music are mixed in, 1.65 steps for each new one" in said
     assert re.search(r"^nats per event, lower is better +before +after +change", said, re.M)
     assert re.search(
-        r"^  your held-out pieces \(3\) +\d\.\d{3} +\d\.\d{3} +-\d\.\d{3} \[-.*, -.*\]$", said, re.M
+        r"^  your held-out pieces \(3\) +\d+\.\d{3} +\d+\.\d{3} +-\d+\.\d{3} \[-.*, -.*\]$",
+        said,
+        re.M,
     )
     assert re.search(
         r"^  the old held-out pieces \(2\) .* \(too few pieces for an interval\)$", said, re.M
@@ -225,7 +227,7 @@ def test_a_model_that_knows_all_pieces_is_refused(event_bundle: Trained, paths: 
     learned = family_of(2).unpack(base.music)
     bundle, parts = adapted("mine", base, Corpus("x", tuple(learned), ()), QUICK)
     with pytest.raises(
-        UserError, match=r"held out .*: mine2_nc_mo has learned from all of these pieces"
+        UserError, match=r"held out .*: tunes2_nc_mo has learned from all of these pieces"
     ):
         finetune(bundle, parts, base, paths)
 
