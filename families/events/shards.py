@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 
 SHORTEST = 2  # events
 LARGEST_VOCABULARY = 20_000  # symbols of a field; rarer ones become '?'
-COUNTED = 50 * LARGEST_VOCABULARY  # symbols that are counted at once
+COUNTED = (
+    5 * LARGEST_VOCABULARY
+)  # chords that are counted at once, before they are moved to other keys
 REMEMBERED = 2**17  # symbols that an encoder keeps
 
 Count = Counter[tuple[Any, ...]]
