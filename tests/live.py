@@ -132,10 +132,12 @@ def figures(servers: Servers) -> dict[str, Any]:
     return dict(json.loads(get(servers.context.server.flask_port, "/status")[2]))
 
 
-def raw(port: int, path: str, *lines: str, login: str | None = LOGIN) -> socket.socket:
+def raw(
+    port: int, path: str, *lines: str, login: str | None = LOGIN, method: str = "GET"
+) -> socket.socket:
     """A connection that has sent a request, and has read nothing."""
     s = socket.create_connection(("127.0.0.1", port), timeout=10)
-    head = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *lines]
+    head = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *lines]
     head += [f"Authorization: {login}"] if login else []
     s.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
     return s
