@@ -30,11 +30,13 @@ Numbers = npt.NDArray[np.int64]
 
 
 def is_large(source: str) -> bool:
-    """Whether a source is a folder of shards, or has so many files that it is to be encoded first.
-
-    Raises UserError if there are no files.
-    """
-    return has_shards(Path(source)) or len(find(source)) >= LARGE
+    """Whether a source is a folder of shards, or has so many files that it is to be encoded first."""
+    if has_shards(Path(source)):
+        return True
+    try:
+        return len(find(source)) >= LARGE
+    except UserError:
+        return False  # it is for the family to say what is wrong with it
 
 
 def encoder_of(family: ModelFamily, encoding: Encoding) -> dict[str, object]:

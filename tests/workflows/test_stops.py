@@ -15,11 +15,10 @@ from conftest import home
 
 from config_bach import Encoding, Network, Paths, Training
 from families.base import Corpus
-from litert.export import with_variants
+from litert import export
 from music.events import Piece
 from storage.bundle import Bundle, load
 from storage.catalog import path_of
-from workflows import trainer
 from workflows.signals import Terminated, terminate
 from workflows.trainer import new_bundle, resumed, train
 
@@ -114,12 +113,12 @@ def test_what_comes_after_the_last_epoch_is_made_up_for_without_learning_more(
         signal.raise_signal(signal.SIGINT)
         return real(*_)
 
-    real = with_variants
-    monkeypatch.setattr(trainer, "with_variants", interrupted)
+    real = export.with_variants
+    monkeypatch.setattr(export, "with_variants", interrupted)
     with pytest.raises(KeyboardInterrupt, match="is kept, finish it with -l 1 -f --app t"):
         fit(tunes, paths)
     assert not list(paths.models.iterdir())
-    monkeypatch.setattr(trainer, "with_variants", real)
+    monkeypatch.setattr(export, "with_variants", real)
     corpus, last = Corpus("tunes", tuple(tunes), ()), paths.checkpoint / "t3_nc_mo" / "last.zip"
     bundle, parts = resumed(load(last), None, corpus, written=False)
     done = train(bundle, parts, paths)
