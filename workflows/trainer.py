@@ -324,8 +324,9 @@ class TrainingTask:
         self.family.compile(model, bundle.training)
         if bundle.weights:
             model.set_weights(bundle.weights)
+        # now, or TensorFlow traces the step twice: variables that are made in it begin a second pass
+        model.optimizer.build(model.trainable_variables)
         if bundle.optimizer:
-            model.optimizer.build(model.trainable_variables)
             for variable, value in zip(model.optimizer.variables, bundle.optimizer, strict=True):
                 variable.assign(value)
         return model
