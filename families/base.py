@@ -270,6 +270,7 @@ class ModelFamily(ABC):
     default_variant: ClassVar[str] = "float32"  # what training exports, and what plays at first
     default_program: ClassVar[int | None] = None  # General MIDI 1..128; None: that of the corpus
     max_copy: ClassVar[int | None] = None  # notes in a row that a new piece copies unless told
+    graded: ClassVar[bool] = False  # its pieces are chorales in four voices: see evaluation/judge.py
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         """Refuse, when it is defined, a family that leaves out an attribute. Raises TypeError.

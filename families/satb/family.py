@@ -105,6 +105,7 @@ class FourVoices(ModelFamily):
     )
     default_variant = "dynamic"  # three times as fast as float16, for less than 0.0001 nats
     default_program = ORGAN
+    graded = True
     max_copy = 20  # half of Bach's chorales share 15 notes or more in a row with others of his
 
     # -- corpus
