@@ -33,6 +33,7 @@ from families.base import (
     Split,
 )
 from families.satb.baselines import table
+from families.satb.composer import SatbComposer, compose
 from families.satb.constraints import constraints_of
 from families.satb.dataset import (
     SatbSequence,
@@ -57,7 +58,6 @@ from families.satb.features import KEY, rows_transposed
 from families.satb.inpainting import PARTICLES, free_bars, free_voices, inpaint, voices_named
 from families.satb.key_bias import with_key_bias
 from families.satb.predictor import SatbPredictor
-from families.satb.sampler import SatbComposer, compose
 from families.satb.templates import packed, templates_of, unpacked
 from families.steps import Array, Probabilities, Rows, StepRunner, StepSequence
 from music.events import bars_of
@@ -274,7 +274,7 @@ class FourVoices(ModelFamily):
             title = f"around {chorale.name}"
         else:
             prime = _prime(model, request, paths)
-            chorale = compose(model, settings, constraints, prime)
+            chorale, _ = compose(model, settings, constraints, prime)
             title = chorale.name
         before, events = following(prime, chorale) if prime else ([], chorale.events)
         return Composition(
