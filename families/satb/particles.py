@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import Composing
-from families.satb.encoding import Grid, pitch
+from families.satb.encoding import VOICES, Grid, pitch
 from families.satb.plan import Cadence, Plan
 from families.satb.sampler import SatbSampler
 from families.satb.style import ends_phrase
 from families.steps import Probabilities
-from music.chords import Chord, chord_of
+from music.chords import QUALITIES, Chord, chord_of
 from music.events import Event
 from music.keys import Key
 
@@ -23,6 +23,7 @@ LEAD = 12  # steps before the end of a phrase that are composed side by side
 COPIED = 20.0  # log weight that copying for too long costs
 # log weights that a cadence costs which is not the planned triad in root position
 OTHER_TRIAD, INVERTED, INCOMPLETE, OTHER_CHORD = 2.0, 4.0, 5.0, 8.0
+GOAL = 1.5  # logarithm of how much likelier the notes of the planned triad become
 FINAL = 2.0  # and how much more at the end of the piece
 
 
@@ -91,6 +92,7 @@ class PlannedComposer:
         sampler.spread(self._particles)
         symbols, sounds, sopranos = [], [], []
         for step, row in enumerate(rows, begin):
+            sampler.goal = goal(cadence) if step == cadence.first else None
             symbols.append(sampler.step(self._given(step), row.tolist()).astype(np.int16))
             sounds.append(np.array([f.sounding for f in sampler.features], np.int16))
             sopranos.append(sampler.soprano)
@@ -99,6 +101,7 @@ class PlannedComposer:
         for i in (at, -1):
             weights = weights - [cost(chord_sounding(s), cadence, self.plan.key) for s in sounds[i]]
         best = chosen(weights, sampler.rng)
+        sampler.goal = None
         sampler.keep(best)
         self._track(symbols, sounds, best)
         return [
@@ -131,6 +134,17 @@ class PlannedComposer:
                 self.sampler.tracker.feed(event)
 
 
+def goal(cadence: Cadence) -> npt.NDArray[np.float64] | None:
+    """How much likelier the notes of the planned triad become [voices, pitch classes], as logarithms; the
+    bass shall have its root."""
+    if not cadence.quality:
+        return None
+    found = np.zeros((len(VOICES), 12))
+    found[:-1, [(cadence.root + step) % 12 for step in QUALITIES[cadence.quality]]] = GOAL
+    found[-1, cadence.root] = GOAL
+    return found
+
+
 def chord_sounding(sounds: Grid) -> Chord | None:
     """The chord of what four voices sound, as symbols [4]."""
     return chord_of(p for s in sounds.tolist() if (p := pitch(s)) >= 0)
@@ -141,7 +155,7 @@ def cost(chord: Chord | None, cadence: Cadence, key: Key) -> float:
     weight = FINAL if cadence.final else 1.0
     if chord is None:
         return weight * OTHER_CHORD
-    planned = chord.root == cadence.root and chord.is_triad
+    planned = not cadence.quality or (chord.root == cadence.root and chord.is_triad)
     if ends_phrase(chord, key):
         return 0.0 if planned else weight * OTHER_TRIAD
     if planned or ends_phrase(Chord(chord.root, chord.quality, chord.root), key):

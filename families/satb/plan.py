@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from families.satb.encoding import Grid
-from families.satb.style import LAST_STEPS, MODES, Style, fermatas, keys_within, openings
+from families.satb.style import (
+    MODES,
+    UNKNOWN,
+    Style,
+    Triad,
+    fermatas,
+    keys_within,
+    openings,
+)
 from families.satb.templates import Template, template_of
 from music.keys import Key
 from music.scales import scale_of
+
+LAST_STEPS = 4  # a fermata that ends so near the end is the last one
 
 T = TypeVar("T")
 
@@ -69,31 +79,36 @@ def plan_of_piece(
 def planned(template: Template, style: Style, key: Key, rng: np.random.Generator) -> Plan:
     """A plan on a template, in a key: its cadences and its form are drawn as often as the corpus has them."""
     grid = template.plan
+    ends = phrase_ends(grid)
+    triads = _triads(style.cadences[key.minor], len(ends), key.minor, rng)
     cadences = tuple(
-        Cadence(first, last, (key.tonic + steps) % 12, quality, final)
-        for first, last, final in phrase_ends(grid)
-        for steps, quality in [_chord(style, key, final, rng)]
+        Cadence(first, last, (key.tonic + steps) % 12, quality, last == ends[-1][1])
+        for (first, last), (steps, quality) in zip(ends, triads, strict=True)
     )
     lengths = openings(grid)
     again = int(lengths[0]) if lengths and rng.random() < style.returns else 0
     return Plan(template.name, grid, key, cadences, again, bool(rng.random() < style.whole))
 
 
-def phrase_ends(grid: Grid) -> list[tuple[int, int, bool]]:
-    """The first and last step of the end of each phrase, and whether it is that of the piece."""
-    stop = len(grid)
-    ends = [(a, b, b >= stop - LAST_STEPS) for a, b in fermatas(grid)]
-    if not ends or not ends[-1][2]:
-        ends.append((max(stop - 4, 0), stop - 1, True))
+def phrase_ends(grid: Grid) -> list[tuple[int, int]]:
+    """The first and last step of the end of each phrase; the end of the piece is one."""
+    ends, stop = fermatas(grid), len(grid)
+    if not ends or ends[-1][1] < stop - LAST_STEPS:
+        ends.append((max(stop - LAST_STEPS, 0), stop - 1))
     return ends
 
 
-def _chord(style: Style, key: Key, final: bool, rng: np.random.Generator) -> tuple[int, str]:
-    """The triad at the end of a phrase: semitones above the tonic, and quality."""
-    if not final:
-        return _drawn(style.cadences[key.minor], rng)
-    on_tonic = {chord: n for chord, n in style.finals[key.minor].items() if chord[0] == 0}
-    return _drawn(on_tonic or {(0, MODES[key.minor]): 1}, rng)
+def _triads(
+    known: Sequence[tuple[Triad, ...]], count: int, minor: bool, rng: np.random.Generator
+) -> list[Triad]:
+    """The triads of so many phrases, from a piece of the corpus that has as many or nearly; the last one is
+    on the tonic."""
+    nearest = min(abs(len(row) - count) for row in known)
+    rows = [row for row in known if abs(len(row) - count) == nearest]
+    row = rows[int(rng.integers(len(rows)))]
+    inner = [row[i % max(len(row) - 1, 1)] for i in range(count - 1)]
+    last = row[-1] if row[-1][0] == 0 and row[-1] != UNKNOWN else (0, MODES[minor])
+    return [*inner, last]
 
 
 def _drawn(weights: Mapping[T, int], rng: np.random.Generator) -> T:

@@ -13,7 +13,7 @@ from families.satb.choice import Sampling, choose
 from families.satb.constraints import Constraints
 from families.satb.encoding import FIRST, HOLD, ORDER, event_of
 from families.satb.features import KEY, SatbFeatures
-from families.satb.key_bias import COMPOSING_POWER, POWER, with_key_bias
+from families.satb.key_bias import CLASS_OF, COMPOSING_POWER, POWER, with_key_bias
 from families.satb.voice_leading import without_parallels
 from families.steps import Predictor, Probabilities, Rows
 from music.copies import CopyTracker
@@ -51,6 +51,8 @@ class SatbSampler(StepSampler[SatbFeatures]):
         self._temperatures = temperatures
         self._power = 0.0 if prior is None else COMPOSING_POWER - POWER
         self._scale = ""  # that of the settings which the constraints have
+        self.goal: npt.NDArray[np.float64] | None = None  # see particles.goal
+        self._gains = np.zeros(1)  # log weights of pieces for how well the goal suits them
         self._bound = np.zeros(1, bool)  # pieces in which a voice had to break the rules
 
     def follow(self, settings: Composing) -> None:
@@ -89,8 +91,12 @@ class SatbSampler(StepSampler[SatbFeatures]):
         onset, pitch = (t * self.settings.temperature for t in self._temperatures)
         how = Sampling(onset, pitch, self.settings.top_p)
         free = without_parallels(rows[:, head], self._moves(head, tokens, rows, given))
-        symbols, bound = choose(p.astype(np.float64), allowed, free, how, self.rng)
+        q, gains = p.astype(np.float64), np.zeros(len(rows))
+        if self.goal is not None:
+            q, gains = towards(q, self.goal[head])
+        symbols, bound = choose(q, allowed, free, how, self.rng)
         self._bound |= bound
+        self._gains += np.where(symbols >= FIRST, gains, 0.0)
         return symbols
 
     def _moves(
@@ -105,11 +111,11 @@ class SatbSampler(StepSampler[SatbFeatures]):
         self, context: Any, rows: Rows, given: Mapping[int, int], closed: Mapping[int, set[int]]
     ) -> tuple[Rows, npt.NDArray[np.float64]]:
         for _ in range(TRIES):
-            self._bound = np.zeros(len(rows), bool)
+            self._bound, self._gains = np.zeros(len(rows), bool), np.zeros(len(rows))
             tokens, weights = super()._draw(context, rows, given, closed)
             if len(rows) > 1 or not self._bound.any():
                 break
-        return tokens, weights - PARALLEL * self._bound
+        return tokens, weights + self._gains - PARALLEL * self._bound
 
     def head_probabilities(self, head: int, p: Probabilities) -> None:
         """Keep the probabilities of a head, to be shown."""
@@ -142,3 +148,16 @@ class SatbSampler(StepSampler[SatbFeatures]):
         elif token >= FIRST:
             chance += np.where(own == token, p[:, HOLD], 0)
         return chance
+
+
+def towards(
+    p: npt.NDArray[np.float64], goal: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Probabilities [pieces, SYMBOLS] with pitch classes made likelier by exp(goal) [12], that a note is
+    struck left as likely as it was; and the log weights [pieces] that this is worth: pieces are then
+    weighed as if the goal had been a reward, not a way of drawing (a twisted particle filter)."""
+    factor = np.exp(goal[CLASS_OF])
+    pitched = p[:, FIRST:]
+    before, after = pitched.sum(1), (pitched * factor).sum(1)
+    gain = np.maximum(after, 1e-12) / np.maximum(before, 1e-12)
+    return np.concatenate([p[:, :FIRST], pitched * factor / gain[:, None]], 1), np.log(gain)

@@ -7,6 +7,7 @@ music21's training pieces, for bundles that were made before or whose corpus kno
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,25 +24,25 @@ from music.keys import KEYS, Key, key_named, key_of
 
 DEFAULT = Path(__file__).parent / "style.json"
 MODES = {False: "major", True: "minor"}
-LAST_STEPS = 4  # a fermata that ends so near the end is the last one
 ALIKE = 0.9  # share of the steps in which a phrase that comes back is the same
 BREATH = 2  # steps at the end of a phrase that may differ when it comes back
 
 Profile = npt.NDArray[np.float64]
+Triad = tuple[int, str]  # semitones of its root above the tonic, quality; UNKNOWN: another chord
+UNKNOWN = (0, "")
 
 
 @dataclass(frozen=True)
 class Style:
     """keys: how many pieces are in each. profiles: by mode (minor?) how much of the time each pitch class
-    above the tonic sounds [12]. cadences, finals: by mode how often a phrase, or the piece, ends on a triad,
-    named by its semitones above the tonic and its quality. returns: the share of pieces that could repeat
-    their opening and do; whole: of these, the share in which all voices come back. onset, pitch: the
-    temperatures at which notes begin and pitches are chosen."""
+    above the tonic sounds [12]. cadences: by mode, for each piece the triads that its phrases end on, one
+    after the other. returns: the share of pieces that could repeat their opening and do; whole: of these,
+    the share in which all voices come back. onset, pitch: the temperatures at which notes begin and pitches
+    are chosen."""
 
     keys: Mapping[Key, int]
     profiles: Mapping[bool, Profile]
-    cadences: Mapping[bool, Mapping[tuple[int, str], int]]
-    finals: Mapping[bool, Mapping[tuple[int, str], int]]
+    cadences: Mapping[bool, Sequence[tuple[Triad, ...]]]
     returns: float
     whole: float
     onset: float = 1.0
@@ -68,8 +69,7 @@ def _style(data: Mapping[str, Any]) -> Style:
     return Style(
         {key_named(name): n for name, n in data["keys"].items()},
         {minor: np.array(data["profiles"][name]) for minor, name in MODES.items()},
-        _by_mode(data["cadences"]),
-        _by_mode(data["finals"]),
+        {minor: [_triads(text) for text in data["cadences"][name]] for minor, name in MODES.items()},
         data["form"]["returns"],
         data["form"]["whole"],
         data["temperatures"]["onset"],
@@ -77,33 +77,33 @@ def _style(data: Mapping[str, Any]) -> Style:
     )
 
 
-def _by_mode(data: Mapping[str, Mapping[str, int]]) -> dict[bool, dict[tuple[int, str], int]]:
-    return {
-        minor: {(int(steps), quality): n for text, n in data[name].items() for steps, quality in [text.split()]}
-        for minor, name in MODES.items()
-    }
+def _triads(text: str) -> tuple[Triad, ...]:
+    """'0major 7major ?' -> the triads; '?' is any other chord."""
+    found = [re.fullmatch(r"(\d+)([a-z]+)", word) for word in text.split()]
+    return tuple((int(m[1]), m[2]) if m else UNKNOWN for m in found)
 
 
 def style_of(pieces: Sequence[Chorale]) -> dict[str, Any]:
     """The style of training pieces as JSON; empty parts where the pieces know nothing of them."""
     keys = [key_of_piece(piece.symbols) for piece in pieces]
-    cadences: dict[bool, Counter[str]] = {minor: Counter() for minor in MODES}
-    finals: dict[bool, Counter[str]] = {minor: Counter() for minor in MODES}
+    cadences: dict[bool, list[str]] = {minor: [] for minor in MODES}
     for piece, key in zip(pieces, keys, strict=True):
-        for onset, last in fermatas(piece.plan):
-            counts = finals if last >= len(piece) - LAST_STEPS else cadences
-            chord = chord_at(piece.symbols, onset)
-            if chord and ends_phrase(chord, key):
-                counts[key.minor][f"{(chord.root - key.tonic) % 12} {chord.quality}"] += 1
-    known = all(c.total() for c in (*cadences.values(), *finals.values()))
+        if ends := [_named(piece.symbols, onset, key) for onset, _ in fermatas(piece.plan)]:
+            cadences[key.minor].append(" ".join(ends))
+    known = all(cadences.values())
     both = len({key.minor for key in keys}) == 2
     return {
         "keys": dict(Counter(map(str, keys)).most_common()),
         "profiles": _profiles(pieces, keys) if both else {},
-        "cadences": {MODES[m]: dict(c.most_common()) for m, c in cadences.items()} if known else {},
-        "finals": {MODES[m]: dict(c.most_common()) for m, c in finals.items()} if known else {},
+        "cadences": {MODES[m]: sorted(c) for m, c in cadences.items()} if known else {},
         "form": _form(pieces) if known else {},
     }
+
+
+def _named(symbols: Grid, step: int, key: Key) -> str:
+    chord = chord_at(symbols, step)
+    good = chord is not None and ends_phrase(chord, key)
+    return f"{(chord.root - key.tonic) % 12}{chord.quality}" if chord and good else "?"
 
 
 def key_of_piece(symbols: Grid) -> Key:
