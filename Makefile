@@ -3,7 +3,9 @@
 # make quick: the fast tests, for work at hand.
 PYTHON ?= python3
 PY = .venv/bin/python
-PYTEST = $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
+# one more than there are cores: many tests wait for a browser or for sound
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: play live quick test setup clean
 

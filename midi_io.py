@@ -17,6 +17,7 @@ from music.instruments import Programs, by_voice, instrument_name
 from music.keys import key_name
 from music.midi_repair import repaired
 from music.notation import VOICE_NAMES, score_of
+from music.sounds import DRUMS, program_name, program_of, voice_of
 from storage.files import replacing
 
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".krn", ".abc")
@@ -27,6 +28,8 @@ SHORTEST_NOTE = Fraction(1, 8)
 START = Fraction(0)
 NO_MARKS: Mapping[Fraction, str] = {}
 BEGINS_HERE = "Play Bach begins here"
+DRUM_CHANNEL = 9  # counted from 0
+PITCHED_CHANNELS = tuple(c for c in range(16) if c != DRUM_CHANNEL)
 
 
 class Refused(Exception):
@@ -253,7 +256,7 @@ def write_midi(
     """
     voices = by_voice(programs)
     marks = {begins: BEGINS_HERE} if begins else {}
-    played = [Played(event, bpm, voices) for event in events]
+    played = [Played(event, bpm * event.tempo, voices) for event in events]
     midi = midi_file(played, title or path.stem, marks)
     with replacing(path) as aside:
         midi.save(aside)
@@ -262,7 +265,7 @@ def write_midi(
 def midi_file(
     played: Sequence[Played], title: str = "", marks: Mapping[Fraction, str] = NO_MARKS
 ) -> Any:
-    """A mido file: a track of title, key, metre and tempi, then one for each voice, with its name.
+    """A mido file: a track of title, key, metre and tempi, then one for each voice or instrument.
 
     Every change is where it happens. The metre is left out where it is not known. marks: markers by
     the quarter length at which they stand.
@@ -275,14 +278,43 @@ def midi_file(
     midi = MidiFile(type=1, ticks_per_beat=TICKS, charset="latin1")
     told = [*_name(title), *_key(notes), *_time_signatures(events), *_tempi(played)]
     midi.tracks.append(_track([*told, *_markers(marks)]))
-    voices = any(e.voices for e in events)
+    if any(e.sounds for e in events):
+        midi.tracks += _instrument_tracks(notes)
+    else:
+        midi.tracks += _voice_tracks(played, notes, any(e.voices for e in events))
+    return midi
+
+
+def _voice_tracks(played: Sequence[Played], notes: Sequence[Note], voices: bool) -> Iterator[Any]:
+    """A track for each voice that has notes, on a channel of its own; voices: they have names."""
     for voice in range(len(by_voice(1))):
         own = [n for n in notes if n.voice == voice]
         if own or not voice:
             player = instrument_name(played[0].programs[voice]) if played else ""
             name = _name(VOICE_NAMES[voice] if voices else player)
-            midi.tracks.append(_track([*name, *_programs(played, voice), *_messages(own)], voice))
-    return midi
+            yield _track([*name, *_programs(played, voice), *_messages(own)], voice)
+
+
+def _instrument_tracks(notes: Sequence[Note]) -> Iterator[Any]:
+    """A track for each instrument, percussion on channel 10.
+
+    Where there are more instruments than channels some share one, and say before each note whose it is.
+    """
+    from mido import Message
+
+    programs = sorted({p for n in notes if (p := program_of(n.voice)) is not None})
+    pitched = [p for p in programs if p != DRUMS]
+    for program in programs:
+        own = [n for n in notes if n.voice == voice_of(program)]
+        timed = [*_name(program_name(program)), *_messages(own)]
+        if program == DRUMS:
+            yield _track(timed, DRUM_CHANNEL)
+            continue
+        said = {n.onset for n in own} if len(pitched) > len(PITCHED_CHANNELS) else {START}
+        change = Message("program_change", program=program - 1)
+        told = [(round(onset * TICKS), 2, change) for onset in said]
+        channel = PITCHED_CHANNELS[pitched.index(program) % len(PITCHED_CHANNELS)]
+        yield _track([*told, *timed], channel)
 
 
 Timed = tuple[int, int, Any]  # tick, order within the tick, MIDI message

@@ -7,7 +7,7 @@ in it, all of them as one collection of rectangles.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from evaluation.plots import ACCENT, INK, PALE, SECOND, figure_of, save
 from music.events import Event, Note, duration_of, notes_from_events, pitch_name
+from music.sounds import DRUMS, percussion_name, program_name, program_of, voice_of
 from storage.files import replacing
 
 SUFFIXES = (".png", ".pdf")
@@ -26,6 +27,16 @@ ROWS_A_PAGE = 12  # 8 1/2 minutes at 90 quarters a minute
 PAGES = 100  # at most
 ORIGINAL = "#7f8c8d"  # the colour of the music that a piece continues
 LOUD = 100  # MIDI velocity
+INSTRUMENTS = (
+    "#2a6f97",
+    "#c8553d",
+    "#588157",
+    "#7b2d8b",
+    "#d4a017",
+    "#3d5a80",
+    "#b56576",
+    "#4f772d",
+)
 GAP = 0.05  # quarter lengths between a note and the next of the same pitch
 
 
@@ -55,8 +66,13 @@ def draw(
     """
     begins = duration_of(prime)
     bars = [_bar(note, Fraction(0), ORIGINAL) for note in notes_from_events(prime)]
-    bars += [_bar(note, begins, None) for note in notes_from_events(events)]
-    roll = _Roll(title, bars, float(begins), source)
+    notes = notes_from_events(events)
+    colors = _colors(notes)
+    bars += [_bar(note, begins, colors.get(note.voice)) for note in notes]
+    names = {program_name(program_of(voice) or DRUMS): color for voice, color in colors.items()}
+    roll = _Roll(title, bars, float(begins), source, names)
+    if notes and all(n.voice == voice_of(DRUMS) for n in notes):
+        roll.name_rows({n.pitch: percussion_name(n.pitch) for n in notes})
     pages = -(-_rows(begins + duration_of(events)) // ROWS_A_PAGE)
     if path.suffix != ".pdf":
         save(roll.page(0, _rows(begins + duration_of(events)), ""), path)
@@ -74,6 +90,15 @@ def _rows(length: Fraction) -> int:
     return max(1, -int(-length // QUARTERS_A_ROW))
 
 
+def _colors(notes: Sequence[Note]) -> dict[int, str]:
+    """A colour for the voice of each instrument, where they are told apart; percussion is INK."""
+    voices = sorted({n.voice for n in notes if program_of(n.voice) is not None})
+    return {
+        voice: INK if voice == voice_of(DRUMS) else INSTRUMENTS[i % len(INSTRUMENTS)]
+        for i, voice in enumerate(voices)
+    }
+
+
 def _bar(note: Note, begins: Fraction, color: str | None) -> Bar:
     left = float(begins + note.onset)
     shown = color or (ACCENT if note.velocity > LOUD else SECOND)
@@ -83,9 +108,20 @@ def _bar(note: Note, begins: Fraction, color: str | None) -> Bar:
 class _Roll:
     """The rectangles of a piece, by row."""
 
-    def __init__(self, title: str, bars: Sequence[Bar], begins: float, source: str) -> None:
-        """begins: where the new music begins, in quarter lengths; 0 if nothing comes before."""
+    def __init__(
+        self,
+        title: str,
+        bars: Sequence[Bar],
+        begins: float,
+        source: str,
+        instruments: Mapping[str, str],
+    ) -> None:
+        """begins: where the new music begins, in quarter lengths; 0 if nothing comes before.
+
+        instruments: the colours of those that are told apart, by name.
+        """
         self._title, self._begins, self._source = title, begins, source
+        self._instruments, self._names = instruments, dict[int, str]()
         self._low = min((b.pitch for b in bars), default=60) - 1
         self._high = max((b.pitch for b in bars), default=60) + 1
         self._by_row: dict[int, list[Bar]] = defaultdict(list)
@@ -93,18 +129,26 @@ class _Roll:
             for row in range(int(bar.left // QUARTERS_A_ROW), int(bar.right // QUARTERS_A_ROW) + 1):
                 self._by_row[row].append(bar)
 
+    def name_rows(self, names: Mapping[int, str]) -> None:
+        """Name these pitches at the left, in the place of octaves."""
+        self._names = dict(names)
+
     def page(self, number: int, rows: int, note: str) -> Any:
         """A figure of so many rows; note: what follows the title."""
         height = 0.9 + rows * 2.4  # inches
         how = {"x": 0.01, "ha": "left", "y": 1 - 0.15 / height, "va": "top"}
         figure, axes = figure_of(self._title + note, (14, height), rows, layout=None, **how)
         figure.subplots_adjust(
-            left=0.035, right=0.99, bottom=0.5 / height, top=1 - 0.45 / height, hspace=0.15
+            left=0.11 if self._names else 0.035,
+            right=0.99,
+            bottom=0.5 / height,
+            top=1 - 0.45 / height,
+            hspace=0.15,
         )
         for row, ax in enumerate(axes[:, 0], number * rows):
             self._draw_row(ax, row)
         axes[-1, 0].set_xlabel("quarter notes", color=INK)
-        if self._begins and not number:
+        if (self._begins or self._instruments) and not number:
             self._legend(figure)
         return figure
 
@@ -115,7 +159,8 @@ class _Roll:
         octaves = range(-(-self._low // 12) * 12, self._high + 1, 12)
         ax.set(xlim=(start, stop), ylim=(self._low - 0.5, self._high + 0.5))
         ax.set_xticks(range(start, stop + 1, QUARTERS_A_TICK))
-        ax.set_yticks(octaves, [pitch_name(p) for p in octaves])
+        names = self._names or {p: pitch_name(p) for p in octaves}
+        ax.set_yticks(list(names), list(names.values()), fontsize=7 if self._names else None)
         ax.grid(color=PALE, linewidth=0.6)
         ax.set_axisbelow(True)
         bars = self._by_row.get(row, [])
@@ -128,9 +173,11 @@ class _Roll:
     def _legend(self, figure: Any) -> None:
         from matplotlib.patches import Patch
 
-        names = ((ORIGINAL, f"original: {self._source}"), (SECOND, "composed by Play Bach"))
-        handles = [Patch(color=color, label=name) for color, name in names]
-        figure.legend(handles=handles, loc="upper right", ncols=2, frameon=False, fontsize=9)
+        names = {f"original: {self._source}": ORIGINAL} if self._begins else {}
+        names |= self._instruments or {"composed by Play Bach": SECOND}
+        handles = [Patch(color=color, label=name) for name, color in names.items()]
+        columns = min(len(handles), 6)
+        figure.legend(handles=handles, loc="upper right", ncols=columns, frameon=False, fontsize=9)
 
 
 def _corners(bar: Bar) -> list[tuple[float, float]]:

@@ -130,15 +130,15 @@ def degeneration(music: Music) -> dict[str, float]:
     length = float(sum(e.duration for e in music)) or 1.0
     stuck, run = 0.0, 0
     for before, event in pairwise(music):
-        run = run + 1 if before.pitches == event.pitches else 0
+        run = run + 1 if before.drawn == event.drawn else 0
         stuck += float(event.duration) if run >= STUCK else 0.0
-    silent = sum(float(e.duration) for e in music if not e.pitches)
+    silent = sum(float(e.duration) for e in music if not e.drawn)
     return {"stuck": stuck / length, "loops": _loops(music) / length, "silence": silent / length}
 
 
 def _loops(music: Music) -> float:
     """Quarters that only repeat a pattern of two to sixteen events which was heard four times."""
-    keys = [(e.pitches, e.duration) for e in music]
+    keys = [(e.drawn, e.duration) for e in music]
     looping = [False] * len(keys)
     for period in range(2, 17):
         run = 0

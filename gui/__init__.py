@@ -1,7 +1,7 @@
 """The control page, made with REMI for a phone held upright, and an app if it is installed.
 
 server.py              the server of the page
-app.py                 REMI's HTTP and WebSocket behind a login
+app.py websocket.py    REMI's HTTP and WebSocket behind a login
 login.py, login.html   the login form, guests' links, logging out
 page.py                the session of a page: its station, its news, its requests
 cards.py widgets.py    what stands on the page; what that is built of

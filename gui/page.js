@@ -7,7 +7,7 @@ const SHARP = (name) => name.replaceAll(".", " ").replaceAll("#", "♯");
 
 const bach = {
   notes: [], piece: null, start: null, links: {}, wanted: false, shown: 0, kind: "mp3",
-  settings: {}, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0, composed: 0,
+  settings: {}, asked: 0, held: null, testing: null, told: 0, retry: null, lost: false, cut: false, place: 0, moved: 0, composed: 0,
 
   // ---- sound
 
@@ -82,7 +82,7 @@ const bach = {
 
   // ---- settings
 
-  request(question) { remi.sendCallbackParam("bach", "request", question); },
+  request(question) { remi.sendCallbackParam("bach", "request", { ...question, number: ++bach.asked }); },
 
   update(name, value) {
     bach.held = null;
@@ -187,7 +187,7 @@ const bach = {
     if (news.links) bach.links = news.links;
     if (news.figures) bach.figures(news.figures);
     if (news.piece) bach.showPiece(news.piece);
-    if (news.settings) {
+    if (news.settings && (!bach.asked || news.heard === String(bach.asked))) { // else they are older than what was asked for
       bach.settle(news.settings);
       bach.settled(news.settings, news.fresh);
       $("copied").textContent = news.copied;

@@ -17,9 +17,10 @@ from remi import gui as remi
 
 from config_bach import UserError
 from gui import cards, listening
-from gui.app import SESSION, AuthenticatedApp, WebSocketHandler
+from gui.app import SESSION, AuthenticatedApp
 from gui.melody import kept_card, tune_card
 from gui.moods import MOODS
+from gui.websocket import WebSocketHandler
 from gui.widgets import tag
 from gui.words import quoted
 from music.synth import RATE
@@ -67,6 +68,7 @@ class Page(AuthenticatedApp):
         self._station: Station | None = None
         self._listener = _listener_of(self.session)
         self._sent = self._news_sent = 0
+        self._heard = ""  # the number of the last request that was handled
         self._listed = False  # whether the page knows what was kept
         self._quiet_since = time.monotonic()
         self._refusal = ""
@@ -199,6 +201,9 @@ class Page(AuthenticatedApp):
             "resting": station.listeners == 0,
         }
         if self._sent % FIGURES_EVERY == 0:
+            news["heard"] = (
+                self._heard
+            )  # before: settings that a request changes meanwhile are stale
             news["settings"] = station.settings.to_json()
             news["fresh"] = self._fresh
             news["copied"] = quoted(station.copied.notes, station.copied.piece, self._t)
@@ -230,30 +235,35 @@ class Page(AuthenticatedApp):
         """Handle {'what': 'update', 'name': 'bpm', 'value': '120'}, {'what': 'keep'} and so on.
 
         'settings' changes several at once, {'what': 'settings', 'bpm': '60', 'program': '20'}; so does
-        'remembered', which leaves out what this server does not take.
+        'remembered', which leaves out what this server does not take. 'number' counts the requests.
         """
         what, station = request.get("what"), self._station
         if station is None:
             return
         try:
-            if what == "update":
-                self._update(station, {request.get("name", ""): request.get("value", "")})
-            elif what == "settings":
-                self._update(station, request)
-            elif what == "remembered":
-                self._remembered(station, request)
-            elif what == "keep":
-                self._keep(station)
-            elif what in ("recordings", "rename", "delete"):
-                self._change_recordings(what, request.get("name", ""), request.get("title", ""))
-            elif what == "tune":  # somebody begins to write one
-                threading.Thread(target=self.context.tunes.warm, daemon=True).start()
-            elif what in ("new", "back"):
-                seconds = station.new() if what == "new" else station.back()
-                self._sent = 0  # a piece may bring its settings with it
-                self._send("updated", {"names": [what], "seconds": round(seconds, 1)})
+            self._handle(what, station, request)
         except UserError as error:
             self._refuse_in_words(error)
+        finally:
+            self._heard = request.get("number", "0")
+
+    def _handle(self, what: str | None, station: Station, request: dict[str, str]) -> None:
+        if what == "update":
+            self._update(station, {request.get("name", ""): request.get("value", "")})
+        elif what == "settings":
+            self._update(station, request)
+        elif what == "remembered":
+            self._remembered(station, request)
+        elif what == "keep":
+            self._keep(station)
+        elif what in ("recordings", "rename", "delete"):
+            self._change_recordings(what, request.get("name", ""), request.get("title", ""))
+        elif what == "tune":  # somebody begins to write one
+            threading.Thread(target=self.context.tunes.warm, daemon=True).start()
+        elif what in ("new", "back"):
+            seconds = station.new() if what == "new" else station.back()
+            self._sent = 0  # a piece may bring its settings with it
+            self._send("updated", {"names": [what], "seconds": round(seconds, 1)})
 
     def _refuse_in_words(self, error: UserError) -> None:
         self._send("say", {"text": self._t.sentence(str(error)), "bad": True})
@@ -318,12 +328,4 @@ def _note(x: PlayedEvent) -> list[Any]:
     likely = [[name, round(p, 4)] for name, p in x.predicted.likely]
     onset, seconds = round(x.onset / RATE, 3), round(x.seconds, 3)
     chosen = [x.predicted.chosen, round(x.predicted.probability, 4)]
-    return [
-        x.number,
-        onset,
-        seconds,
-        list(x.event.pitches),
-        likely,
-        chosen,
-        x.predicted.from_corpus,
-    ]
+    return [x.number, onset, seconds, x.event.drawn, likely, chosen, x.predicted.from_corpus]

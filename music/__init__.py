@@ -4,6 +4,7 @@ events.py       notes, events, pieces, bars; exact times in quarter lengths
 notation.py     keys, spelling, staves and bars of a score
 instruments.py  the 128 General MIDI instruments
 scales.py       'G major' -> its notes
+sounds.py       notes by instruments that are told apart, and percussion
 synth.py        events -> sound, through FluidSynth
 loudness.py     how loud instruments are; gain, limiter, volume
 wav.py          events -> a WAV file

@@ -45,16 +45,21 @@ class Copy:
 def moment(before: Event | None, event: Event) -> tuple[int, int, int]:
     """The shape of an event, its shape with the leap from the event before, and its notes."""
     base = min(event.pitches, default=0)
-    sounds: Any = (
-        tuple(p - base if p >= 0 else None for p in event.voices)
-        if event.voices
-        else tuple(p - base for p in event.pitches)
-    )
-    shape = hash((sounds, event.struck, ticks(event.duration)))
+    shape = hash((_intervals(event, base), event.struck, ticks(event.duration)))
     was = min(before.pitches, default=None) if before else None
     leap = base - was if event.pitches and was is not None else 0
-    notes = sum(event.struck) if event.struck else len(event.pitches)
+    struck = [s.struck for s in event.sounds] or event.struck
+    notes = sum(struck) if struck else len(event.pitches)
     return shape, hash((shape, leap)), notes
+
+
+def _intervals(event: Event, base: int) -> Any:
+    """What sounds, as semitones above a pitch; percussion by its kind."""
+    if event.sounds:
+        return tuple((s.program, s.transposed(-base).pitch, s.struck) for s in event.sounds)
+    if event.voices:
+        return tuple(p - base if p >= 0 else None for p in event.voices)
+    return tuple(p - base for p in event.pitches)
 
 
 @lru_cache

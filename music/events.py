@@ -12,10 +12,13 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from music.sounds import Sound
+
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SHORTEST_REST = Fraction(1, 4)  # shorter gaps are the way a note is played, not a silence
 LONGEST_LENGTH = 24  # characters
 HELD = (False,)
+SLOWEST, FASTEST = 1 / 64, 64.0  # ratios to the tempo of a piece
 TICKS = 10080  # of a quarter length: 32nds, triplets, fifths and sevenths of it are whole
 
 
@@ -23,7 +26,8 @@ TICKS = 10080  # of a quarter length: 32nds, triplets, fifths and sevenths of it
 class Note:
     """One pitch that sounds: onset and duration in quarter lengths, MIDI pitch and velocity.
 
-    voice: the part or track that it stands in, counted from 0.
+    voice: the part or track that it stands in, counted from 0; of instruments that are told apart
+    sounds.voice_of(program).
     """
 
     onset: Fraction
@@ -46,6 +50,9 @@ class Event:
     them begin a note here; where they are not, `struck` is HELD for what only goes on with a long
     event. Where the metre is known, `beat` is the time since the bar began, in quarter lengths, and an
     event never goes over a bar line. fermata: a phrase ends on it.
+
+    Where instruments are told apart, `sounds` holds what each plays, and `pitches` what of it is no
+    percussion. tempo: how fast it is, as a ratio to the tempo of the piece.
     """
 
     pitches: tuple[int, ...]
@@ -55,19 +62,46 @@ class Event:
     struck: tuple[bool, ...] = ()
     beat: Fraction | None = None
     fermata: bool = False
+    sounds: tuple[Sound, ...] = ()
+    tempo: float = 1.0
+
+    @staticmethod
+    def of(sounds: Iterable[Sound], duration: Fraction, **others: Any) -> Event:
+        """An event of instruments that are told apart."""
+        played = tuple(sorted(set(sounds), key=lambda s: (s.pitch, s.program)))
+        pitches = tuple(sorted({s.pitch for s in played if not s.drum}))
+        velocity = max((s.velocity for s in played), default=90)
+        return Event(pitches, duration, velocity, sounds=played, **others)
 
     @property
     def sounding(self) -> list[tuple[int, int]]:
         """What sounds as (voice, pitch); all in voice 0 where voices are not told apart."""
+        if self.sounds:
+            return [s.key for s in self.sounds]
         if not self.voices:
             return [(0, p) for p in self.pitches]
         return [(voice, p) for voice, p in enumerate(self.voices) if p >= 0]
+
+    @property
+    def drawn(self) -> list[int]:
+        """The pitches of all that sounds, percussion too."""
+        return sorted({p for _, p in self.sounding})
+
+    def seconds(self, bpm: float) -> float:
+        """How long it lasts in music of so many quarter notes a minute."""
+        return float(self.duration) * 60 / (bpm * self.tempo)
+
+    def velocity_of(self, voice: int, pitch: int) -> int:
+        """How loud something that sounds is struck: MIDI velocity."""
+        own = (s.velocity for s in self.sounds if s.key == (voice, pitch))
+        return next(own, self.velocity)
 
     def transposed(self, semitones: int) -> Event:
         """The same event, moved up by so many semitones."""
         pitches = tuple(p + semitones for p in self.pitches)
         voices = tuple(p + semitones if p >= 0 else p for p in self.voices)
-        return replace(self, pitches=pitches, voices=voices)
+        sounds = tuple(s.transposed(semitones) for s in self.sounds)
+        return replace(self, pitches=pitches, voices=voices, sounds=sounds)
 
 
 @dataclass(frozen=True)
@@ -97,8 +131,15 @@ class Piece:
         struck = (
             e for e in self.events if e.struck != HELD
         )  # how long long notes are, does not count
-        music = [([p - first for p in e.pitches], str(e.duration)) for e in struck]
+        music = [(_shape(e, first), str(e.duration)) for e in struck]
         return hashlib.sha256(repr(music).encode()).hexdigest()[:16]
+
+
+def _shape(event: Event, first: int) -> list[Any]:
+    """What sounds in an event, in whatever key: pitches above the first one of the piece."""
+    if event.sounds:
+        return [(s.program, s.pitch - (0 if s.drum else first), s.struck) for s in event.sounds]
+    return [p - first for p in event.pitches]
 
 
 def pitch_name(pitch: int) -> str:
@@ -173,6 +214,9 @@ def held_over(before: Event | None, event: Event) -> set[tuple[int, int]]:
     Where voices are not told apart, the same chord or note twice is struck twice, but for the parts of a
     long one.
     """
+    if event.sounds:
+        going_on = {s.key for s in event.sounds if not s.struck and not s.drum}
+        return going_on & set(before.sounding) if before else set()
     again = not event.voices and event.struck != HELD
     if before is None or (again and before.pitches == event.pitches):
         return set()
@@ -181,7 +225,7 @@ def held_over(before: Event | None, event: Event) -> set[tuple[int, int]]:
 
 
 def notes_from_events(events: Iterable[Event]) -> list[Note]:
-    """The notes to play, by onset, pitch and voice."""
+    """The notes to play, by onset, pitch and voice; at the tempo of the piece throughout."""
     notes: list[Note] = []
     sounding: dict[tuple[int, int], Note] = {}
     before: Event | None = None
@@ -192,7 +236,7 @@ def notes_from_events(events: Iterable[Event]) -> list[Note]:
         sounding = {
             what: replace(sounding[what], duration=sounding[what].duration + event.duration)
             if what in held
-            else Note(time, event.duration, what[1], event.velocity, what[0])
+            else Note(time, event.duration, what[1], event.velocity_of(*what), what[0])
             for what in event.sounding
         }
         time += event.duration
@@ -283,16 +327,20 @@ def _length(text: str) -> Fraction:
 def to_json(events: Iterable[Event]) -> list[list[Any]]:
     """Events as JSON types: [pitches, duration, velocity] and, with voices, [..., voices, struck].
 
-    Where the metre is known or a phrase ends, beat and fermata follow.
+    Where the metre is known or a phrase ends, beat and fermata follow; where instruments are told
+    apart, [program, pitch, velocity, struck] of each sound, and the tempo.
     """
     rows = []
     for e in events:
         row: list[Any] = [list(e.pitches), str(e.duration), e.velocity]
-        metre = e.beat is not None or e.fermata
+        played = bool(e.sounds) or e.tempo != 1
+        metre = e.beat is not None or e.fermata or played
         if e.voices or e.struck or metre:
             row += [list(e.voices), list(e.struck)]
         if metre:
             row += [None if e.beat is None else str(e.beat), e.fermata]
+        if played:
+            row += [[[s.program, s.pitch, s.velocity, s.struck] for s in e.sounds], e.tempo]
         rows.append(row)
     return rows
 
@@ -310,5 +358,23 @@ def from_json(rows: Iterable[Sequence[Any]]) -> list[Event]:
         if len(rest) > 2:
             beat = None if rest[2] is None else length(rest[2])
             event = replace(event, beat=beat, fermata=bool(rest[3]))
+        if len(rest) > 4:
+            event = replace(event, sounds=_sounds(rest[4]), tempo=_tempo(rest[5]))
         events.append(event)
     return events
+
+
+def _sounds(rows: Iterable[Sequence[Any]]) -> tuple[Sound, ...]:
+    """What `to_json` made of sounds. Raises ValueError or TypeError for anything else."""
+    sounds = tuple(Sound(int(p), int(n), int(v), bool(struck)) for p, n, v, struck in rows)
+    for s in sounds:
+        if not (0 <= s.program <= 128 and 0 <= s.pitch <= 127 and 0 <= s.velocity <= 127):
+            raise ValueError(f"no sound: {s}")
+    return sounds
+
+
+def _tempo(ratio: Any) -> float:
+    """A ratio of tempi that can be played. Raises ValueError or TypeError for anything else."""
+    if not SLOWEST <= float(ratio) <= FASTEST:
+        raise ValueError(f"{ratio} is no ratio of tempi")
+    return float(ratio)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from config_bach import UserError
 from music.events import Note
+from music.sounds import DRUMS, voice_of
 
 # how often each degree is heard in a key, in per cent: Aarden 2003; what music21 takes for its scores
 MAJOR = (17.77, 0.15, 14.93, 0.16, 19.80, 11.36, 0.29, 22.06, 0.15, 8.15, 0.23, 4.95)
@@ -80,6 +81,8 @@ def heard_in(notes: Iterable[Note]) -> npt.NDArray[np.float64]:
     """How long each pitch class is heard [12], in quarter lengths."""
     heard = np.zeros(12)
     for n in notes:
+        if n.voice == voice_of(DRUMS):
+            continue
         heard[n.pitch % 12] += float(n.duration)
     return heard
 

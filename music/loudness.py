@@ -8,7 +8,7 @@ no other one louder.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
@@ -48,11 +48,9 @@ class Levels:
         Raises UserError as Synth does.
         """
         passage = beginning(music)
-        voices = {voice for event in passage for voice, _ in event.sounding}
         with self._lock:
-            each = by_voice(programs)
-            power = sum(self._power(solo(passage, voice), each[voice]) for voice in voices)
-        seconds = sum(float(e.duration) for e in passage if e.pitches) * 60 / BPM
+            power = sum(self._power(*part) for part in _parts(passage, programs))
+        seconds = sum(e.seconds(BPM) for e in passage if e.sounding)
         if power <= 0 or seconds <= 0:
             return 1.0
         loudness = BS_1770 + 10 * np.log10(power / seconds)
@@ -69,11 +67,23 @@ class Levels:
             self._synth = Synth(program, rate=RATE)
         self._synth.program(program)
         self._synth.mix(Mix(pans=MIDDLE))
-        seconds = sum(float(e.duration) for e in passage) * 60 / BPM
+        seconds = sum(e.seconds(BPM) for e in passage)
         performer = Performer(passage, self._synth, BPM, RATE)
         blocks = [performer.block(BLOCK) for _ in range(max(1, round(seconds * RATE / BLOCK)))]
         self._synth.reset()
         return weighted_power(np.stack(blocks)) * len(blocks) * BLOCK / RATE
+
+
+def _parts(
+    passage: tuple[Event, ...], programs: Programs
+) -> Iterator[tuple[tuple[Event, ...], int]]:
+    """What is measured alone, and its program: each voice, whose instrument may change; music that has
+    instruments of its own as a whole."""
+    if any(e.sounds for e in passage):
+        yield passage, 1
+        return
+    for voice in {voice for event in passage for voice, _ in event.sounding}:
+        yield solo(passage, voice), by_voice(programs)[voice]
 
 
 def beginning(music: Sequence[Event]) -> tuple[Event, ...]:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -10,17 +10,31 @@ from typing import Any
 from config_bach import UserError
 from music.events import Bar, Event, Note, bars_of, fermatas_of, notes_from_events
 from music.instruments import Programs, by_voice
+from music.sounds import DRUMS, program_name, program_of, voice_of
 
 LONGEST = 20_000  # events of a score; music21 takes 5 ms and 50 KB for each
 MIDDLE_C = 60
 NO_MARKS: Mapping[Fraction, str] = {}
 VOICE_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 VOICE_CLEFS = ("TrebleClef", "TrebleClef", "Treble8vbClef", "BassClef")
+PERCUSSION_CLEF = "PercussionClef"
+# where percussion notes stand on a staff of five lines, as is usual for a drum kit; others on its middle
+PERCUSSION_PLACES = {
+    "F4": (35, 36),
+    "D4": (44,),
+    "C5": (37, 38, 39, 40),
+    "A4": (41, 43),
+    "D5": (45, 47),
+    "E5": (48, 50),
+    "G5": (42, 46),
+    "F5": (51, 53, 59),
+    "A5": (49, 52, 55, 57),
+}
 
 
 @dataclass(frozen=True)
 class Staff:
-    """What stands on one staff: its notes, clef (a music21 class), instrument (1..128) and name."""
+    """What stands on one staff: its notes, clef (a music21 class), program (1..128, or DRUMS), name."""
 
     notes: Sequence[Note]
     clef: str
@@ -37,7 +51,8 @@ def score_of(
 ) -> Any:
     """Events as a music21 score with key, bars, ties and fermatas, at a tempo (BPM).
 
-    Voices that are told apart have a staff each; else there is one or, for a wide range, two. marks:
+    Voices that are told apart have a staff each, instruments one or, as all other music, two for a
+    wide range; percussion stands on a staff of its own, as unpitched notes. marks:
     words above the first staff, by the quarter length at which they stand. Raises UserError as
     `check_length` does.
     """
@@ -47,8 +62,8 @@ def score_of(
     notes, bars = notes_from_events(events), bars_of(events)
     key = key_of(notes)
     fermatas = {onset for onset, _ in fermatas_of(events)}
-    voices = any(e.voices for e in events)
-    staves = _voice_staves(notes, programs) if voices else _staves(notes, by_voice(programs)[0])
+    voices = any(e.voices or e.sounds for e in events)
+    staves = _staves_of(events, notes, programs)
     score = stream.Score()
     score.metadata = metadata.Metadata(title=title, composer="Play Bach")
     parts = [
@@ -85,6 +100,27 @@ def _mark(part: Any, bars: Sequence[Bar], time: Fraction, text: str) -> None:
             measure.insert(time - bar.start, words)
 
 
+def _staves_of(events: Sequence[Event], notes: Sequence[Note], programs: Programs) -> list[Staff]:
+    if any(e.sounds for e in events):
+        return _instrument_staves(notes)
+    if any(e.voices for e in events):
+        return _voice_staves(notes, programs)
+    return _staves(notes, by_voice(programs)[0])
+
+
+def _instrument_staves(notes: Sequence[Note]) -> list[Staff]:
+    """The staves of each instrument, with its name."""
+    programs = sorted({p for n in notes if (p := program_of(n.voice)) is not None})
+    staves: list[Staff] = []
+    for program in [p for p in programs if p != DRUMS] + [p for p in programs if p == DRUMS]:
+        own, name = [n for n in notes if n.voice == voice_of(program)], program_name(program)
+        if program == DRUMS:
+            staves.append(Staff(own, PERCUSSION_CLEF, program, name))
+        else:
+            staves += [replace(staff, name=name) for staff in _staves(own, program)]
+    return staves
+
+
 def _voice_staves(notes: Sequence[Note], programs: Programs) -> list[Staff]:
     rows = zip(VOICE_CLEFS, by_voice(programs), VOICE_NAMES, strict=True)
     return [Staff([n for n in notes if n.voice == voice], *row) for voice, row in enumerate(rows)]
@@ -118,8 +154,11 @@ def _part(
     opening = part.getElementsByClass(stream.Measure).first()
     opening.insert(0, getattr(clef, staff.clef)())
     opening.insert(0, key)
-    player = instrument.Instrument()
-    player.midiProgram = staff.program - 1
+    if staff.program == DRUMS:
+        player = instrument.UnpitchedPercussion()
+    else:
+        player = instrument.Instrument()
+        player.midiProgram = staff.program - 1
     player.partName = staff.name or None
     opening.insert(0, player)
     if bpm:
@@ -171,27 +210,40 @@ def _slices(
 
 def _chord(sounding: Sequence[Note], start: Fraction, stop: Fraction, key: Any) -> Any:
     """A music21 rest, note or chord; what began before or goes on after is tied."""
-    from music21 import chord, note, tie
+    from music21 import chord, note, percussion, tie
 
     if not sounding:
         return note.Rest(quarterLength=stop - start)
     written = []
     for n in sounding:
-        one = note.Note(spelled(n.pitch, key.sharps))
+        drum = n.voice == voice_of(DRUMS)
+        one = _hit(n.pitch) if drum else note.Note(spelled(n.pitch, key.sharps))
         before, after = n.onset < start, n.end > stop
         if before or after:
             one.tie = tie.Tie("continue" if before and after else "start" if after else "stop")
         written.append(one)
-    sound = written[0] if len(written) == 1 else chord.Chord(written)
+    drums = sounding[0].voice == voice_of(DRUMS)
+    together = percussion.PercussionChord if drums else chord.Chord
+    sound = written[0] if len(written) == 1 else together(written)
     sound.duration.quarterLength = stop - start
     return sound
+
+
+def _hit(pitch: int) -> Any:
+    """A percussion note as a music21 unpitched note, where drummers expect it."""
+    from music21 import note
+
+    place = next((name for name, hits in PERCUSSION_PLACES.items() if pitch in hits), "B4")
+    return note.Unpitched(displayName=place)
 
 
 def key_of(notes: Iterable[Note]) -> Any:
     """The key of the notes by music21's analysis (Aarden's profiles); C major if there are none."""
     from music21 import key, note, stream
 
-    flat = stream.Stream([note.Note(n.pitch, quarterLength=n.duration) for n in notes])
+    flat = stream.Stream(
+        [note.Note(n.pitch, quarterLength=n.duration) for n in notes if n.voice != voice_of(DRUMS)]
+    )
     return flat.analyze("key") if len(flat) else key.Key("C")
 
 

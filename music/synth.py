@@ -15,6 +15,7 @@ import numpy.typing as npt
 from config_bach import UserError, quiet
 from music.events import Event, held_over
 from music.instruments import VOICES, Programs, by_voice
+from music.sounds import DRUMS, voice_of
 
 RATE = 44_100  # frames a second
 BLOCK = 1024  # frames
@@ -54,6 +55,10 @@ class Mix:
 
 
 MIDDLE = (0.0,) * VOICES  # where music without voices sounds
+CHANNELS = 16
+DRUM_CHANNEL, DRUM_BANK = 9, 128
+PROGRAM_CHANNELS = tuple(c for c in range(VOICES, CHANNELS) if c != DRUM_CHANNEL)
+PLACES = (0.0, -0.4, 0.4, -0.2, 0.2)  # of instruments that are told apart, by channel
 
 
 def fluidsynth_module() -> ModuleType:
@@ -128,11 +133,14 @@ class Synth:
         font = soundfont or find_soundfont()
         with quiet():
             self._synth: Any = module.Synth(
-                gain=GAIN, samplerate=float(rate), channels=16, **{"synth.chorus.active": 0}
+                gain=GAIN, samplerate=float(rate), channels=CHANNELS, **{"synth.chorus.active": 0}
             )
             self._font = self._synth.sfload(str(font))
         if self._font < 0:
             raise UserError(f"{font} is not a SoundFont that FluidSynth can read; choose another.")
+        self._of_program: dict[
+            int, int
+        ] = {}  # voice -> channel, the one that was struck last at the end
         self.program(programs)
         self.mix(mix or Mix())
 
@@ -152,11 +160,33 @@ class Synth:
 
     def strike(self, pitch: int, velocity: int, voice: int = 0) -> None:
         """Begin a note: MIDI pitch, velocity 1..127."""
-        self._synth.noteon(voice, pitch, velocity)
+        self._synth.noteon(self._channel(voice), pitch, velocity)
 
     def release(self, pitch: int, voice: int = 0) -> None:
         """End a note; it dies away as the instrument does."""
-        self._synth.noteoff(voice, pitch)
+        self._synth.noteoff(self._channel(voice), pitch)
+
+    def _channel(self, voice: int) -> int:
+        """The channel of a voice. Each of a choir has its own; other instruments get one when they
+        begin, that of the one that has been silent for longest if there is no other."""
+        if voice < VOICES:
+            return voice
+        known = self._of_program.pop(voice, None)
+        channel = self._new_channel(voice) if known is None else known
+        self._of_program[voice] = channel
+        return channel
+
+    def _new_channel(self, voice: int) -> int:
+        program = voice - VOICES
+        drums, taken = program == DRUMS, self._of_program
+        free = [DRUM_CHANNEL] if drums else [c for c in PROGRAM_CHANNELS if c not in taken.values()]
+        if not free:
+            free = [taken.pop(next(v for v in taken if v != voice_of(DRUMS)))]
+        bank, preset = (DRUM_BANK, 0) if drums else (0, program - 1)
+        self._synth.program_select(free[0], self._font, bank, preset)
+        self._synth.cc(free[0], PAN, round(63.5 + 63.5 * PLACES[free[0] % len(PLACES)]))
+        self._synth.cc(free[0], REVERB_SEND, 127)
+        return free[0]
 
     def render(self, frames: int) -> Pcm:
         """The next frames of sound [frames, 2]."""
@@ -164,6 +194,7 @@ class Synth:
 
     def reset(self) -> None:
         """Silence: as if it had just been made. What still echoes dies away unheard."""
+        self._of_program.clear()
         self._synth.system_reset()
         self.render(BLOCK)
         self._synth.system_reset()  # now the room is empty, too
@@ -235,7 +266,7 @@ class Performer:
         sounding = self._last or Event((), Fraction(0))
         for voice, pitch in sounding.sounding:
             self._synth.release(pitch, voice)
-            self._synth.strike(pitch, sounding.velocity, voice)
+            self._synth.strike(pitch, sounding.velocity_of(voice, pitch), voice)
 
     def cut_short(self) -> None:
         """End the event that sounds now; the next one begins with the next frame."""
@@ -274,6 +305,7 @@ class Performer:
                 self._synth.release(pitch, voice)
         for voice, pitch in coming.sounding:
             if (voice, pitch) not in held:
-                self._synth.strike(pitch, coming.velocity, voice)
+                self._synth.strike(pitch, coming.velocity_of(voice, pitch), voice)
         self._last = coming
-        self._until_change += coming.duration * 60 * self._rate / Fraction(str(self._bpm))
+        frames = coming.duration * 60 * self._rate / Fraction(str(self._bpm))
+        self._until_change += frames if coming.tempo == 1 else frames / Fraction(str(coming.tempo))

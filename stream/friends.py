@@ -60,8 +60,7 @@ def _news(station: Station, title: str, t: Texts) -> dict[str, Any]:
         "composed": round(station.seconds, 3),
         "last": played[-1].number if played else 0,
         "notes": [
-            [x.number, round(x.onset / RATE, 3), round(x.seconds, 3), list(x.event.pitches)]
-            for x in played
+            [x.number, round(x.onset / RATE, 3), round(x.seconds, 3), x.event.drawn] for x in played
         ],
     }
 

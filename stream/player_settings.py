@@ -72,7 +72,7 @@ class PlayedEvent:
     @property
     def seconds(self) -> float:
         """How long it lasts, in seconds."""
-        return float(self.event.duration) * 60 / self.settings.bpm
+        return self.event.seconds(self.settings.bpm)
 
 
 def range_of(name: str) -> tuple[float, float]:

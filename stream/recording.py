@@ -27,7 +27,7 @@ LONGEST_PICTURE = 1024  # quarters
 def midi(played: Sequence[PlayedEvent], title: str = "") -> bytes:
     """A standard MIDI file with every change of tempo and instrument where it was heard."""
     out = io.BytesIO()
-    rows = [Played(x.event, x.settings.bpm, x.settings.programs) for x in played]
+    rows = [Played(x.event, x.settings.bpm * x.event.tempo, x.settings.programs) for x in played]
     midi_file(rows, title).save(file=out)
     return out.getvalue()
 

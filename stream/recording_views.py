@@ -118,6 +118,6 @@ def _events(played: Any) -> list[list[Any]]:
     """What the page draws: onset and length in seconds, MIDI pitches."""
     found, now = [], 0.0
     for x in played[:SEEN]:
-        found.append([round(now, 3), round(x.seconds, 3), list(x.event.pitches)])
+        found.append([round(now, 3), round(x.seconds, 3), x.event.drawn])
         now += x.seconds
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from live import equipped, new_context, new_servers  # noqa: F401  (fixtures of the live music)
+from once import once, own_copy
 
 from config_bach import Paths
 from families.base import Corpus, LoadedModel
@@ -72,29 +73,37 @@ def event_bundle(
     tmp_path_factory: pytest.TempPathFactory, tunes: list[Piece]
 ) -> tuple[Bundle, Paths]:
     """A small type 2 model, really trained on the tunes, in a home of its own."""
-    from config_bach import Encoding, Network, Training
-    from workflows.trainer import new_bundle, train
 
-    paths = home(tmp_path_factory.mktemp("events"))
-    network = Network(model_type=2, units=24, embedding=8, seqlen=8, dropout=0.1)
-    training = Training(epochs=5, learning_rate=0.02)
-    corpus = Corpus("tunes", tuple(tunes), ())
-    bundle, parts = new_bundle("tunes", corpus, Encoding(transpose=2), network, training)
-    return train(bundle, parts, paths), paths
+    def trained(folder: Path) -> tuple[Bundle, Path]:
+        from config_bach import Encoding, Network, Training
+        from workflows.trainer import new_bundle, train
+
+        network = Network(model_type=2, units=24, embedding=8, seqlen=8, dropout=0.1)
+        training = Training(epochs=5, learning_rate=0.02)
+        corpus = Corpus("tunes", tuple(tunes), ())
+        bundle, parts = new_bundle("tunes", corpus, Encoding(transpose=2), network, training)
+        return train(bundle, parts, home(folder)), folder
+
+    bundle, folder = once(tmp_path_factory, "events", trained)
+    return bundle, Paths(own_copy(tmp_path_factory, folder))
 
 
 @pytest.fixture(scope="session")
 def satb_bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Paths]:
     """A small model of type 5, really trained, in a home of its own."""
-    from chorales import chorale, small_training, tiny
 
-    from config_bach import Encoding
-    from workflows.trainer import new_bundle, train
+    def trained(folder: Path) -> tuple[Bundle, Path]:
+        from chorales import chorale, small_training, tiny
 
-    paths = home(tmp_path_factory.mktemp("satb"))
-    corpus = Corpus("small", tuple(chorale(i) for i in range(20)), ())
-    bundle, parts = new_bundle("small", corpus, Encoding(transpose=6), tiny(), small_training())
-    return train(bundle, parts, paths), paths
+        from config_bach import Encoding
+        from workflows.trainer import new_bundle, train
+
+        corpus = Corpus("small", tuple(chorale(i) for i in range(20)), ())
+        bundle, parts = new_bundle("small", corpus, Encoding(transpose=6), tiny(), small_training())
+        return train(bundle, parts, home(folder)), folder
+
+    bundle, folder = once(tmp_path_factory, "satb", trained)
+    return bundle, Paths(own_copy(tmp_path_factory, folder))
 
 
 @pytest.fixture(scope="session")

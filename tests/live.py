@@ -104,7 +104,7 @@ def hear(listener: Listener, seconds: float) -> np.ndarray:
     return np.concatenate(pieces)
 
 
-def until(what: Callable[[], Any], seconds: float = 5.0) -> float:
+def until(what: Callable[[], Any], seconds: float = 20.0) -> float:
     """Wait until something is true; returns the seconds it took. Fails if it takes too long."""
     begun = time.monotonic()
     while not what():

@@ -80,7 +80,7 @@ def visit_port(phone: Any, number: int, user: str, password: str) -> Callable[[s
     def ask(script: str) -> Any:
         return phone.execute_script(f"return {script}")
 
-    until(lambda: ask("typeof bach !== 'undefined' && !!bach.links.listen"), 10)
+    until(lambda: ask("typeof bach !== 'undefined' && !!bach.links.listen"))
     return ask
 
 

@@ -60,7 +60,7 @@ def test_axe_finds_nothing_on_any_screen_in_light_and_dark(
 ) -> None:
     ask = visit(phone, new_servers())
     touch(phone, "play")
-    until(lambda: ask("document.querySelectorAll('#bars li em').length") == 5, 15)
+    until(lambda: ask("document.querySelectorAll('#bars li em').length") == 5)
     for size in SCREENS:
         for colours in ("light", "dark"):
             screen(size, colours)
@@ -136,7 +136,7 @@ def test_play_and_sliders_answer_to_the_keyboard(phone: Any, new_servers: NewSer
 
     servers = new_servers()
     ask = visit(phone, servers)
-    until(lambda: ask("document.getElementById('bpm').value > 0"), 5)
+    until(lambda: ask("document.getElementById('bpm').value > 0"))
     before = float(ask("document.getElementById('bpm').value"))
     phone.find_element("id", "bpm").send_keys(Keys.ARROW_RIGHT)
     until(
@@ -165,11 +165,11 @@ def test_the_page_of_friends_is_for_everybody_too(
         assert phone.execute_script("return document.documentElement.scrollWidth") <= size[0]
         assert unnamed_or_small(phone) == []
     touch(phone, "play")
-    until(lambda: "You hear" in phone.find_element("id", "state").text, 10)
+    until(lambda: "You hear" in phone.find_element("id", "state").text)
 
 
 def test_when_the_server_is_gone_the_page_says_so(phone: Any, new_servers: NewServers) -> None:
     servers = new_servers()
     ask = visit(phone, servers)
     servers.close()
-    until(lambda: "trying again" in ask("document.getElementById('state').textContent"), 8)
+    until(lambda: "trying again" in ask("document.getElementById('state').textContent"))

@@ -91,7 +91,7 @@ def test_the_sleep_timer_fades_and_stops_and_can_be_cancelled(
     servers = new_servers()
     ask = visit(phone, servers)
     touch(phone, "play")
-    until(lambda: ask(PLAYS), 10)
+    until(lambda: ask(PLAYS))
     choose(phone, "sleep", "15")
     assert ask("document.getElementById('sleep-left').textContent") in ("15:00", "14:59")
     phone.execute_script("bach.sleepAt = Date.now() + 10000")
@@ -153,7 +153,7 @@ def test_the_lock_screen_says_what_plays_and_has_the_buttons(
     assert title.startswith("Notes and chords, after Bach's chorales")
     assert (artist, artwork) == ("Play Bach", 2)
     phone.execute_script("bach.actions.play()")
-    until(lambda: ask(PLAYS), 10)
+    until(lambda: ask(PLAYS))
     assert ask("navigator.mediaSession.playbackState") == "playing"
     phone.execute_script(
         "bach.asked = []; bach.request = (x) => bach.asked.push(x.what);"
@@ -164,7 +164,7 @@ def test_the_lock_screen_says_what_plays_and_has_the_buttons(
     assert ask("document.getElementById('audio').src.length") > 0  # or its button would vanish
     assert ask("navigator.mediaSession.playbackState") == "paused"
     phone.execute_script("bach.actions.play()")
-    until(lambda: ask(PLAYS), 10)
+    until(lambda: ask(PLAYS))
     phone.execute_script("bach.actions.stop()")
     until(lambda: the_station(servers).listeners == 0)
 
@@ -186,14 +186,14 @@ def test_after_sleep_the_sound_goes_on_live_and_the_page_says_so(
     servers = new_servers()
     ask = visit(phone, servers)
     touch(phone, "play")
-    until(lambda: ask("document.getElementById('audio').currentTime > 1.5"), 10)
+    until(lambda: ask("document.getElementById('audio').currentTime > 1.5"))
     until(lambda: ask("bach.start !== null"))
     phone.execute_script(
         "window.tuned = 0; const old = bach.tune; bach.tune = () => { tuned++; old(); }"
     )
     phone.execute_script(event)
-    until(lambda: ask("tuned") == 1, 3)
-    until(lambda: "the music goes on" in ask(HINT), 6)
+    until(lambda: ask("tuned") == 1)
+    until(lambda: "the music goes on" in ask(HINT))
     assert ask(PLAYS)
     assert ask("bach.behind()") < 15
     touch(phone, "play")
@@ -208,6 +208,6 @@ def test_when_there_is_no_room_the_page_says_so(phone: Any, new_servers: NewServ
     listener = servers.context.stations.join(other, "wav")
     ask = visit(phone, servers)
     touch(phone, "play")
-    until(lambda: "stations (max_stations) are taken" in ask(HINT), 8)
+    until(lambda: "stations (max_stations) are taken" in ask(HINT))
     other.leave(listener)
     until(lambda: ask(PLAYS), 10)  # it had tried again

@@ -52,12 +52,12 @@ def test_another_language_is_chosen_on_the_page_and_stays(
     servers = new_servers()
     ask = visit(phone, servers)
     choose(phone, "bpm", "111")
-    until(lambda: ask("bach.settings.bpm == 111"), 5)
+    until(lambda: ask("bach.settings.bpm == 111"))
     for language in ("de", "fr"):
         t = texts(language)
         choose(phone, "language", language)
         until(lambda code=language: ask("document.documentElement.lang") == code, 10)  # type: ignore[misc]
-        until(lambda: ask("typeof bach !== 'undefined' && !!bach.links.listen"), 10)
+        until(lambda: ask("typeof bach !== 'undefined' && !!bach.links.listen"))
         until(lambda: ask("bach.settings.bpm == 111"), 5)  # the same station
         assert ask("document.getElementById('language').value") == language
         body = ask("document.querySelector('main').textContent")
@@ -69,7 +69,7 @@ def test_another_language_is_chosen_on_the_page_and_stays(
         said = t.sentence("nothing was heard yet; press Play first.")
         until(lambda said=said: ask("document.getElementById('hint').textContent") == said)  # type: ignore[misc]
     touch(phone, "play")
-    until(lambda: ask("document.getElementById('audio').currentTime > 0"), 10)
+    until(lambda: ask("document.getElementById('audio').currentTime > 0"))
     composing = texts("fr")("composing")
     until(lambda: ask("document.getElementById('state').textContent") == composing)
     link = ask("bach.url(bach.links.share)")

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live import LOGIN, MODEL, PASSWORD, USER, get
-from live import until as until_soon
+from live import LOGIN, MODEL, PASSWORD, USER, get, until
 
 from config_bach import Paths
 from storage.bundle import Bundle
@@ -21,11 +20,6 @@ pytestmark = pytest.mark.slow
 
 NewServers = Callable[..., Servers]
 VOICES = ("soprano", "alto", "tenor", "bass")
-
-
-def until(what: Callable[[], Any], seconds: float = 15.0) -> None:
-    """Wait until something is true; a busy machine may take its time."""
-    until_soon(what, seconds)
 
 
 def stations(servers: Servers) -> list[Station]:
@@ -57,6 +51,9 @@ def test_each_voice_can_be_turned_off_turned_down_and_placed(
     assert ask("document.getElementById('alto-on').getAttribute('aria-pressed')") == "true"
     touch(phone, "bass-on")
     until(lambda: station.settings.bass_volume == 0.6)
+    older = "{start: null, notes: [], settings: {...bach.settings, bass_volume: 0}, heard: '0'}"
+    shown = "document.getElementById('bass_volume').value"
+    assert ask(f"(bach.request({{what: 'here'}}), bach.news({older}), {shown})") == "0.6"
     assert ask("document.getElementById('bass-on').getAttribute('aria-pressed')") == "true"
     choose(phone, "tenor_pan", "-0.5")
     until(lambda: station.settings.tenor_pan == -0.5)

@@ -402,24 +402,24 @@ def test_a_person_logs_in_hears_music_and_logs_out(phone: Any, new_servers: NewS
     servers = new_servers(**WITH_OTHERS)
     phone.get(f"http://127.0.0.1:{port(servers)}/")
     log_in(phone, USER, "wrong")
-    until(lambda: phone.find_elements("css selector", "[role=alert]"), 10)
+    until(lambda: phone.find_elements("css selector", "[role=alert]"))
     assert "is wrong" in phone.find_element("css selector", "[role=alert]").text
     assert phone.find_element("name", "user").get_attribute("value") == ""
     ask_page = visit(phone, servers)
     assert "logged in as bach" in phone.find_element("tag name", "main").text
     touch(phone, "play")
-    until(lambda: ask_page(PLAYS), 15)
+    until(lambda: ask_page(PLAYS))
     first = phone.current_window_handle
     phone.switch_to.new_window("tab")
     phone.get(f"http://127.0.0.1:{port(servers)}/")
-    until(lambda: phone.find_elements("id", "logout"), 10)
-    until(lambda: ask_page("!!bach.links.listen"), 10)
+    until(lambda: phone.find_elements("id", "logout"))
+    until(lambda: ask_page("!!bach.links.listen"))
     touch(phone, "logout")
-    until(lambda: phone.find_elements("name", "password"), 10)
+    until(lambda: phone.find_elements("name", "password"))
     phone.switch_to.window(first)
     until(lambda: phone.find_elements("name", "password"), 10)  # by itself
     assert phone.get_cookie(LOGIN_COOKIE) is None
-    until(lambda: not any(x.listeners for x in servers.context.stations._stations.values()), 10)
+    until(lambda: not any(x.listeners for x in servers.context.stations._stations.values()))
 
 
 def test_a_guest_comes_in_with_a_code(phone: Any, new_servers: NewServers) -> None:
@@ -427,13 +427,13 @@ def test_a_guest_comes_in_with_a_code(phone: Any, new_servers: NewServers) -> No
     phone.get(f"http://127.0.0.1:{port(servers)}/")
     phone.find_element("name", "code").send_keys(f" {CODE} ")
     phone.find_elements("tag name", "button")[1].click()
-    until(lambda: phone.find_elements("id", "logout"), 10)
-    until(lambda: phone.execute_script("return !!bach.links.listen"), 10)
+    until(lambda: phone.find_elements("id", "logout"))
+    until(lambda: phone.execute_script("return !!bach.links.listen"))
     text = phone.find_element("tag name", "main").text
     assert "You are a guest." in text
     assert "engine room" not in text
     touch(phone, "play")
-    until(lambda: phone.execute_script(f"return {PLAYS}"), 15)
+    until(lambda: phone.execute_script(f"return {PLAYS}"))
 
 
 def test_when_the_password_changes_an_open_page_shows_the_form(
@@ -442,12 +442,12 @@ def test_when_the_password_changes_an_open_page_shows_the_form(
     servers = new_servers(**WITH_OTHERS)
     ports = {"remi_port": port(servers), "flask_port": audio(servers)}
     phone.get(f"http://127.0.0.1:{port(servers)}/?code={CODE}")
-    until(lambda: phone.find_elements("id", "logout"), 10)
+    until(lambda: phone.find_elements("id", "logout"))
     assert phone.current_url.endswith(f":{port(servers)}/")
-    until(lambda: phone.execute_script("return !!bach.links.listen"), 10)
+    until(lambda: phone.execute_script("return !!bach.links.listen"))
     servers.close()
     new_servers(**ports, guests=["another code"])
-    until(lambda: phone.find_elements("name", "code"), 20)
+    until(lambda: phone.find_elements("name", "code"))
 
 
 def test_the_form_is_for_everybody(
@@ -458,7 +458,7 @@ def test_the_form_is_for_everybody(
     servers = new_servers(**WITH_OTHERS)
     phone.get(f"http://127.0.0.1:{port(servers)}/")
     log_in(phone, USER, "wrong")
-    until(lambda: phone.find_elements("css selector", "[role=alert]"), 10)
+    until(lambda: phone.find_elements("css selector", "[role=alert]"))
     for size in SCREENS:
         for colours in ("light", "dark"):
             screen(size, colours)

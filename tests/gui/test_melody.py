@@ -93,8 +93,8 @@ def test_a_tapped_tune_is_harmonised_heard_and_kept(phone: Any, servers: Servers
     assert "9 of 64 quarters" in text(ask, "tuned") or "10 of 64 quarters" in text(ask, "tuned")
     assert ask("document.getElementById('draft').getAttribute('aria-label')").endswith("C6 G4")
     touch(phone, "harmonise")
-    until(lambda: "Here it is" in text(ask, "tuned"), 20)
-    until(lambda: ask("document.getElementById('audio').currentTime > 0.5"), 10)
+    until(lambda: "Here it is" in text(ask, "tuned"))
+    until(lambda: ask("document.getElementById('audio').currentTime > 0.5"))
     assert level(phone) > 0.01
     assert text(ask, "state") == "playing what was kept"
     assert ask("bach.piece.length") > 4
@@ -117,7 +117,7 @@ def test_a_file_goes_on_and_a_bad_one_is_said(phone: Any, servers: Servers, tmp_
     (tmp_path / "bad.mid").write_bytes(b"no music at all")
     chosen.send_keys(str(tmp_path / "bad.mid"))
     touch(phone, "harmonise")
-    until(lambda: "cannot be read" in text(ask, "tuned"), 20)
+    until(lambda: "cannot be read" in text(ask, "tuned"))
     (tmp_path / "large.mid").write_bytes(bytes(2**20 + 1))
     chosen.send_keys(str(tmp_path / "large.mid"))
     until(lambda: "larger than 1 MB" in text(ask, "tuned"))
@@ -125,7 +125,7 @@ def test_a_file_goes_on_and_a_bad_one_is_said(phone: Any, servers: Servers, tmp_
     chosen.send_keys(str(tmp_path / "My tune.mid"))
     until(lambda: "My tune.mid is ready" in text(ask, "tuned"))
     touch(phone, "go-on")
-    until(lambda: "Here it is" in text(ask, "tuned"), 20)
+    until(lambda: "Here it is" in text(ask, "tuned"))
     until(lambda: text(ask, "kept-list").startswith("My tune"))
     until(lambda: ask("document.querySelectorAll('#kept-list a').length") == 4)
     voice = soprano(ask("document.querySelector('#kept-list a').href"))
@@ -185,7 +185,7 @@ def test_what_was_kept_is_listed_renamed_deleted_and_shown_as_a_score(
     phone.execute_script(f"{buttons}[1].click()")  # Score
     until(lambda: ask("document.getElementById('score-picture').naturalWidth") > 400, 30)
     phone.execute_script(f"{buttons}[0].click()")  # Listen
-    until(lambda: ask("document.getElementById('score-view').scrollLeft") > 5, 20)
+    until(lambda: ask("document.getElementById('score-view').scrollLeft") > 5)
     phone.execute_script(f"window.confirm = () => true; {buttons}[2].click()")  # Delete
     until(lambda: ask(titles) == "first")
     assert ask("document.getElementById('score-view').hidden")
@@ -203,7 +203,7 @@ def test_keep_that_is_in_the_list(phone: Any, servers: Servers) -> None:
     ask = visit(phone, servers)
     station = next(iter(servers.context.stations._stations.values())) or opened(servers.context)
     listener = servers.context.stations.join(station, "wav")
-    until(station.heard, 10)
+    until(station.heard)
     touch(phone, "keep")
     until(lambda: "Play Bach" in text(ask, "kept-list"))
     station.leave(listener)

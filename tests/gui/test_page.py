@@ -158,19 +158,19 @@ def test_two_tabs_are_two_stations(phone: Any, new_servers: NewServers) -> None:
     ask = visit(phone, servers)
     choose(phone, "bpm", "111")
     first = phone.current_window_handle
-    until(lambda: ask("bach.settings.bpm == 111"), 5)
+    until(lambda: ask("bach.settings.bpm == 111"))
     phone.switch_to.new_window("tab")
     visit(phone, servers)
     until(lambda: ask("bach.settings.bpm == 111"), 5)  # what was remembered
     assert len(servers.context.stations._stations) == 2
     choose(phone, "bpm", "155")
-    until(lambda: ask("bach.settings.bpm == 155"), 5)
+    until(lambda: ask("bach.settings.bpm == 155"))
     phone.switch_to.window(first)
     time.sleep(2.5)  # the settings are told every two seconds
     assert ask("bach.settings.bpm") == 111
     phone.refresh()
-    until(lambda: ask("!!bach.links.listen"), 10)
-    until(lambda: ask("bach.settings.bpm == 111"), 5)
+    until(lambda: ask("!!bach.links.listen"))
+    until(lambda: ask("bach.settings.bpm == 111"))
 
 
 LISTEN = """
@@ -206,9 +206,9 @@ def test_on_a_phone_from_login_to_keep_that(phone: Any, new_servers: NewServers)
     until(lambda: "instrument" in ask("document.getElementById('hint').textContent"))
     begun = time.monotonic()
     touch(phone, "play")
-    until(lambda: ask("document.getElementById('audio').currentTime > 0"), 10)
+    until(lambda: ask("document.getElementById('audio').currentTime > 0"))
     assert time.monotonic() - begun < 5
-    until(lambda: ask("document.getElementById('audio').currentTime > 4"), 12)
+    until(lambda: ask("document.getElementById('audio').currentTime > 4"))
     assert ask("document.getElementById('state').textContent") == "composing for you"
     assert ask("bach.start") is not None
     assert ask("document.querySelectorAll('#bars li em').length") == 5
@@ -242,7 +242,7 @@ def test_stop_tests_models_and_a_reload(phone: Any, new_servers: NewServers) -> 
     servers = new_servers()
     ask = visit(phone, servers)
     touch(phone, "play")
-    until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
+    until(lambda: ask("document.getElementById('audio').currentTime > 1"))
     (station,) = servers.context.stations._stations.values()
     assert station.listeners == 1
     choose(phone, "model", OTHER)
@@ -257,9 +257,9 @@ def test_stop_tests_models_and_a_reload(phone: Any, new_servers: NewServers) -> 
     touch(phone, "ping")
     until(lambda: "pong" in ask("document.getElementById('tested').textContent"))
     touch(phone, "scale")
-    until(lambda: "to its end" in ask("document.getElementById('tested').textContent"), 15)
+    until(lambda: "to its end" in ask("document.getElementById('tested').textContent"))
     phone.refresh()
-    until(lambda: ask("typeof bach !== 'undefined' && bach.settings.bpm") == 144, 10)
+    until(lambda: ask("typeof bach !== 'undefined' && bach.settings.bpm") == 144)
     assert ask("document.getElementById('model').value") == OTHER
 
 
@@ -278,7 +278,7 @@ def test_variants_can_be_chosen_and_lossy_ones_are_marked(
     assert f"{title}, dynamic;" in labels
     choose(phone, "model", f"{MODEL}:int8")
     touch(phone, "play")
-    until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
+    until(lambda: ask("document.getElementById('audio').currentTime > 1"))
     (station,) = servers.context.stations._stations.values()
     assert station.settings.model == f"{MODEL}:int8"
     assert ask("document.getElementById('state').textContent") == "composing for you"
@@ -294,7 +294,7 @@ def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
     servers = new_servers()
     ask = visit(phone, servers)
     touch(phone, "play")
-    until(lambda: ask("document.getElementById('audio').currentTime > 1"), 10)
+    until(lambda: ask("document.getElementById('audio').currentTime > 1"))
 
     def fail(self: EventComposer) -> Any:
         raise RuntimeError("gone")
@@ -304,7 +304,7 @@ def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
         lambda: "Bach himself plays on" in ask("document.getElementById('state').textContent"), 10
     )
     before = ask("document.getElementById('audio').currentTime")
-    until(lambda: ask("document.getElementById('audio').currentTime") > before + 2, 6)
+    until(lambda: ask("document.getElementById('audio').currentTime") > before + 2)
 
 
 def test_each_voice_has_its_instrument(
@@ -321,7 +321,7 @@ def test_each_voice_has_its_instrument(
     choose(phone, "program", "74")
     choose(phone, "bass", "44")
     touch(phone, "play")
-    until(lambda: ask("document.getElementById('audio').currentTime > 4"), 15)
+    until(lambda: ask("document.getElementById('audio').currentTime > 4"))
     touch(phone, "keep")
     until(lambda: ask("!document.getElementById('downloads').hidden"))
     link = ask("document.getElementById('keep-mid').href")

@@ -53,7 +53,7 @@ class Proxied:
         self.running[i].kill()
         self.running[i].wait()
         self.running[i] = start(self.homes[i])
-        until(lambda: answers(self.audio[i]), 20)
+        until(lambda: answers(self.audio[i]))
 
     def listeners(self) -> list[int]:
         """Of both servers."""
@@ -115,16 +115,16 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 def test_a_page_plays_through_the_proxy_and_friends_hear_it(phone: Any, proxied: Proxied) -> None:
     ask = visit_port(phone, proxied.port, USER, PASSWORD)  # its WebSocket is open
     touch(phone, "play")
-    until(lambda: ask(PLAYS), 10)
+    until(lambda: ask(PLAYS))
     source = ask("document.getElementById('audio').src")
     assert re.match(rf"http://127\.0\.0\.1:{proxied.port}/[12]/listen/", source)
     phone.execute_script("bach.update('bpm', '123')")
-    until(lambda: ask("bach.settings.bpm == 123"), 5)
+    until(lambda: ask("bach.settings.bpm == 123"))
     shared = ask("bach.url(bach.links.share)")
     phone.delete_all_cookies()  # a friend is somebody else
     phone.get(shared)
     touch(phone, "play")
-    until(lambda: phone.execute_script(f"return {PLAYS}"), 10)
+    until(lambda: phone.execute_script(f"return {PLAYS}"))
 
 
 def browser(port: int) -> tuple[Any, http.cookiejar.CookieJar]:
@@ -198,7 +198,7 @@ def test_sound_arrives_at_once_and_ends_with_its_listener(proxied: Proxied) -> N
     assert time.monotonic() - begun < 2
     assert proxied.listeners() == [1, 0]
     player.close()
-    until(lambda: proxied.listeners() == [0, 0], 5)
+    until(lambda: proxied.listeners() == [0, 0])
 
 
 def test_who_stops_reading_is_dropped_behind_the_proxy_too(proxied: Proxied) -> None:
@@ -208,7 +208,7 @@ def test_who_stops_reading_is_dropped_behind_the_proxy_too(proxied: Proxied) -> 
     def dropped() -> int:
         return int(json.loads(get(proxied.audio[0], "/status", LOGIN)[2])["dropped"])
 
-    until(lambda: dropped() > before, 20)
+    until(lambda: dropped() > before)
     hung.close()
 
 
@@ -225,7 +225,7 @@ def test_a_player_goes_where_there_is_room(proxied: Proxied) -> None:
             player.recv(1000)
             return player
 
-        until(lambda: proxied.listeners() == [0, 0], 5)
+        until(lambda: proxied.listeners() == [0, 0])
         for _ in range(2):
             play("/1/play.mp3")
         until(lambda: proxied.listeners() == [2, 0])
@@ -239,13 +239,13 @@ def test_a_player_goes_where_there_is_room(proxied: Proxied) -> None:
 def test_when_its_process_is_started_again_the_page_goes_on(phone: Any, proxied: Proxied) -> None:
     ask = visit_port(phone, proxied.port, USER, PASSWORD)
     touch(phone, "play")
-    until(lambda: ask(PLAYS), 10)
+    until(lambda: ask(PLAYS))
     shared = ask("bach.links.share")
     proxied.restart(int(ask("BACH.sound")[-1]) - 1)
-    until(lambda: "goes on" in phone.find_element("id", "hint").text, 10)
-    until(lambda: ask(PLAYS), 5)
-    until(lambda: ask("document.getElementById('state').textContent") == "composing for you", 5)
-    until(lambda: ask("bach.notes.length > 0"), 5)
+    until(lambda: "goes on" in phone.find_element("id", "hint").text)
+    until(lambda: ask(PLAYS))
+    until(lambda: ask("document.getElementById('state').textContent") == "composing for you")
+    until(lambda: ask("bach.notes.length > 0"))
     assert ask("bach.links.share").split(".")[0] == shared.split(".")[0]  # the same station
 
 
@@ -283,4 +283,4 @@ def test_segments_of_hls_are_fetched_once(proxied: Proxied) -> None:
         assert [a["X-Cache"] for a in answers] == ["MISS", "HIT", "HIT"]
         assert {a["Content-Type"] for a in answers} == {kind}
     (proxied.hls / "bach.m3u8").write_text("#EXTM3U\nbach2.ts\n")
-    until(lambda: get(proxied.hls_port, "/bach.m3u8", None)[2].endswith(b"bach2.ts\n"), 5)
+    until(lambda: get(proxied.hls_port, "/bach.m3u8", None)[2].endswith(b"bach2.ts\n"))

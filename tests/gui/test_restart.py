@@ -49,7 +49,7 @@ def server(home: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
     def begin() -> subprocess.Popen[str]:
         running.append(start(home))
-        until(lambda: answers(audio), 20)
+        until(lambda: answers(audio))
         return running[-1]
 
     yield begin
@@ -70,9 +70,9 @@ def test_after_kill_9_all_hear_music_again_by_themselves(
     process = server()
     ask = visit_port(phone, settings["remi_port"], USER, PASSWORD)
     phone.execute_script("bach.update('bpm', '123')")
-    until(lambda: ask("bach.settings.bpm == 123"), 5)
+    until(lambda: ask("bach.settings.bpm == 123"))
     touch(phone, "play")
-    until(lambda: ask(PLAYS), 10)
+    until(lambda: ask(PLAYS))
     page, shared, listen = (
         phone.current_window_handle,
         ask("bach.links.share"),
@@ -81,22 +81,22 @@ def test_after_kill_9_all_hear_music_again_by_themselves(
     phone.switch_to.new_window("tab")
     phone.get(f"http://127.0.0.1:{audio}{shared}")
     touch(phone, "play")
-    until(lambda: phone.execute_script(f"return {PLAYS}"), 10)
+    until(lambda: phone.execute_script(f"return {PLAYS}"))
     listeners = [raw(audio, f"{listen}/bach.mp3", login=None) for _ in range(LISTENERS)]
     assert all(map(read_some, listeners))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until(lambda: "trying again" in phone.find_element("id", "state").text, 8)
+    until(lambda: "trying again" in phone.find_element("id", "state").text)
     server()
     begun = time.monotonic()
     again = [raw(audio, f"{listen}/bach.mp3", login=None) for _ in range(LISTENERS)]
     assert all(b" 200 " in x.recv(4096) for x in again)  # their links still work
-    until(lambda: phone.execute_script(f"return {PLAYS}"), 5)
-    until(lambda: "goes on" in phone.find_element("id", "state").text, 5)
+    until(lambda: phone.execute_script(f"return {PLAYS}"))
+    until(lambda: "goes on" in phone.find_element("id", "state").text)
     phone.switch_to.window(page)
-    until(lambda: "goes on" in ask("document.getElementById('hint').textContent"), 10)
-    until(lambda: ask(PLAYS), 5)
-    until(lambda: ask("document.getElementById('state').textContent") == "composing for you", 5)
+    until(lambda: "goes on" in ask("document.getElementById('hint').textContent"))
+    until(lambda: ask(PLAYS))
+    until(lambda: ask("document.getElementById('state').textContent") == "composing for you")
     assert time.monotonic() - begun < 15
     until(lambda: ask("bach.notes.length > 0"), 5)  # the news go on, too
     at = (
@@ -114,7 +114,7 @@ def test_what_was_kept_can_still_be_had_after_a_restart(new_servers: NewServers)
     servers = new_servers()
     station = servers.context.stations.open(servers.context.default_settings())
     listener = servers.context.stations.join(station, "wav")
-    until(lambda: station.seconds > 1, 10)
+    until(lambda: station.seconds > 1)
     time.sleep(1)
     name = servers.context.keep(station)
     link = f"/keep/{servers.context.links.sign('keep', {'recording': name})}/bach.mid"

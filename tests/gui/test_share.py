@@ -43,10 +43,10 @@ def test_friends_see_what_plays_and_are_told_when_the_owner_stops(
     until(lambda: "Nobody is listening" in ask(STATE))
     mine = station_link(context, "listen", station=station.name, name="me")
     owner = raw(audio, f"{mine}/bach.mp3", login=None)
-    until(lambda: "Your friend is listening now" in ask(STATE), 8)
+    until(lambda: "Your friend is listening now" in ask(STATE))
     assert ask(INK) == 0
     touch(phone, "play")
-    until(lambda: ask(PLAYS), 10)
+    until(lambda: ask(PLAYS))
     until(lambda: "You hear what your friend hears" in ask(STATE))
     assert ask("document.getElementById('title').textContent").endswith("(Church Organ)")
     until(lambda: ask(INK) > 50, 10)  # the notes are drawn
@@ -58,7 +58,7 @@ def test_friends_see_what_plays_and_are_told_when_the_owner_stops(
     owner.close()
     for x in [x for x in station._listeners if x.name == "me"]:
         station.leave(x)
-    until(lambda: "Your friend has stopped" in ask(STATE), 5)
+    until(lambda: "Your friend has stopped" in ask(STATE))
     assert ask(PLAYS)
     errors = [x for x in phone.get_log("browser") if x["level"] == "SEVERE"]
     assert errors == []  # its rules of security forbid nothing that it needs
@@ -72,17 +72,17 @@ def test_friends_are_told_when_the_station_has_ended_and_when_it_goes_on(
     link = station_link(context, "share", station=station.name)
     phone.get(f"http://127.0.0.1:{context.server.flask_port}{link}")
     touch(phone, "play")
-    until(lambda: phone.execute_script(f"return {PLAYS}"), 10)
+    until(lambda: phone.execute_script(f"return {PLAYS}"))
     until(lambda: context.store.station(station.name) is not None)
     get_station = context.stations.get
     context.stations.get = lambda name: None  # type: ignore[method-assign]
     context.stations.end(station)
-    until(lambda: "has ended" in phone.find_element("id", "state").text, 8)
+    until(lambda: "has ended" in phone.find_element("id", "state").text)
     assert phone.execute_script("return !on")
     context.stations.get = get_station  # type: ignore[method-assign]
-    until(lambda: "Nobody is listening just now" in phone.find_element("id", "state").text, 8)
+    until(lambda: "Nobody is listening just now" in phone.find_element("id", "state").text)
     touch(phone, "play")
-    until(lambda: phone.execute_script(f"return {PLAYS}"), 10)
+    until(lambda: phone.execute_script(f"return {PLAYS}"))
 
 
 def test_old_links_say_so(phone: Any, new_servers: NewServers) -> None:
@@ -92,5 +92,5 @@ def test_old_links_say_so(phone: Any, new_servers: NewServers) -> None:
     phone.get(f"http://127.0.0.1:{context.server.flask_port}{link}")
     until(lambda: "Nobody" in phone.find_element("id", "state").text)
     context.links.clock = lambda: time.time() + 90_000
-    until(lambda: "link is too old" in phone.find_element("id", "state").text, 8)
+    until(lambda: "link is too old" in phone.find_element("id", "state").text)
     assert get(context.server.flask_port, link, None)[0] == 403

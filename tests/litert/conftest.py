@@ -1,6 +1,7 @@
 """Small models in every variant."""
 
 import pytest
+from once import once
 
 from config_bach import Paths
 from litert.export import with_variants
@@ -11,15 +12,24 @@ from storage.catalog import path_of
 
 
 @pytest.fixture(scope="session")
-def all_variants(event_bundle: tuple[Bundle, Paths]) -> Bundle:
+def all_variants(
+    tmp_path_factory: pytest.TempPathFactory, event_bundle: tuple[Bundle, Paths]
+) -> Bundle:
     """The small model of type 2 with every variant, and what each is worth."""
-    return with_parity(with_variants(event_bundle[0], list(VARIANTS)), list(VARIANTS))[0]
+    return once(tmp_path_factory, "all variants", lambda _: converted(event_bundle[0])[0])
 
 
 @pytest.fixture(scope="session")
-def all_voices(satb_bundle: tuple[Bundle, Paths]) -> tuple[Bundle, list[Row]]:
+def all_voices(
+    tmp_path_factory: pytest.TempPathFactory, satb_bundle: tuple[Bundle, Paths]
+) -> tuple[Bundle, list[Row]]:
     """The same of the small model of type 5."""
-    return with_parity(with_variants(satb_bundle[0], list(VARIANTS)), list(VARIANTS))
+    return once(tmp_path_factory, "all voices", lambda _: converted(satb_bundle[0]))
+
+
+def converted(bundle: Bundle) -> tuple[Bundle, list[Row]]:
+    """A bundle in every variant, and the table of what each is worth."""
+    return with_parity(with_variants(bundle, list(VARIANTS)), list(VARIANTS))
 
 
 @pytest.fixture

@@ -150,4 +150,4 @@ def test_threads_end_with_the_limits() -> None:
     before = threading.active_count()
     limits = Connections(2, [])
     limits.close()
-    until(lambda: threading.active_count() <= before, 3)
+    until(lambda: threading.active_count() <= before)

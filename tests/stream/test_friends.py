@@ -86,7 +86,7 @@ def test_news_need_their_own_link_and_tell_what_is_new(new_servers: NewServers) 
 
     assert asked(name="x")["resting"]
     owner = servers.context.stations.join(station, "wav", "me")
-    until(lambda: asked(name="x")["notes"], 10)
+    until(lambda: asked(name="x")["notes"])
     friend = servers.context.stations.join(station, "wav", "x")
     latest = asked(name="x", owner="me")
     assert latest["owner"] is True

@@ -71,7 +71,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     context = servers.context
     station = opened(context)
     context.stations.join(station, "wav")
-    until(station.heard, 10)
+    until(station.heard)
 
     def token(purpose: str, **what: Any) -> str:
         return station_link(context, purpose, **what).split("/")[2]

@@ -152,7 +152,10 @@ def test_not_any_number_of_threads_is_replaced(new_pool: Callable[..., Pool]) ->
 
 
 @pytest.mark.slow
-def test_the_load_is_the_share_of_time_that_threads_work(new_pool: Callable[..., Pool]) -> None:
+def test_the_load_is_the_share_of_time_that_threads_work(
+    new_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "WINDOW", 1.5)
     pool = new_pool(2)
     assert pool.load == 0
     work = Work(seconds=0.02)  # always due: one of two threads is always at it
@@ -168,7 +171,7 @@ def test_the_cost_of_a_model_is_learned(new_pool: Callable[..., Pool]) -> None:
     pool = new_pool()
     work = Work(seconds=0.02)  # for 0.2 s of sound
     pool.add(work)
-    until(lambda: work.played > 90, 10)
+    until(lambda: work.played > 90)
     assert pool.costs() == {"m": pytest.approx(0.1, rel=0.3)}
 
 

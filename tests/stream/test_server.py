@@ -53,7 +53,7 @@ def started(empty: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]
     data = write(empty)
     begun = time.monotonic()
     process = start(empty)
-    until(lambda: answers(data["flask_port"]), 20)
+    until(lambda: answers(data["flask_port"]))
     took = time.monotonic() - begun
     yield process, data, took
     process.kill()

@@ -287,12 +287,12 @@ def test_a_predict_thread_that_dies_is_replaced(
         return block(self, frames)
 
     monkeypatch.setattr(Performer, "block", die)
-    until(lambda: station.restarts == 1, 3)
+    until(lambda: station.restarts == 1)
     assert "died" in station.trouble
     pcm = hear(listener, 4)
     assert loudness(pcm, RATE // 2).min() > 5
     assert station.underruns == 0
-    until(lambda: hear(listener, 0.1).any() and station.trouble == "", 6)
+    until(lambda: hear(listener, 0.1).any() and station.trouble == "")
 
 
 def test_a_model_that_hangs_is_given_up(
@@ -360,7 +360,7 @@ def test_another_model_is_heard_within_two_seconds(new_context: NewContext) -> N
     hear(listener, 2)
     last = station.news(0)[-1].number
     assert station.update(model=OTHER) < 2
-    until(lambda: any(x.settings.model == OTHER for x in station.news(last)), 6)
+    until(lambda: any(x.settings.model == OTHER for x in station.news(last)))
     assert not any(x.predicted.from_corpus for x in station.news(last))
     assert station.listeners == 1
 

@@ -340,7 +340,7 @@ def test_nonsense_is_answered_shortly_and_leaves_no_thread(
                 told = (b"", b"HTTP/1.1 400", b"HTTP/1.1 307")  # or an alert of TLS
                 assert answer[:12] in told or answer[:1] == b"\x15", answer
         assert ask(number, "/ping", client)[0] in (200, 404)
-    until(lambda: threading.active_count() <= threads + 1, 5)
+    until(lambda: threading.active_count() <= threads + 1)
 
 
 @pytest.mark.slow
@@ -402,7 +402,7 @@ def test_who_stops_reading_is_dropped_and_leaves_nothing(
     opened = len(psutil.Process().net_connections())
     hung = connected(number, client, path="/play.wav")
     hung.recv(100)
-    until(lambda: servers.context.stations.figures()["dropped"] == 1, 20)
+    until(lambda: servers.context.stations.figures()["dropped"] == 1)
     hung.close()
     assert ask(number, "/ping", client)[0] == 200
-    until(lambda: len(psutil.Process().net_connections()) <= opened, 10)
+    until(lambda: len(psutil.Process().net_connections()) <= opened)

@@ -396,7 +396,7 @@ def test_the_process_gives_way_to_those_who_listen_and_rests_when_idle(
     if os.name == "posix":
         assert process.nice() >= psutil.Process().nice() + 10 or process.nice() == 19
     assert process.memory_info().rss < 300 * 2**20
-    until(lambda: not process.is_running(), 5)
+    until(lambda: not process.is_running())
     assert tunes._process is None
 
 

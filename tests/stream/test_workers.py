@@ -149,7 +149,7 @@ def test_a_replaced_worker_lets_its_stations_play_again(
         station.leave(listener)
     monkeypatch.setattr("stream.workers.CROWD", 1)
     monkeypatch.setattr("stream.workers.REST", 0.1)
-    until(lambda: not any(x in before for x in two.stations.workers.links), 10)
+    until(lambda: not any(x in before for x in two.stations.workers.links))
     monkeypatch.undo()
     assert hear(two.stations.join(stations[0], "wav"), 0.5).any()
 
@@ -185,7 +185,7 @@ def test_stations_are_shared_among_processes_and_sound_as_in_one(
 ) -> None:
     stations = [opened(two, bpm=240.0) for _ in range(4)]
     listeners = [s.join("mp3") for s in stations]
-    until(lambda: all(next(iter(x)) for x in listeners), 20)
+    until(lambda: all(next(iter(x)) for x in listeners))
     workers = two.stations.workers
     assert [len(link.producers) for link in workers.links] == [2, 2]
     assert len({link.process.pid for link in workers.links} | {os.getpid()}) == 3

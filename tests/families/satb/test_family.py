@@ -162,14 +162,6 @@ def test_a_score_is_harmonised_continued_and_composed_anew(
         "soprano": composed(satb_model, paths, harmonise=path),
         "bass": composed(satb_model, paths, harmonise=path, keep="bass"),
         "bars": composed(satb_model, paths, harmonise=path, regenerate="2"),
-        "alto in bars": composed(
-            satb_model,
-            paths,
-            harmonise=path,
-            regenerate="2-3",
-            keep="soprano,tenor,bass",
-            temperature=3.0,
-        ),
     }
     assert {p.title.split(", ")[0] for p in found.values()} == {"small5_nc_mo around given.mid"}
     changed = {
@@ -178,12 +170,14 @@ def test_a_score_is_harmonised_continued_and_composed_anew(
     voices = {name: np.flatnonzero(c.any(0)).tolist() for name, c in changed.items()}
     assert voices["soprano"] == [1, 2, 3]
     assert voices["bass"] == [0, 1, 2]
-    assert voices["alto in bars"] == [1]
     steps = {name: np.flatnonzero(c.any(1)) for name, c in changed.items()}
     assert (steps["bars"].min(), steps["bars"].max()) >= (16, 16)
     assert steps["bars"].max() < 32
-    assert steps["alto in bars"].min() >= 16
-    assert steps["alto in bars"].max() < 48
+    how: dict[str, Any] = {"regenerate": "2-3", "keep": "soprano,tenor,bass", "temperature": 3.0}
+    altos = [composed(satb_model, paths, seed, harmonise=path, **how) for seed in range(6)]
+    new = np.any([chorale_of(p.events).symbols != given.symbols for p in altos], 0)
+    assert np.flatnonzero(new.any(0)).tolist() == [1]
+    assert set(np.flatnonzero(new.any(1))) <= set(range(16, 48))
     after = composed(satb_model, paths, prime=path)
     assert "after given.mid" in after.title
 
