@@ -183,6 +183,8 @@ class Composition:
     copy: Copy | None = None  # the longest passage that stands in the training pieces
     prime: Sequence[Event] = ()  # the original music that it continues, as the network heard it
     source: str = ""  # the name of that music
+    key: str = ""  # that of the score, as MIDI files have it: 'F#m'; '' is the one that fits best
+    remarks: tuple[str, ...] = ()  # what was assumed of what was given, in sentences
 
     @property
     def whole(self) -> list[Event]:

@@ -37,7 +37,7 @@ def write(
     events, begins = [*prime, *piece.events], duration_of(prime)
     picture = piano_roll.suffix(piece.events, prime) if plots.available() else ""
     how = (events, piece.bpm, piece.programs)
-    told: dict[str, Any] = {"title": piece.title, "begins": begins}
+    told: dict[str, Any] = {"title": piece.title, "begins": begins, "key": piece.key}
     writers: list[tuple[str, str, bool, Callable[[Path], None]]] = [
         ("music", midi.suffix, True, lambda p: midi_io.write_midi(p, *how, **told)),
         ("score", ".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how, **told)),

@@ -51,10 +51,9 @@ def choose(
 
 def _possible(p: Array, allowed: Mask) -> Array:
     """Probabilities of what is allowed; the same for all where the network is sure of something else."""
-    lost = ~p.any(1)
-    if lost.any():
-        p = np.where(lost[:, None], allowed, p)
-        p[~p.any(1)] = 1.0  # what is never chosen anyway
+    if (p.max(1) <= 0).any():
+        p = np.where(p.max(1, keepdims=True) <= 0, allowed, p)
+        p[p.max(1) <= 0] = 1.0  # what is never chosen anyway
     return p
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from config_bach import Composing
 from families.satb.encoding import VOICES, Grid, pitch
-from families.satb.plan import Cadence, Plan
+from families.satb.plan import ANY, Cadence, Plan
 from families.satb.sampler import SatbSampler
 from families.satb.style import ends_phrase
 from families.steps import Probabilities
@@ -18,8 +18,8 @@ from music.chords import QUALITIES, Chord, chord_of
 from music.events import Event
 from music.keys import Key
 
-PARTICLES = 8
-LEAD = 12  # steps before the end of a phrase that are composed side by side
+PARTICLES, LAST_PARTICLES = 8, 16  # side by side; towards the end of the piece
+LEAD, LAST_LEAD = 12, 20  # steps before the end of a phrase, and of the piece, that are composed so
 COPIED = 20.0  # log weight that copying for too long costs
 # log weights that a cadence costs which is not the planned triad in root position
 OTHER_TRIAD, INVERTED, INCOMPLETE, OTHER_CHORD = 2.0, 4.0, 5.0, 8.0
@@ -45,12 +45,11 @@ class PlannedComposer:
         self,
         sampler: SatbSampler,
         plan: Plan,
-        particles: int = PARTICLES,
         settings: Callable[[], Composing] | None = None,
     ) -> None:
         """settings: those that hold now, asked for before every step; None: they never change."""
         self.sampler, self.plan = sampler, plan
-        self._particles, self._settings = particles, settings
+        self._settings = settings
         self._composed: list[Grid] = []
 
     def __iter__(self) -> Iterator[Step]:
@@ -60,7 +59,7 @@ class PlannedComposer:
                 self.sampler.follow(self._settings())
             while cadences and cadences[0].last < step:
                 cadences.pop(0)
-            if cadences and step >= cadences[0].first - LEAD and not self._is_copy(step):
+            if cadences and step >= begin_of(cadences[0]) and not self._is_copy(step):
                 steps = self._towards(cadences.pop(0), step)
             else:
                 steps = [self._single(step)]
@@ -89,7 +88,7 @@ class PlannedComposer:
     def _towards(self, cadence: Cadence, begin: int) -> list[Step]:
         """The steps up to the end of a phrase."""
         sampler, rows = self.sampler, self.plan.grid[begin : cadence.last + 1]
-        sampler.spread(self._particles)
+        sampler.spread(LAST_PARTICLES if cadence.final else PARTICLES)
         symbols, sounds, sopranos = [], [], []
         for step, row in enumerate(rows, begin):
             sampler.goal = goal(cadence) if step == cadence.first else None
@@ -119,10 +118,10 @@ class PlannedComposer:
 
     def _copies(self, symbols: list[Grid], sounds: list[Grid]) -> npt.NDArray[np.float64]:
         """What it costs each piece to copy more than is allowed."""
-        costs, tracker = np.zeros(self._particles), self.sampler.tracker
+        costs, tracker = np.zeros(len(symbols[0])), self.sampler.tracker
         most = self.sampler.settings.max_copy
         if tracker is not None and most is not None:
-            for piece in range(self._particles):
+            for piece in range(len(costs)):
                 twin = tracker.twin()
                 longest = max(twin.feed(e) for e in self._events(symbols, sounds, piece))
                 costs[piece] = COPIED * (longest > most)
@@ -134,10 +133,15 @@ class PlannedComposer:
                 self.sampler.tracker.feed(event)
 
 
+def begin_of(cadence: Cadence) -> int:
+    """The step from which several versions are composed side by side."""
+    return cadence.first - (LAST_LEAD if cadence.final else LEAD)
+
+
 def goal(cadence: Cadence) -> npt.NDArray[np.float64] | None:
     """How much likelier the notes of the planned triad become [voices, pitch classes], as logarithms; the
     bass shall have its root."""
-    if not cadence.quality:
+    if cadence.quality == ANY:
         return None
     found = np.zeros((len(VOICES), 12))
     found[:-1, [(cadence.root + step) % 12 for step in QUALITIES[cadence.quality]]] = GOAL
@@ -155,7 +159,7 @@ def cost(chord: Chord | None, cadence: Cadence, key: Key) -> float:
     weight = FINAL if cadence.final else 1.0
     if chord is None:
         return weight * OTHER_CHORD
-    planned = not cadence.quality or (chord.root == cadence.root and chord.is_triad)
+    planned = cadence.quality == ANY or (chord.root == cadence.root and chord.is_triad)
     if ends_phrase(chord, key):
         return 0.0 if planned else weight * OTHER_TRIAD
     if planned or ends_phrase(Chord(chord.root, chord.quality, chord.root), key):

@@ -9,19 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from families.satb.encoding import Grid
-from families.satb.style import (
-    MODES,
-    UNKNOWN,
-    Style,
-    Triad,
-    fermatas,
-    keys_within,
-    openings,
-)
+from families.satb.style import MODES, Style, Triad, fermatas, keys_within, openings
 from families.satb.templates import Template, template_of
 from music.keys import Key
 from music.scales import scale_of
 
+ANY = ""  # quality of a cadence for which any triad will do
 LAST_STEPS = 4  # a fermata that ends so near the end is the last one
 
 T = TypeVar("T")
@@ -30,7 +23,7 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Cadence:
     """The end of a phrase: its first and last step, and the triad that is meant to sound there, in root
-    position: its root (pitch class) and quality."""
+    position: its root (pitch class) and quality; or ANY."""
 
     first: int
     last: int
@@ -107,7 +100,7 @@ def _triads(
     rows = [row for row in known if abs(len(row) - count) == nearest]
     row = rows[int(rng.integers(len(rows)))]
     inner = [row[i % max(len(row) - 1, 1)] for i in range(count - 1)]
-    last = row[-1] if row[-1][0] == 0 and row[-1] != UNKNOWN else (0, MODES[minor])
+    last = row[-1] if row[-1][0] == 0 and row[-1][1] != ANY else (0, MODES[minor])
     return [*inner, last]
 
 
