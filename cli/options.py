@@ -18,6 +18,7 @@ from families.registry import families, family_of
 from litert.c_header import MICRO
 from litert.variants import VARIANTS
 
+MOST_CANDIDATES = 100  # of --best-of
 PURPOSE = "Play Bach: train a neural network on music you love, then hear it play."
 EXAMPLES = """
 examples:
@@ -113,6 +114,13 @@ def text(value: str) -> str:
 def file(value: str) -> Path:
     """The path of a file. Raises ArgumentTypeError."""
     return Path(text(value))
+
+
+def candidates(value: str) -> int:
+    """How many pieces the best is taken of. Raises ArgumentTypeError."""
+    if not value.isdecimal() or not 1 <= int(value) <= MOST_CANDIDATES:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 to {MOST_CANDIDATES}")
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -263,6 +271,8 @@ OPTIONS = (
     Option("--bpm N", COMPOSE, "quarter notes a minute (as in the corpus)", float, "bpm"),
     Option("--max-copy N", COMPOSE, "copy at most N notes in a row from the training pieces "
            "({default})", int, "max_copy"),
+    Option("--best-of N", COMPOSE, "compose N pieces, with this seed and those after it, and keep the one "
+           "that the judge grades best", candidates, family=True, excludes=("--harmonise",)),
     Option("--output PATH", COMPOSE, "the .mid file, or a folder for it (models/MODEL.mid); NAME.wav "
            "and NAME.musicxml: these as well"),
     Option("--wav", COMPOSE, "write the sound as well"),
@@ -274,6 +284,8 @@ OPTIONS = (
            family=True, needs="--harmonise"),
     Option("--regenerate BARS", VOICES, "of the score given with --harmonise only these bars are "
            "composed anew: 5-8", family=True, needs="--harmonise"),
+    Option("--key NAME", VOICES, "the key: 'G minor' (drawn as the corpus has them; of a melody: its own)",
+           family=True),
     Option("--scale NAME", VOICES, "only these: 'G major', 'A minor' or 'C D E G A'", family=True),
     Option("--range RANGE", VOICES, "a voice stays within: soprano=C4-G5; may be repeated", family=True,
            how={"action": "append", "default": []}),

@@ -1,12 +1,16 @@
 """A new piece as files: the .mid, its piano roll and, if asked for, the sound and the score."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 import midi_io
 from config_bach import Paths
 from evaluation import piano_roll, plots
+from evaluation.judge import judge_of
 from families.base import Composition, CompositionRequest, LoadedModel
 from music.events import duration_of
 from music.instruments import by_voice, instrument_name
@@ -15,8 +19,18 @@ from storage.files import keep_previous
 
 
 def compose(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
-    """A new piece. Raises UserError for a request that cannot be met."""
-    return model.family.compose(model, request, paths)
+    """A new piece; of several, where the option 'best_of' says so, the one that the judge grades best.
+
+    Raises UserError for a request that cannot be met.
+    """
+    count, first = request.options.get("best_of", 1), request.settings.seed or 0
+    if count == 1:
+        return model.family.compose(model, request, paths)
+    judge, candidates = judge_of(model), []
+    for seed in tqdm(range(first, first + count), "composing", leave=False, disable=None):
+        own = replace(request, settings=replace(request.settings, seed=seed))
+        candidates.append(model.family.compose(model, own, paths))
+    return min(candidates, key=lambda piece: judge.grade(piece.events).total)
 
 
 def described(piece: Composition) -> str:
