@@ -92,27 +92,32 @@ def write_midi(
     *,
     title: str = "",
     begins: Fraction = START,
+    key: str = "",
 ) -> None:
     """Write events as a standard MIDI file at a tempo (BPM), with a track for each voice.
 
     programs: 1..128, one for all voices or one for each. title: by default the name of the file.
-    begins: a marker stands where the new music begins, in quarter lengths; 0: none.
+    begins: a marker stands where the new music begins, in quarter lengths; 0: none. key: that of the
+    signature ('F#m'); by default the one that fits best.
     """
     voices = by_voice(programs)
     marks = {begins: BEGINS_HERE} if begins else {}
     played = [Played(event, bpm * event.tempo, voices) for event in events]
-    midi = midi_file(played, title or path.stem, marks)
+    midi = midi_file(played, title or path.stem, marks, key)
     with replacing(path) as aside:
         midi.save(aside)
 
 
 def midi_file(
-    played: Sequence[Played], title: str = "", marks: Mapping[Fraction, str] = NO_MARKS
+    played: Sequence[Played],
+    title: str = "",
+    marks: Mapping[Fraction, str] = NO_MARKS,
+    key: str = "",
 ) -> Any:
     """A mido file: a track of title, key, metre and tempi, then one for each voice or instrument.
 
     Every change is where it happens. The metre is left out where it is not known. marks: markers by
-    the quarter length at which they stand.
+    the quarter length at which they stand. key: 'F#m'; by default the one that fits best.
     """
     from mido import MidiFile
 
@@ -120,7 +125,7 @@ def midi_file(
     notes = notes_from_events(events)
     # what a MIDI file calls text is Latin-1
     midi = MidiFile(type=1, ticks_per_beat=TICKS, charset="latin1")
-    told = [*_name(title), *_key(notes), *_time_signatures(events), *_tempi(played)]
+    told = [*_name(title), *_key(key or key_name(notes)), *_time_signatures(events), *_tempi(played)]
     midi.tracks.append(_track([*told, *_markers(marks)]))
     if any(e.sounds for e in events):
         midi.tracks += _instrument_tracks(notes)
@@ -174,10 +179,10 @@ def _name(text: str) -> Iterator[Timed]:
         yield 0, 0, MetaMessage("track_name", name=plain)
 
 
-def _key(notes: Sequence[Note]) -> Iterator[Timed]:
+def _key(key: str) -> Iterator[Timed]:
     from mido import MetaMessage
 
-    if key := key_name(notes):
+    if key:
         yield 0, 0, MetaMessage("key_signature", key=key)
 
 
@@ -259,13 +264,14 @@ def write_musicxml(
     *,
     title: str = "",
     begins: Fraction = START,
+    key: str = "",
 ) -> None:
     """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like.
 
-    title: by default the name of the file. begins: as in `write_midi`.
+    title: by default the name of the file. begins, key: as in `write_midi`.
     """
     marks = {begins: BEGINS_HERE} if begins else {}
-    score = score_of(events, title or path.stem, bpm, programs, marks)
+    score = score_of(events, title or path.stem, bpm, programs, marks, key)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)

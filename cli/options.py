@@ -19,6 +19,7 @@ from families.registry import families, family_of
 from litert.c_header import MICRO
 from litert.variants import VARIANTS
 
+MOST_CANDIDATES = 100  # of --best-of
 PURPOSE = "Play Bach: train a neural network on music you love, then hear it play."
 EXAMPLES = """
 examples:
@@ -126,13 +127,20 @@ def file(value: str) -> Path:
     return Path(text(value))
 
 
+def candidates(value: str) -> int:
+    """How many pieces the best is taken of. Raises ArgumentTypeError."""
+    if not value.isdecimal() or not 1 <= int(value) <= MOST_CANDIDATES:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 to {MOST_CANDIDATES}")
+    return int(value)
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of the command line.
 
     names: its flags and, where it takes a value, what -h calls the value: '-e --epochs N'. sets: the
     field of Composing, Network, Runtime, Together or Training that it sets. family: only some types
-    understand it. shapes: it describes a new model, and cannot change a saved one. needs, excludes:
+    understand it, but for the verbs `anyone`, for which all do. shapes: it describes a new model, and cannot change a saved one. needs, excludes:
     other options. how: further arguments for argparse.
     """
 
@@ -143,6 +151,7 @@ class Option:
     sets: str = ""
     verbs: tuple[str, ...] = ()  # in the place of the group's
     family: bool = False
+    anyone: tuple[str, ...] = ()
     shapes: bool = False
     needs: str = ""
     excludes: tuple[str, ...] = ()
@@ -307,6 +316,8 @@ OPTIONS = (
     Option("--bpm N", COMPOSE, "quarter notes a minute (as in the corpus)", float, "bpm", verbs=PLAYED),
     Option("--max-copy N", COMPOSE, "copy at most N notes in a row from the training pieces "
            "({default})", int, "max_copy"),
+    Option("--best-of N", COMPOSE, "compose N pieces, with this seed and those after it, and keep the one "
+           "that the judge grades best", candidates, family=True, excludes=("--harmonise",)),
     Option("--output PATH", COMPOSE, "the .mid file, or a folder for it (models/MODEL.mid); NAME.wav "
            "and NAME.musicxml: these as well", verbs=PLAYED),
     Option("--wav", COMPOSE, "write the sound as well"),
@@ -318,6 +329,9 @@ OPTIONS = (
            family=True, needs="--harmonise"),
     Option("--regenerate BARS", VOICES, "of the score given with --harmonise only these bars are "
            "composed anew: 5-8", family=True, needs="--harmonise"),
+    Option("--key NAME", VOICES, "the key: 'G minor' (drawn as the corpus has them; of a melody: its own); "
+           "with --duet models of any type play only its notes, or 'C D E G A'", verbs=PLAYED,
+           family=True, anyone=("duet",)),
     Option("--scale NAME", VOICES, "only these: 'G major', 'A minor' or 'C D E G A'", family=True),
     Option("--range RANGE", VOICES, "a voice stays within: soprano=C4-G5; may be repeated", family=True,
            how={"action": "append", "default": []}),
@@ -344,7 +358,6 @@ OPTIONS = (
            "answer"),
     Option("--bar N", TOGETHER, "quarters of a bar ({default})", int, "bar"),
     Option("--voice N", TOGETHER, "the voice you play, 1 soprano to 4 bass ({default})", int, "voice"),
-    Option("--key NAME", TOGETHER, "models play only these notes: 'G major' or 'C D E G A'"),
     Option("--swing P", TOGETHER, "where in a beat its second half begins ({default})", float, "swing"),
     Option("--as-played", TOGETHER, "keep your notes as played, not on the grid"),
     Option("--loop", TOGETHER, "repeat an answer until you play", sets="loop"),
@@ -454,7 +467,10 @@ def _refuse_without_verb(options: Sequence[Option]) -> NoReturn:
 
 def validate_for(args: argparse.Namespace, family: ModelFamily) -> None:
     """Raise UserError for an option that this model type does not understand."""
+    wanted = {verb.name for verb in VERBS if verb.wanted(args)}
     for option in OPTIONS:
+        if wanted <= set(option.anyone):
+            continue
         if option.family and option.given(args) and option.dest not in family.flags:
             numbers = ", ".join(str(f.number) for f in option.families())
             raise UserError(

@@ -28,6 +28,8 @@ def predict(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None
     check_writable(output.midi.parent)  # now, not after minutes
     piece = compose(model, request, paths)
     told(described(piece))
+    for remark in piece.remarks:
+        told(f"  {'assumed':<8} {remark}")
     if not named:
         told(f"  {'model':<8} {bundle.name}; --app chooses another, --list shows all")
     if lost := _not_kept(args, bundle, paths):

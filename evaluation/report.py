@@ -11,9 +11,12 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from config_bach import NATS, Composing, Paths, counted
+from evaluation.judge import Judge, judge_of, medians
+from evaluation.shuffled import shuffled_bars, shuffled_pitches
 from evaluation.style import FAULTS, degeneration, distances, faults_per_100
 from families.base import CompositionRequest, LoadedModel, Work
 from families.split import LABELS
@@ -71,6 +74,8 @@ def report(
         },
         "degeneration": {"composed": _degeneration(composed), "real": _degeneration(real.music)},
     }
+    if model.family.graded and model.bundle.music:
+        card["judge"] = grades(judge_of(model), composed, real.music)
     if model.family.voices:
         card["faults"] = {"composed": faults_per_100(composed), "real": faults_per_100(real.music)}
     return card
@@ -106,6 +111,25 @@ def originality(model: LoadedModel, composed: Sequence[Music], real: Real) -> di
     }
 
 
+def grades(judge: Judge, composed: Sequence[Music], real: Sequence[Music]) -> dict[str, Any]:
+    """What the judge says of real pieces, of composed ones, and of real ones that were shuffled: medians by
+    feature, all grades, and the share of composed pieces that are better than the median real one."""
+    rng = np.random.default_rng(0)
+    sides = {
+        "real": real,
+        "composed": composed,
+        "bars": [shuffled_bars(music, rng) for music in real],
+        "pitches": [shuffled_pitches(music, rng) for music in real],
+    }
+    found = {name: [judge.grade(music) for music in pieces] for name, pieces in sides.items()}
+    bar = median(grade.total for grade in found["real"])
+    return {
+        "medians": {name: medians(grades) for name, grades in found.items()},
+        "grades": {name: sorted(g.total for g in grades) for name, grades in found.items()},
+        "better": mean(grade.total < bar for grade in found["composed"]),
+    }
+
+
 def _degeneration(pieces: Sequence[Music]) -> dict[str, float]:
     figures = [degeneration(music) for music in pieces]
     return {name: mean(f[name] for f in figures) for name in figures[0]} if figures else {}
@@ -138,6 +162,19 @@ def lines(card: dict[str, Any]) -> list[str]:
             both = [card[part][side].get(name) for side in ("composed", "real")]
             told = " ".join("      ?" if x is None else f"{x:7.3f}" for x in both)
             out.append(f"  {label:<40} {told}")
+    return [*out, *_judged(card)]
+
+
+def _judged(card: dict[str, Any]) -> list[str]:
+    """The grades as text: shuffled are the bars, or the pitches, of the real pieces."""
+    if "judge" not in card:
+        return []
+    told = card["judge"]["medians"]
+    out = ["", f"  {'grade, median (lower is better)':<32} real  composed  bars shuffled  pitches"]
+    for name in told["real"]:
+        row = [told[side][name] for side in ("real", "composed", "bars", "pitches")]
+        out.append("  {:<29} {:7.3f}   {:7.3f}        {:7.3f}  {:7.3f}".format(name, *row))
+    out.append(f"  {card['judge']['better']:.0%} of the composed pieces are better than the median real one")
     return out
 
 

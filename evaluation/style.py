@@ -12,8 +12,10 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from families.base import PITCHED
+from music.chords import chord_of
 from music.events import Event, notes_from_events
 from music.instruments import VOICE_RANGES
+from music.keys import heard_in, key_of
 
 Music = Sequence[Event]
 Counts = Mapping[Any, float]  # how much there is of each
@@ -191,3 +193,21 @@ def _loops(music: Music) -> float:
             if run > 3 * period:
                 looping[i] = True
     return sum(float(e.duration) for e, loop in zip(music, looping, strict=True) if loop)
+
+
+def cadences(pieces: Sequence[Music]) -> dict[str, float]:
+    """Shares of pieces in four voices: that end on their tonic triad, and of phrase ends that are triads
+    of the key in root position. A phrase end is what begins a fermata; the end of a piece is one, too."""
+    tonics, ends = 0, []
+    for music in pieces:
+        key = key_of(heard_in(notes_from_events(music)))
+        last = next((chord_of(e.pitches) for e in reversed(music) if e.pitches), None)
+        tonics += last is not None and last.is_tonic(key)
+        for before, event in pairwise([None, *music]):
+            if event and event.fermata and event.pitches and not (before and before.fermata):
+                chord = chord_of(event.pitches)
+                ends.append(bool(chord and chord.is_triad and chord.in_root_position and chord.is_diatonic(key)))
+    return {
+        "ends on the tonic": tonics / max(len(pieces), 1),
+        "diatonic phrase ends": sum(ends) / max(len(ends), 1),
+    }

@@ -220,6 +220,8 @@ class Composition:
     copy: Copy | None = None  # the longest passage that stands in the training pieces
     prime: Sequence[Event] = ()  # the original music that it continues, as the network heard it
     source: str = ""  # the name of that music
+    key: str = ""  # that of the score, as MIDI files have it: 'F#m'; '' is the one that fits best
+    remarks: tuple[str, ...] = ()  # what was assumed of what was given, in sentences
 
     @property
     def whole(self) -> list[Event]:
@@ -316,6 +318,7 @@ class ModelFamily(ABC):
     style: ClassVar[tuple[str, ...]] = (
         PITCHED  # what the report card compares (evaluation/style.py)
     )
+    graded: ClassVar[bool] = False  # its pieces are chorales in four voices: see evaluation/judge.py
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         """Refuse, when it is defined, a family that leaves out an attribute. Raises TypeError.

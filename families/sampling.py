@@ -78,7 +78,7 @@ def drawn(
     return np.asarray((below <= points[:, None]).sum(1))
 
 
-def _closed(
+def closed_tokens(
     symbols: int, mask: npt.NDArray[np.bool_] | None, closed: Collection[int]
 ) -> npt.NDArray[np.intp]:
     """The tokens that may not come: those that are masked or closed.
@@ -123,7 +123,7 @@ class StepSampler(Generic[F]):
         features: Sequence[F],
         tracker: CopyTracker | None = None,
     ) -> None:
-        """features: one for each piece. tracker: watches the first piece for copies."""
+        """features: one for each piece. tracker: watches a single piece for copies."""
         self.settings, self.rng, self.tracker = settings, rng, tracker
         self.features = list(features)
         self.log_weights = np.zeros(len(self.features))
@@ -138,6 +138,28 @@ class StepSampler(Generic[F]):
     ) -> npt.NDArray[np.bool_] | None:
         """The tokens that a head may choose [symbols]; None: all of them."""
         return None
+
+    def choose(
+        self,
+        head: int,
+        p: Probabilities,
+        tokens: Rows,
+        rows: Rows,
+        given: Mapping[int, int],
+        closed: Collection[int],
+    ) -> npt.NDArray[np.intp]:
+        """The token of a head in every piece [pieces], of probabilities [pieces, symbols].
+
+        tokens: those chosen before at this step [pieces, heads]. closed: tokens that may not come.
+        """
+        masks = [self.allowed(head, i, tokens[i], rows[i], given) for i in range(len(rows))]
+        if len(rows) == 1:
+            return np.array([self._pick(p[0], masks[0], closed)])
+        return self._pick_many(p, masks, closed)
+
+    def head_probabilities(self, head: int, p: Probabilities) -> None:
+        """Keep the probabilities of a head [pieces, symbols], to be shown."""
+        self.probabilities[head] = p[0]
 
     def event(self, tokens: Sequence[int], row: Sequence[int]) -> Event:
         """The event of a step, for the copy tracker."""
@@ -178,7 +200,7 @@ class StepSampler(Generic[F]):
             tokens, weights = self._draw(context, rows, given, closed)
             event = self.event(tokens[0].tolist(), rows[0].tolist())
             most = self.settings.max_copy
-            if self.tracker is None or most is None:
+            if self.tracker is None or most is None or len(rows) > 1:
                 return tokens, weights
             head = self.detour(tokens[0].tolist(), given)
             tried = sum(map(len, closed.values()))
@@ -195,23 +217,19 @@ class StepSampler(Generic[F]):
         tokens = np.zeros((len(rows), len(self._predictor.order)), np.int32)
         for head in self._predictor.order:
             p = self._predictor.head(head, context, rows, tokens)
-            self.probabilities[head] = p[0]
+            self.head_probabilities(head, p)
             if head in given:
                 tokens[:, head] = given[head]
                 chance = self.given_probability(p, head, given[head], rows)
                 weights += np.log(np.maximum(chance, LEAST))
                 continue
-            masks = [self.allowed(head, i, tokens[i], rows[i], given) for i in range(len(rows))]
-            if len(rows) == 1:
-                tokens[0, head] = self._pick(p[0], masks[0], closed[head])
-            else:
-                tokens[:, head] = self._pick_many(p, masks, closed[head])
+            tokens[:, head] = self.choose(head, p, tokens, rows, given, closed[head])
         return tokens, weights
 
     def _pick(
         self, p: Probabilities, mask: npt.NDArray[np.bool_] | None, closed: Collection[int]
     ) -> int:
-        forbidden = () if mask is None and not closed else _closed(len(p), mask, closed)
+        forbidden = () if mask is None and not closed else closed_tokens(len(p), mask, closed)
         q = nucleus(with_temperature(p, self.settings.temperature, forbidden), self.settings.top_p)
         return int(self.rng.choice(len(q), p=q))
 
@@ -224,7 +242,7 @@ class StepSampler(Generic[F]):
         """What `_pick` would choose for each piece in turn, several times as fast [pieces]."""
         allowed = np.ones(p.shape, bool)
         for row, mask in zip(allowed, masks, strict=True):
-            row[_closed(p.shape[1], mask, closed)] = False
+            row[closed_tokens(p.shape[1], mask, closed)] = False
         q = np.where(allowed, np.asarray(p, np.float64), 0.0)
         lost = ~q.any(1)
         q[lost] = allowed[lost]  # a network that is sure of what is forbidden
@@ -244,6 +262,12 @@ class StepSampler(Generic[F]):
         self.features = [self.features[0].copy() for _ in range(pieces)]
         self._state = {k: np.repeat(v[:1], pieces, axis=0) for k, v in self._state.items()}
         self.log_weights = np.zeros(pieces)
+
+    def keep(self, piece: int) -> None:
+        """Go on with one of the pieces alone."""
+        self.features = [self.features[piece]]
+        self._state = {k: v[piece : piece + 1] for k, v in self._state.items()}
+        self.log_weights = np.zeros(1)
 
     def resample(self) -> npt.NDArray[np.intp]:
         """Replace unlikely pieces by copies of likely ones, once few are left that count.

@@ -5,13 +5,14 @@ which voices strike it, for how long, and how far its lowest note lies from the 
 passage is found in any transposition. The length of a copy is the number of notes struck in it.
 """
 
+import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import repeat
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -178,6 +179,12 @@ class CopyTracker:
     def would_be(self, event: Event) -> int:
         """What `feed` would return, without taking the event."""
         return self._after(event).longest
+
+    def twin(self) -> Self:
+        """Another that goes on by itself."""
+        other = copy.copy(self)
+        other._times = self._times.copy()
+        return other
 
     def copy(self) -> Copy:
         """The longest passage that ends with the last event."""

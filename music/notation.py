@@ -48,19 +48,20 @@ def score_of(
     bpm: float,
     programs: Programs,
     marks: Mapping[Fraction, str] = NO_MARKS,
+    signature: str = "",
 ) -> Any:
     """Events as a music21 score with key, bars, ties and fermatas, at a tempo (BPM).
 
     Voices that are told apart have a staff each, instruments one or, as all other music, two for a
     wide range; percussion stands on a staff of its own, as unpitched notes. marks:
-    words above the first staff, by the quarter length at which they stand. Raises UserError as
-    `check_length` does.
+    words above the first staff, by the quarter length at which they stand. signature: 'F#m'; by
+    default that of the key that fits best. Raises UserError as `check_length` does.
     """
     check_length(len(events))
     from music21 import layout, metadata, stream
 
     notes, bars = notes_from_events(events), bars_of(events)
-    key = key_of(notes)
+    key = key_from(signature) if signature else key_of(notes)
     fermatas = {onset for onset, _ in fermatas_of(events)}
     voices = any(e.voices or e.sounds for e in events)
     staves = _staves_of(events, notes, programs)
@@ -235,6 +236,14 @@ def _hit(pitch: int) -> Any:
 
     place = next((name for name, hits in PERCUSSION_PLACES.items() if pitch in hits), "B4")
     return note.Unpitched(displayName=place)
+
+
+def key_from(name: str) -> Any:
+    """A key that MIDI files call 'Bb' or 'F#m', as a music21 object."""
+    from music21 import key
+
+    tonic = name.removesuffix("m").replace("b", "-")
+    return key.Key(tonic, "minor" if name.endswith("m") else "major")
 
 
 def key_of(notes: Iterable[Note]) -> Any:

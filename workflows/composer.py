@@ -1,6 +1,7 @@
 """A new piece as files: the .mid, its piano roll and, if asked for, the sound and the score."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from tqdm import tqdm
 import midi_io
 from config_bach import Paths
 from evaluation import piano_roll, plots
+from evaluation.judge import judge_of
 from families.base import Composition, CompositionRequest, LoadedModel
 from music.events import duration_of
 from music.instruments import by_voice
@@ -18,8 +20,18 @@ from storage.files import keep_previous
 
 
 def compose(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
-    """A new piece. Raises UserError for a request that cannot be met."""
-    return model.family.compose(model, request, paths)
+    """A new piece; of several, where the option 'best_of' says so, the one that the judge grades best.
+
+    Raises UserError for a request that cannot be met.
+    """
+    count, first = request.options.get("best_of", 1), request.settings.seed or 0
+    if count == 1:
+        return model.family.compose(model, request, paths)
+    judge, candidates = judge_of(model), []
+    for seed in tqdm(range(first, first + count), "composing", leave=False, disable=None):
+        own = replace(request, settings=replace(request.settings, seed=seed))
+        candidates.append(model.family.compose(model, own, paths))
+    return min(candidates, key=lambda piece: judge.grade(piece.events).total)
 
 
 def described(piece: Composition) -> str:
@@ -41,7 +53,7 @@ def write(
     events, begins = [*prime, *piece.events], duration_of(prime)
     picture = piano_roll.suffix(piece.events, prime) if plots.available() else ""
     how = (events, piece.bpm, piece.programs)
-    told: dict[str, Any] = {"title": piece.title, "begins": begins}
+    told: dict[str, Any] = {"title": piece.title, "begins": begins, "key": piece.key}
     writers: list[tuple[str, str, bool, Callable[[Path], None]]] = [
         ("music", midi.suffix, True, lambda p: midi_io.write_midi(p, *how, **told)),
         ("score", ".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how, **told)),

@@ -1,7 +1,8 @@
 """Scores and the public JSB form -> chorales, every file accounted for; chorales -> step sequences."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -112,7 +113,7 @@ def off_the_grid(score: Score) -> Score:
 
 
 def _chorale(score: Score, voices: Sequence[Sequence[Note]]) -> Chorale:
-    steps = round(max(n.end for n in score.notes) / STEP)
+    steps = round(max(n.end for part in voices for n in part) / STEP)
     if not SHORTEST <= steps <= LONGEST:
         raise Refused(f"{steps} sixteenths, a chorale has {SHORTEST} to {LONGEST}")
     try:
@@ -201,26 +202,38 @@ def read_prime(path: Path | Score, paths: Paths, encoding: Encoding) -> Chorale:
     )
 
 
-def read_melodies(path: Path | Score, paths: Paths, voices: Sequence[int]) -> Chorale:
-    """A score, or a file with one, of the given voices (0..3), highest first; the others are silent.
-
-    A score of four parts gives all of them. Raises UserError if it has other parts than these.
+def read_parts(
+    path: Path | Score, paths: Paths, voices: Sequence[int]
+) -> tuple[Score, dict[int, list[Note]]]:
+    """A score, or a file with one, and the notes of the given voices (0..3), highest first; a score of four
+    parts gives all of them. Raises UserError if it has other parts than these.
     """
     entry = read_entry(path, paths, WRITTEN)
-    try:
+    with usable(entry.path):
         if not entry.scores:
             raise Refused(entry.refused)
         score = entry.scores[0]
         parts = voices_of(score.notes)
         if len(parts) == len(VOICES):
-            return _chorale(score, parts)
+            return score, dict(enumerate(parts))
         if len(parts) != len(voices):
             raise Refused(f"it has {_parts(len(parts))}, and {len(voices)} are to be kept")
-        placed: list[list[Note]] = [[] for _ in VOICES]
-        for voice, part in zip(sorted(voices), parts, strict=True):
-            placed[voice] = part
-        return _chorale(score, placed)
+        return score, dict(zip(sorted(voices), parts, strict=True))
+
+
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Raise UserError, with the reason, where a score cannot be composed around."""
+    try:
+        yield
     except Refused as reason:
-        raise UserError(
-            f"{entry.path} cannot be composed around: {reason}; choose another."
-        ) from reason
+        raise UserError(f"{path} cannot be composed around: {reason}; choose another.") from reason
+
+
+def of_parts(score: Score, parts: Mapping[int, Sequence[Note]]) -> Chorale:
+    """A chorale of some voices (0..3), with the bars and fermatas of a score; the others are silent.
+
+    Raises UserError if it is too short or too long.
+    """
+    with usable(Path(score.name)):
+        return _chorale(score, [parts.get(voice, ()) for voice in range(len(VOICES))])

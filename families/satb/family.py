@@ -34,18 +34,13 @@ from families.base import (
     Split,
 )
 from families.satb.baselines import table
+from families.satb.composer import SatbComposer, compose
 from families.satb.constraints import constraints_of
-from families.satb.dataset import (
-    SatbSequence,
-    read,
-    read_chorale,
-    read_melodies,
-    read_prime,
-    sequence_of,
-)
+from families.satb.dataset import SatbSequence, read, read_chorale, read_prime, sequence_of
 from families.satb.encoding import (
     FIRST,
     HOLD,
+    SILENCE,
     STEP,
     VOICES,
     Chorale,
@@ -56,15 +51,24 @@ from families.satb.encoding import (
     satb_vocabulary,
 )
 from families.satb.features import KEY, rows_transposed
-from families.satb.inpainting import PARTICLES, free_bars, free_voices, inpaint, voices_named
+from families.satb.inpainting import (
+    PARTICLES,
+    Aim,
+    free_bars,
+    free_voices,
+    inpaint,
+    voices_named,
+)
 from families.satb.key_bias import with_key_bias
 from families.satb.live import SatbLive
+from families.satb.melody import Melody, key_of_given, read_melody
 from families.satb.predictor import SatbPredictor
-from families.satb.sampler import SatbComposer, compose
+from families.satb.style import key_of_piece, style_in, style_of
 from families.satb.templates import packed, templates_of, unpacked
 from families.steps import Array, Probabilities, Rows, StepRunner, StepSequence
 from music.events import bars_of
 from music.instruments import ORGAN, program_number
+from music.keys import key_named
 from music.scores import LEAD, METRES, PARTS, Score
 from storage.bundle import Arrays, Bundle
 from storage.vocabulary import Field, Vocabulary
@@ -109,10 +113,11 @@ class FourVoices(ModelFamily):
     grid = (round(1 / STEP),)
     kind = "four_voices"
     flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
-        {"regenerate", "scale", "range", "no_crossing"}
+        {"regenerate", "scale", "range", "no_crossing", "key", "best_of"}
     )
     default_variant = "dynamic"  # three times as fast as float16, for less than 0.0001 nats
     default_program = ORGAN
+    graded = True
     max_copy = 20  # half of Bach's chorales share 15 notes or more in a row with others of his
 
     # -- corpus
@@ -124,9 +129,10 @@ class FourVoices(ModelFamily):
         return satb_vocabulary(encoding)
 
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
-        """Templates besides what every bundle knows."""
+        """Templates, and the style of the training pieces, besides what every bundle knows."""
         held_out = [*split.test, *split.valid]
-        return {**super().metadata(corpus, split, bundle), "templates": templates_of(held_out)}
+        own = {"templates": templates_of(held_out), "style": style_of(split.train)}
+        return {**super().metadata(corpus, split, bundle), **own}
 
     def pack(self, pieces: Sequence[Chorale]) -> bytes:
         return packed(pieces)
@@ -272,17 +278,28 @@ class FourVoices(ModelFamily):
         constraints = constraints_of(
             options.get("scale"), options.get("range") or [], bool(options.get("no_crossing"))
         )
+        key = key_named(options["key"]) if options.get("key") else None
+        remarks: tuple[str, ...] = ()
         if options.get("harmonise"):
-            given, free = _given(request, paths)
-            particles = options.get("particles", PARTICLES)
+            melody, free = _given(request, paths)
+            key = key or key_of_given(np.where(free, SILENCE, melody.chorale.symbols))
+            remarks = melody.remarks
             chorale = inpaint(
-                model.predictor, given, free, settings, constraints, particles=particles
+                model.predictor,
+                melody.chorale,
+                free,
+                settings,
+                constraints,
+                particles=options.get("particles", PARTICLES),
+                aim=Aim(melody.phrased, key, style_in(model.metadata)),
             )
+            signature = melody.key or key.midi_name
             title = f"around {chorale.name}"
         else:
             prime = _prime(model, request, paths)
-            chorale = compose(model, settings, constraints, prime)
-            title = chorale.name
+            key = key or (key_of_piece(prime.symbols) if prime else None)
+            chorale, plan = compose(model, settings, constraints, prime, key)
+            signature, title = plan.key.midi_name, chorale.name
         before, events = following(prime, chorale) if prime else ([], chorale.events)
         return Composition(
             f"{model.bundle.name} {title}, seed {settings.seed}",
@@ -293,6 +310,8 @@ class FourVoices(ModelFamily):
             model.longest_copy(events),
             before,
             prime.name if prime else "",
+            signature,
+            remarks,
         )
 
     def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
@@ -316,17 +335,17 @@ def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Cho
     return whole.part(0, first_phrase(whole.plan), name)
 
 
-def _given(request: CompositionRequest, paths: Paths) -> tuple[Chorale, npt.NDArray[np.bool_]]:
+def _given(request: CompositionRequest, paths: Paths) -> tuple[Melody, npt.NDArray[np.bool_]]:
     """The score of a request, and what of it is composed anew [steps, 4]."""
     options = request.options
     keep, bars, score = options.get("keep"), options.get("regenerate"), options["harmonise"]
     if bars:
         kept = voices_named(keep) if keep else []
         given = read_chorale(score, paths)
-        return given, free_bars(given, bars, kept)
+        return Melody(given, given.plan), free_bars(given, bars, kept)
     kept = voices_named(keep or VOICES[0])
-    given = read_melodies(score, paths, kept)
-    return given, free_voices(given, kept)
+    melody = read_melody(score, paths, kept)
+    return melody, free_voices(melody.chorale, kept)
 
 
 def _programs(instrument: str | None, default: int | None) -> list[int]:

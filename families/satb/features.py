@@ -32,12 +32,13 @@ LOOKBACK_LENGTHS = LENGTHS
 class SatbFeatures:
     """Extracts the features of a piece step by step. Everything starts at 0: nothing came before."""
 
-    def __init__(self) -> None:
+    def __init__(self, prior: npt.NDArray[np.float64] | None = None) -> None:
+        """prior: the profile of the key of the piece [12], where that is known."""
         self.sounding = [NOTHING] * len(VOICES)  # the symbol each voice was struck with
         self._held = [0] * len(VOICES)  # steps since then, the first one counted
         self._found = [NOTHING] * len(VOICES)
         self._lookback_length = 0
-        self._profile = PitchClassProfile()
+        self._profile = PitchClassProfile(prior)
         self._lookback = Lookback()
         self._chords: dict[tuple[int, ...], int] = {}
         self._steps: list[tuple[int, ...]] = []

@@ -6,8 +6,13 @@ which it is likely: a particle filter (Gordon et al. 1993), which samples from w
 compose if it knew the given notes to come.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +20,14 @@ from tqdm import tqdm
 
 from config_bach import Composing, UserError
 from families.satb.constraints import Constraints
-from families.satb.encoding import STEP, VOICES, Chorale, pitches
+from families.satb.encoding import STEP, VOICES, Chorale, Grid, pitches
+from families.satb.particles import chord_sounding, cost, goal
+from families.satb.plan import ANY, Cadence, phrase_ends
 from families.satb.sampler import SatbSampler
+from families.satb.style import MODES, Style
 from families.steps import Predictor
 from music.events import bars_of
+from music.keys import Key
 
 PARTICLES = 48  # pieces side by side
 LOOKAHEAD = 32  # steps after the last composed one that still weigh the pieces
@@ -34,23 +43,29 @@ def inpaint(
     constraints: Constraints | None = None,
     *,
     particles: int = PARTICLES,
+    aim: Aim | None = None,
 ) -> Chorale:
     """Compose what is free [steps, 4] of a chorale, and leave the rest as it stands, note for note.
 
-    particles: pieces side by side. Equal seeds give equal music.
+    particles: pieces side by side. aim: what the new voices are to keep to. Equal seeds give equal music.
     """
     steps = np.flatnonzero(free.any(1))
     if not len(steps):
         return given
+    aim = aim or Aim(given.plan)
     first, last = int(steps[0]), min(int(steps[-1]) + 1 + LOOKAHEAD, len(given))
-    sampler = SatbSampler(predictor, settings, np.random.default_rng(settings.seed), constraints)
-    for step in range(first):
-        sampler.step(dict(enumerate(given.symbols[step].tolist())), given.plan[step].tolist())
+    rng = np.random.default_rng(settings.seed)
+    sampler = SatbSampler(predictor, settings, rng, constraints, **aim.sampling)
+    for step in range(lead(given), first):
+        sampler.step(dict(enumerate(given.symbols[step].tolist())), aim.plan[step].tolist())
     sampler.spread(particles)
     composed = np.zeros((particles, last - first, len(VOICES)), np.int16)
     for step in tqdm(range(first, last), "composing", leave=False, disable=None):
         fixed = {v: int(given.symbols[step, v]) for v in range(len(VOICES)) if not free[step, v]}
-        composed[:, step - first] = sampler.step(fixed, given.plan[step].tolist())
+        sampler.goal = aim.goal(step)
+        composed[:, step - first] = sampler.step(fixed, aim.plan[step].tolist())
+        if free[step].any():
+            sampler.log_weights -= aim.costs(step, sampler)
         composed = composed[sampler.resample()]
     best = composed[int(sampler.log_weights.argmax())]
     symbols = given.symbols.copy()
@@ -58,10 +73,63 @@ def inpaint(
     return Chorale(given.name, symbols, given.plan, given.bpm, given.tells_struck)
 
 
+@dataclass(frozen=True)
+class Aim:
+    """What voices that are composed around others keep to: a plan [steps, 3], with the ends of phrases;
+    where it is known, a key, in which phrases end on triads and the piece on the tonic; and a style."""
+
+    plan: Grid
+    key: Key | None = None
+    style: Style | None = None
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How a sampler is to choose: its prior and its temperatures."""
+        if not self.key or not self.style:
+            return {}
+        temperatures = (self.style.onset, self.style.pitch)
+        return {"prior": self.style.prior(self.key), "temperatures": temperatures}
+
+    @cached_property
+    def cadences(self) -> dict[int, Cadence]:
+        """The ends of phrases by their first and by their last step."""
+        if not self.key:
+            return {}
+        ends = phrase_ends(self.plan)
+        found: dict[int, Cadence] = {}
+        for begin, stop in ends:
+            final = stop == ends[-1][1]
+            quality = MODES[self.key.minor] if final else ANY
+            found |= dict.fromkeys(
+                (begin, stop), Cadence(begin, stop, self.key.tonic, quality, final)
+            )
+        return found
+
+    def goal(self, step: int) -> npt.NDArray[np.float64] | None:
+        """The notes that are made likelier at a step, see particles.goal."""
+        cadence = self.cadences.get(step)
+        return goal(cadence) if cadence and cadence.first == step else None
+
+    def costs(self, step: int, sampler: SatbSampler) -> npt.NDArray[np.float64]:
+        """What it costs each piece how its phrase ends [pieces]."""
+        cadence = self.cadences.get(step)
+        if not cadence or not self.key:
+            return np.zeros(len(sampler.features))
+        sounds = (np.array(features.sounding) for features in sampler.features)
+        return np.array([cost(chord_sounding(s), cadence, self.key) for s in sounds])
+
+
+def lead(given: Chorale) -> int:
+    """The steps before the first note."""
+    heard = (pitches(given.symbols) >= 0).any(1)
+    return int(heard.argmax()) if heard.any() else 0
+
+
 def free_voices(given: Chorale, kept: Sequence[int]) -> Mask:
-    """Everything is free but the voices that are kept."""
+    """Everything is free but the voices that are kept, and the silence before the first note."""
     free = np.ones((len(given), len(VOICES)), bool)
     free[:, list(kept)] = False
+    free[: lead(given)] = False
     return free
 
 

@@ -19,6 +19,8 @@ CLASSES = 12
 HALF_LIFE = 128  # steps after which a note counts half
 FLOOR = 0.01  # share of a class that never sounded
 POWER = 0.5  # of the rescaling; measured best
+COMPOSING_POWER = 1.0  # of new music, which has no other guide to its key
+PRIOR = 300.0  # notes of a sixteenth that the key of a piece counts as much as
 HUNDREDTHS = 100  # rows hold whole numbers
 
 CLASS_OF = (np.arange(FIRST, SYMBOLS) - FIRST + LOWEST) % CLASSES
@@ -27,8 +29,11 @@ CLASS_OF = (np.arange(FIRST, SYMBOLS) - FIRST + LOWEST) % CLASSES
 class PitchClassProfile:
     """How much each pitch class sounded so far, what is long ago less."""
 
-    def __init__(self) -> None:
+    def __init__(self, prior: npt.NDArray[np.float64] | None = None) -> None:
+        """prior: how much of the time each class sounds in the key of the piece [12], where that is known:
+        it counts as much as PRIOR notes of a sixteenth, always."""
         self._weights = np.zeros(CLASSES)
+        self._prior = np.zeros(CLASSES) if prior is None else PRIOR * prior
 
     def feed(self, sounding: Sequence[int]) -> None:
         """Take a step: the symbols that sound [4]."""
@@ -39,7 +44,8 @@ class PitchClassProfile:
 
     def row(self) -> list[int]:
         """How much likelier than on average each class is [12]: hundredths of a logarithm."""
-        share = self._weights / max(self._weights.sum(), 1e-9) + FLOOR
+        heard = self._weights + self._prior
+        share = heard / max(heard.sum(), 1e-9) + FLOOR
         weight: list[int] = np.rint(HUNDREDTHS * np.log(share / share.mean())).astype(int).tolist()
         return weight
 
@@ -47,17 +53,18 @@ class PitchClassProfile:
         """Another that goes on by itself."""
         twin = PitchClassProfile()
         twin._weights = self._weights  # `feed` puts another in its place
+        twin._prior = self._prior
         return twin
 
 
 def with_key_bias(
-    p: npt.NDArray[np.float32], weights: npt.NDArray[np.integer]
+    p: npt.NDArray[np.float32], weights: npt.NDArray[np.integer], power: float = POWER
 ) -> npt.NDArray[np.float32]:
     """Probabilities [..., SYMBOLS], rescaled by the row of a PitchClassProfile [..., 12].
 
     That a pitch is struck at all stays as likely as it was.
     """
-    factor = np.exp(weights[..., CLASS_OF] * np.float32(POWER / HUNDREDTHS))
+    factor = np.exp(weights[..., CLASS_OF] * np.float32(power / HUNDREDTHS))
     pitched = p[..., FIRST:]
     scaled = pitched * factor
     mass = pitched.sum(-1, keepdims=True) / np.maximum(scaled.sum(-1, keepdims=True), 1e-12)

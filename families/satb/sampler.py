@@ -1,6 +1,6 @@
-"""Chorales composed sixteenth after sixteenth, voice after voice."""
+"""Four voices, sixteenth after sixteenth, voice after voice: how each chooses what to do."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,34 +8,29 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import Composing
-from families.base import LoadedModel, Prediction
-from families.sampling import StepSampler
+from families.sampling import StepSampler, closed_tokens
+from families.satb.choice import Sampling, choose
 from families.satb.constraints import Constraints
-from families.satb.encoding import (
-    FIRST,
-    HOLD,
-    ORDER,
-    SILENCE,
-    VOICES,
-    Chorale,
-    Grid,
-    cuts_of,
-    event_of,
-)
-from families.satb.features import SatbFeatures
-from families.satb.templates import template_of
+from families.satb.encoding import FIRST, HOLD, ORDER, event_of
+from families.satb.features import KEY, SatbFeatures
+from families.satb.key_bias import CLASS_OF, COMPOSING_POWER, POWER, with_key_bias
+from families.satb.voice_leading import without_parallels
 from families.steps import Predictor, Probabilities, Rows
 from music.copies import CopyTracker
 from music.events import Event
 from music.scales import scale_of
 
-REST = 4  # steps of silence between two chorales
-LONGEST_EVENT = 16  # steps; a longer chord comes in parts
 NO_PLAN = (0, 0, 0)
+TRIES = 4  # for a step without parallels
+PARALLEL = 3.0  # log weight that parallels cost a piece among others
 
 
 class SatbSampler(StepSampler[SatbFeatures]):
-    """A StepSampler whose heads are four voices."""
+    """A StepSampler whose heads are four voices, and which keeps the rules of voice leading.
+
+    Where a voice finds no note without parallels, the whole step is composed anew; of several pieces
+    those that have none are preferred. soprano: the probabilities of the last step [pieces, SYMBOLS].
+    """
 
     def __init__(
         self,
@@ -44,10 +39,21 @@ class SatbSampler(StepSampler[SatbFeatures]):
         rng: np.random.Generator,
         constraints: Constraints | None = None,
         tracker: CopyTracker | None = None,
+        *,
+        prior: npt.NDArray[np.float64] | None = None,
+        temperatures: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        super().__init__(predictor, settings, rng, [SatbFeatures()], tracker)
+        """prior: the profile of the key [12], where there is one. temperatures: of onsets and of pitches,
+        which that of the settings multiplies."""
+        super().__init__(predictor, settings, rng, [SatbFeatures(prior)], tracker)
         self.constraints = constraints or Constraints()
+        self.soprano: Probabilities = np.zeros((1, 0), np.float32)
+        self._temperatures = temperatures
+        self._power = 0.0 if prior is None else COMPOSING_POWER - POWER
         self._scale = ""  # that of the settings which the constraints have
+        self.goal: npt.NDArray[np.float64] | None = None  # see particles.goal
+        self._gains = np.zeros(1)  # log weights of pieces for how well the goal suits them
+        self._bound = np.zeros(1, bool)  # pieces in which a voice had to break the rules
 
     def follow(self, settings: Composing) -> None:
         """Compose by other settings from the next step on, with their scale."""
@@ -65,6 +71,57 @@ class SatbSampler(StepSampler[SatbFeatures]):
         known = {v: int(row[v]) if tokens[v] == HOLD else int(tokens[v]) for v in before}
         known |= {v: int(row[v]) if s == HOLD else s for v, s in given.items()}
         return self.constraints.allowed(head, int(row[head]), known)
+
+    def choose(
+        self,
+        head: int,
+        p: Probabilities,
+        tokens: Rows,
+        rows: Rows,
+        given: Mapping[int, int],
+        closed: Collection[int],
+    ) -> npt.NDArray[np.intp]:
+        """What a voice does in every piece [pieces]."""
+        if self._power:
+            p = with_key_bias(p, rows[:, KEY], self._power)
+        allowed = np.ones(p.shape, bool)
+        for i in range(len(rows)):
+            mask = self.allowed(head, i, tokens[i], rows[i], given)
+            allowed[i, closed_tokens(p.shape[1], mask, closed)] = False
+        onset, pitch = (t * self.settings.temperature for t in self._temperatures)
+        how = Sampling(onset, pitch, self.settings.top_p)
+        free = without_parallels(rows[:, head], self._moves(head, tokens, rows, given))
+        q, gains = p.astype(np.float64), np.zeros(len(rows))
+        if self.goal is not None:
+            q, gains = towards(q, self.goal[head])
+        symbols, bound = choose(q, allowed, free, how, self.rng)
+        self._bound |= bound
+        self._gains += np.where(symbols >= FIRST, gains, 0.0)
+        return symbols
+
+    def _moves(
+        self, head: int, tokens: Rows, rows: Rows, given: Mapping[int, int]
+    ) -> list[tuple[Rows, Rows]]:
+        """What the voices that are known at this step sounded before, and what they sound now."""
+        known = {v: tokens[:, v] for v in ORDER[: ORDER.index(head)]}
+        known |= {v: np.full(len(rows), s) for v, s in given.items()}
+        return [(rows[:, v], np.where(s == HOLD, rows[:, v], s)) for v, s in known.items()]
+
+    def _draw(
+        self, context: Any, rows: Rows, given: Mapping[int, int], closed: Mapping[int, set[int]]
+    ) -> tuple[Rows, npt.NDArray[np.float64]]:
+        for _ in range(TRIES):
+            self._bound, self._gains = np.zeros(len(rows), bool), np.zeros(len(rows))
+            tokens, weights = super()._draw(context, rows, given, closed)
+            if len(rows) > 1 or not self._bound.any():
+                break
+        return tokens, weights + self._gains - PARALLEL * self._bound
+
+    def head_probabilities(self, head: int, p: Probabilities) -> None:
+        """Keep the probabilities of a head, to be shown."""
+        super().head_probabilities(head, p)
+        if head == 0:
+            self.soprano = p
 
     def event(self, tokens: Sequence[int], row: Sequence[int]) -> Event:
         sounds = [row[v] if s == HOLD else s for v, s in enumerate(tokens)]
@@ -93,97 +150,14 @@ class SatbSampler(StepSampler[SatbFeatures]):
         return chance
 
 
-def compose(
-    model: LoadedModel,
-    settings: Composing,
-    constraints: Constraints | None = None,
-    prime: Chorale | None = None,
-) -> Chorale:
-    """A whole chorale, on a template that the seed chooses; after a prime, if there is one.
-
-    Equal seeds give equal music.
-    """
-    settings = model.limited(settings)
-    sampler = SatbSampler(
-        model.predictor,
-        settings,
-        np.random.default_rng(settings.seed),
-        constraints,
-        model.copy_tracker(settings),
-    )
-    for symbols, plan in zip(prime.symbols, prime.plan, strict=True) if prime else ():
-        sampler.step(dict(enumerate(symbols.tolist())), plan.tolist())
-    template = template_of(model.metadata, settings.seed)
-    steps = [sampler.step(plan=plan)[0] for plan in template.plan.tolist()]
-    name = f"after {prime.name}" if prime else f"on the template of {template.name}"
-    return Chorale(name, np.array(steps, np.int16), template.plan)
-
-
-class SatbComposer:
-    """An endless iterator over predictions of events in four voices: chorale after chorale.
-
-    Each chorale is a piece that comes of its seed alone, and so does the seed of the next one.
-    """
-
-    def __init__(self, model: LoadedModel, settings: Composing) -> None:
-        """`settings` may be replaced at any time; the next event follows the new ones."""
-        self.settings = settings
-        self._model = model
-        self._seed = drawn() if settings.seed is None else settings.seed
-        self._steps = self._compose(self._seed)
-        self._next: tuple[Any, ...] | None = (
-            None  # the first step of the next event; None: a new piece
-        )
-
-    def __iter__(self) -> Iterator[Prediction]:
-        return self
-
-    def __next__(self) -> Prediction:
-        """The next event, with the probabilities of the soprano [SYMBOLS]."""
-        begins = None
-        if self._next is None:
-            begins, self._seed = self._seed, seed_after(self._seed)
-            self._steps = self._compose(begins)
-            self._next = next(self._steps)
-        symbols, sounds, plan, p = self._next
-        length = 1
-        while True:
-            before, self._next = self._next, next(self._steps, None)
-            if self._next is None or length == LONGEST_EVENT or _begins(before, self._next):
-                break
-            length += 1
-        event = event_of(symbols.tolist(), sounds.tolist(), plan.tolist(), length)
-        return Prediction(event, p, int(symbols[0]), begins)
-
-    def _compose(self, seed: int) -> Iterator[tuple[Grid, Grid, Grid, Probabilities]]:
-        """The steps of a chorale and of a rest: symbols [4], what sounds [4], the plan [3], the
-        soprano's probabilities."""
-        settings = self._model.limited(replace(self.settings, seed=seed))
-        tracker = self._model.copy_tracker(settings)
-        rng = np.random.default_rng(seed)
-        sampler = SatbSampler(self._model.predictor, settings, rng, tracker=tracker)
-        for plan in template_of(self._model.metadata, seed).plan:
-            sampler.follow(self._model.limited(self.settings))
-            symbols = sampler.step(plan=plan.tolist())[0].astype(np.int16)
-            sounds = np.array(sampler.features[0].sounding, np.int16)
-            yield symbols, sounds, plan, sampler.probabilities[0]
-        rest, plan = np.full(len(VOICES), SILENCE, np.int16), np.zeros(3, np.int16)
-        for step in range(REST):
-            symbols = np.full_like(rest, HOLD) if step else rest
-            yield symbols, rest, plan, sampler.probabilities[0]
-
-
-def drawn() -> int:
-    """A seed that nobody knew before."""
-    return int(np.random.default_rng().integers(2**31))
-
-
-def seed_after(seed: int) -> int:
-    """The seed of the piece that comes after a piece."""
-    return int(np.random.default_rng((seed, 1)).integers(2**31))
-
-
-def _begins(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
-    """Whether an event begins with the second of two steps; see encoding.cuts_of."""
-    symbols, plan = (np.stack([before[i], now[i]]) for i in (0, 2))
-    return bool(cuts_of(symbols, plan)[1])
+def towards(
+    p: npt.NDArray[np.float64], goal: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Probabilities [pieces, SYMBOLS] with pitch classes made likelier by exp(goal) [12], that a note is
+    struck left as likely as it was; and the log weights [pieces] that this is worth: pieces are then
+    weighed as if the goal had been a reward, not a way of drawing (a twisted particle filter)."""
+    factor = np.exp(goal[CLASS_OF])
+    pitched = p[:, FIRST:]
+    before, after = pitched.sum(1), (pitched * factor).sum(1)
+    gain = np.maximum(after, 1e-12) / np.maximum(before, 1e-12)
+    return np.concatenate([p[:, :FIRST], pitched * factor / gain[:, None]], 1), np.log(gain)
