@@ -125,7 +125,12 @@ def midi_file(
     notes = notes_from_events(events)
     # what a MIDI file calls text is Latin-1
     midi = MidiFile(type=1, ticks_per_beat=TICKS, charset="latin1")
-    told = [*_name(title), *_key(key or key_name(notes)), *_time_signatures(events), *_tempi(played)]
+    told = [
+        *_name(title),
+        *_key(key or key_name(notes)),
+        *_time_signatures(events),
+        *_tempi(played),
+    ]
     midi.tracks.append(_track([*told, *_markers(marks)]))
     if any(e.sounds for e in events):
         midi.tracks += _instrument_tracks(notes)
@@ -271,7 +276,7 @@ def write_musicxml(
     title: by default the name of the file. begins, key: as in `write_midi`.
     """
     marks = {begins: BEGINS_HERE} if begins else {}
-    score = score_of(events, title or path.stem, bpm, programs, marks, key)
+    score = score_of(events, title or path.stem, bpm, programs, marks, signature=key)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)

@@ -21,9 +21,9 @@ from config_bach import Composing, Paths
 from evaluation import plots, report
 from families import metrics
 from families.base import LoadedModel
+from families.satb.composer import compose
 from families.satb.encoding import Chorale, pitches
 from families.satb.inpainting import free_voices, inpaint, unchanged
-from families.satb.sampler import compose
 from litert.loading import playing
 from music.instruments import VOICE_RANGES
 from music.synth import Performer, Synth
@@ -38,7 +38,7 @@ BPM, ORGAN = 80, 20
 
 def show(model: LoadedModel, seed: int) -> None:
     """One composed chorale in all its forms."""
-    piece = compose(model, Composing(seed=seed))
+    piece, _ = compose(model, Composing(seed=seed))
     path = OUT / f"chorale-{seed}"
     midi_io.write_midi(path.with_suffix(".mid"), piece.events, BPM, ORGAN)
     midi_io.write_musicxml(path.with_suffix(".musicxml"), piece.events, BPM, ORGAN)

@@ -138,10 +138,11 @@ def candidates(value: str) -> int:
 class Option:
     """One option of the command line.
 
-    names: its flags and, where it takes a value, what -h calls the value: '-e --epochs N'. sets: the
-    field of Composing, Network, Runtime, Together or Training that it sets. family: only some types
-    understand it, but for the verbs `anyone`, for which all do. shapes: it describes a new model, and cannot change a saved one. needs, excludes:
-    other options. how: further arguments for argparse.
+    names: its flags and, where it takes a value, what -h calls the value: '-e --epochs N'. sets:
+    the field of Composing, Network, Runtime, Together or Training that it sets. family: only some
+    types understand it, but for the verbs `anyone`, for which all do. shapes: it describes a new
+    model, and cannot change a saved one. needs, excludes: other options. how: further arguments for
+    argparse.
     """
 
     names: str
@@ -316,8 +317,8 @@ OPTIONS = (
     Option("--bpm N", COMPOSE, "quarter notes a minute (as in the corpus)", float, "bpm", verbs=PLAYED),
     Option("--max-copy N", COMPOSE, "copy at most N notes in a row from the training pieces "
            "({default})", int, "max_copy"),
-    Option("--best-of N", COMPOSE, "compose N pieces, with this seed and those after it, and keep the one "
-           "that the judge grades best", candidates, family=True, excludes=("--harmonise",)),
+    Option("--best-of N", COMPOSE, "compose N pieces, with this seed and those after it, and keep the "
+           "one that the judge grades best", candidates, family=True, excludes=("--harmonise",)),
     Option("--output PATH", COMPOSE, "the .mid file, or a folder for it (models/MODEL.mid); NAME.wav "
            "and NAME.musicxml: these as well", verbs=PLAYED),
     Option("--wav", COMPOSE, "write the sound as well"),
@@ -329,8 +330,8 @@ OPTIONS = (
            family=True, needs="--harmonise"),
     Option("--regenerate BARS", VOICES, "of the score given with --harmonise only these bars are "
            "composed anew: 5-8", family=True, needs="--harmonise"),
-    Option("--key NAME", VOICES, "the key: 'G minor' (drawn as the corpus has them; of a melody: its own); "
-           "with --duet models of any type play only its notes, or 'C D E G A'", verbs=PLAYED,
+    Option("--key NAME", VOICES, "the key: 'G minor' (drawn as the corpus has them; of a melody: its "
+           "own); with --duet models of any type play only its notes, or 'C D E G A'", verbs=PLAYED,
            family=True, anyone=("duet",)),
     Option("--scale NAME", VOICES, "only these: 'G major', 'A minor' or 'C D E G A'", family=True),
     Option("--range RANGE", VOICES, "a voice stays within: soprano=C4-G5; may be repeated", family=True,

@@ -1,11 +1,12 @@
 """A judge of chorales: how far a piece is from what a corpus is made of. Lower is better.
 
 The grade of 'Bach or Mock? A Grading Function for Chorales in the Style of J.S. Bach' (Fang, Liu,
-Seetharaman and Pardo 2020, arXiv 2006.13329): the sum of nine distances between a chorale and the corpus,
-in notes (degrees of the key), rhythm, parallel fifths and octaves outside phrase ends, harmonic quality,
-directed intervals of each voice, and repeated sequences. A distance is the Wasserstein distance of two
-distributions. Where values have no order of their own they stand by how often the corpus has them, so that
-rare things cost more than common ones. Major and minor keys are told apart where the article does.
+Seetharaman and Pardo 2020, arXiv 2006.13329): the sum of nine distances between a chorale and the
+corpus, in notes (degrees of the key), rhythm, parallel fifths and octaves outside phrase ends,
+harmonic quality, directed intervals of each voice, and repeated sequences. A distance is the
+Wasserstein distance of two distributions. Where values have no order of their own they stand by how
+often the corpus has them, so that rare things cost more than common ones. Major and minor keys are
+told apart where the article does.
 
 Unlike there, notes are pitches without spelling, and chords are named by music/chords.py in the place of
 music21. Self-similarity is measured as the authors do and shown, but stands in no grade of theirs.
@@ -106,8 +107,8 @@ def judge_of(model: LoadedModel) -> Judge:
         )
     if not model.bundle.music:
         raise UserError(
-            f"{model.bundle.name} does not carry the pieces it was trained on, so nothing can be graded; "
-            "train it anew."
+            f"{model.bundle.name} does not carry the pieces it was trained on, so nothing can be "
+            "graded; train it anew."
         )
     return Judge(piece.events for piece in model.family.unpack(model.bundle.music))
 

@@ -112,8 +112,9 @@ def originality(model: LoadedModel, composed: Sequence[Music], real: Real) -> di
 
 
 def grades(judge: Judge, composed: Sequence[Music], real: Sequence[Music]) -> dict[str, Any]:
-    """What the judge says of real pieces, of composed ones, and of real ones that were shuffled: medians by
-    feature, all grades, and the share of composed pieces that are better than the median real one."""
+    """What the judge says of real pieces, of composed ones, and of real ones that were shuffled:
+    medians by feature, all grades, and the share of composed pieces that are better than the median
+    real one."""
     rng = np.random.default_rng(0)
     sides = {
         "real": real,
@@ -174,7 +175,9 @@ def _judged(card: dict[str, Any]) -> list[str]:
     for name in told["real"]:
         row = [told[side][name] for side in ("real", "composed", "bars", "pitches")]
         out.append("  {:<29} {:7.3f}   {:7.3f}        {:7.3f}  {:7.3f}".format(name, *row))
-    out.append(f"  {card['judge']['better']:.0%} of the composed pieces are better than the median real one")
+    out.append(
+        f"  {card['judge']['better']:.0%} of the composed pieces are better than the median real one"
+    )
     return out
 
 

@@ -12,10 +12,10 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from families.base import PITCHED
-from music.chords import chord_of
+from music.chords import Chord, chord_of
 from music.events import Event, notes_from_events
 from music.instruments import VOICE_RANGES
-from music.keys import heard_in, key_of
+from music.keys import Key, heard_in, key_of
 
 Music = Sequence[Event]
 Counts = Mapping[Any, float]  # how much there is of each
@@ -196,8 +196,9 @@ def _loops(music: Music) -> float:
 
 
 def cadences(pieces: Sequence[Music]) -> dict[str, float]:
-    """Shares of pieces in four voices: that end on their tonic triad, and of phrase ends that are triads
-    of the key in root position. A phrase end is what begins a fermata; the end of a piece is one, too."""
+    """Shares of pieces in four voices that end on their tonic triad, and of phrase ends (where a
+    fermata begins) that are triads of the key in root position.
+    """
     tonics, ends = 0, []
     for music in pieces:
         key = key_of(heard_in(notes_from_events(music)))
@@ -205,9 +206,14 @@ def cadences(pieces: Sequence[Music]) -> dict[str, float]:
         tonics += last is not None and last.is_tonic(key)
         for before, event in pairwise([None, *music]):
             if event and event.fermata and event.pitches and not (before and before.fermata):
-                chord = chord_of(event.pitches)
-                ends.append(bool(chord and chord.is_triad and chord.in_root_position and chord.is_diatonic(key)))
+                ends.append(_closes(chord_of(event.pitches), key))
     return {
         "ends on the tonic": tonics / max(len(pieces), 1),
         "diatonic phrase ends": sum(ends) / max(len(ends), 1),
     }
+
+
+def _closes(chord: Chord | None, key: Key) -> bool:
+    """Whether a chord is a triad of the key in root position."""
+    good = chord is not None and chord.is_triad and chord.in_root_position
+    return bool(chord and good and chord.is_diatonic(key))

@@ -318,7 +318,9 @@ class ModelFamily(ABC):
     style: ClassVar[tuple[str, ...]] = (
         PITCHED  # what the report card compares (evaluation/style.py)
     )
-    graded: ClassVar[bool] = False  # its pieces are chorales in four voices: see evaluation/judge.py
+    graded: ClassVar[bool] = (
+        False  # its pieces are chorales in four voices: see evaluation/judge.py
+    )
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         """Refuse, when it is defined, a family that leaves out an attribute. Raises TypeError.

@@ -33,7 +33,12 @@ QUALITIES = {
     "minor third": (0, 3),
     "unison": (0,),
 }
-TRIADS = {"major": "", "minor": "", "diminished": "°", "augmented": "+"}  # and what their degree adds
+TRIADS = {
+    "major": "",
+    "minor": "",
+    "diminished": "°",
+    "augmented": "+",
+}  # and what their degree adds
 OTHER = "other"
 NUMERALS = ("I", "♭II", "II", "♭III", "III", "IV", "♯IV", "V", "♭VI", "VI", "♭VII", "VII")
 MINOR_NUMERALS = ("I", "♭II", "II", "III", "♯III", "IV", "♯IV", "V", "VI", "♯VI", "VII", "♯VII")
@@ -97,4 +102,6 @@ def _named(classes: frozenset[int], bass: int) -> Chord:
         for root in range(12)
         if frozenset((root + step) % 12 for step in steps) == classes
     ]
-    return next((c for c in found if c.in_root_position), found[0] if found else Chord(bass, OTHER, bass))
+    return next(
+        (c for c in found if c.in_root_position), found[0] if found else Chord(bass, OTHER, bass)
+    )

@@ -48,6 +48,7 @@ def score_of(
     bpm: float,
     programs: Programs,
     marks: Mapping[Fraction, str] = NO_MARKS,
+    *,
     signature: str = "",
 ) -> Any:
     """Events as a music21 score with key, bars, ties and fermatas, at a tempo (BPM).

@@ -15,7 +15,8 @@ FEW = 0.1  # share of notes beside the grid that is not worth a word
 
 
 def phrase_ends(notes: Sequence[Note]) -> tuple[tuple[Fraction, Fraction], ...]:
-    """Onset and end of the notes that are sure to end a phrase: long ones, those before a rest, the last.
+    """Onset and end of the notes that are sure to end a phrase: long ones, those before a rest, the
+    last.
 
     A model that is not told where phrases end seldom makes cadences there.
     """

@@ -1,7 +1,7 @@
 """One voice chooses what to do: first whether to hold, fall silent or strike a note, then which note.
 
-Each has a temperature of its own. The nucleus is taken of the pitches alone: at every sixteenth a new note is
-unlikely, and cutting off what is unlikely would cut off rhythm.
+Each has a temperature of its own. The nucleus is taken of the pitches alone: at every sixteenth a
+new note is unlikely, and cutting off what is unlikely would cut off rhythm.
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ def choose(
 ) -> tuple[npt.NDArray[np.intp], Mask]:
     """A symbol for each piece [pieces], and which of them had to break the rules [pieces].
 
-    p, allowed: probabilities and what may come at all [pieces, SYMBOLS]. preferred: pitches that break no
-    rule [pieces, pitches]; they alone may come where they have LEFT of the probability.
+    p, allowed: probabilities and what may come at all [pieces, SYMBOLS]. preferred: pitches that
+    break no rule [pieces, pitches]; they alone may come where they have LEFT of the probability.
     """
     p = np.where(allowed, p, 0.0)
     pitches = _possible(p[:, FIRST:], allowed[:, FIRST:])

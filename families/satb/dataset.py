@@ -205,8 +205,8 @@ def read_prime(path: Path | Score, paths: Paths, encoding: Encoding) -> Chorale:
 def read_parts(
     path: Path | Score, paths: Paths, voices: Sequence[int]
 ) -> tuple[Score, dict[int, list[Note]]]:
-    """A score, or a file with one, and the notes of the given voices (0..3), highest first; a score of four
-    parts gives all of them. Raises UserError if it has other parts than these.
+    """A score, or a file with one, and the notes of the given voices (0..3), highest first; a score
+    of four parts gives all of them. Raises UserError if it has other parts than these.
     """
     entry = read_entry(path, paths, WRITTEN)
     with usable(entry.path):

@@ -51,14 +51,7 @@ from families.satb.encoding import (
     satb_vocabulary,
 )
 from families.satb.features import KEY, rows_transposed
-from families.satb.inpainting import (
-    PARTICLES,
-    Aim,
-    free_bars,
-    free_voices,
-    inpaint,
-    voices_named,
-)
+from families.satb.inpainting import PARTICLES, Aim, free_bars, free_voices, inpaint, voices_named
 from families.satb.key_bias import with_key_bias
 from families.satb.live import SatbLive
 from families.satb.melody import Melody, key_of_given, read_melody

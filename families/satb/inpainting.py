@@ -47,7 +47,8 @@ def inpaint(
 ) -> Chorale:
     """Compose what is free [steps, 4] of a chorale, and leave the rest as it stands, note for note.
 
-    particles: pieces side by side. aim: what the new voices are to keep to. Equal seeds give equal music.
+    particles: pieces side by side. aim: what the new voices are to keep to. Equal seeds give equal
+    music.
     """
     steps = np.flatnonzero(free.any(1))
     if not len(steps):

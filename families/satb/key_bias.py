@@ -30,8 +30,8 @@ class PitchClassProfile:
     """How much each pitch class sounded so far, what is long ago less."""
 
     def __init__(self, prior: npt.NDArray[np.float64] | None = None) -> None:
-        """prior: how much of the time each class sounds in the key of the piece [12], where that is known:
-        it counts as much as PRIOR notes of a sixteenth, always."""
+        """prior: how much of the time each class sounds in the key of the piece [12], where that is
+        known: it counts as much as PRIOR notes of a sixteenth, always."""
         self._weights = np.zeros(CLASSES)
         self._prior = np.zeros(CLASSES) if prior is None else PRIOR * prior
 

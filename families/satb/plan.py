@@ -36,8 +36,8 @@ class Cadence:
 class Plan:
     """What is known of a chorale before its notes.
 
-    grid [steps, 3]: see encoding.PLAN. again: steps after which the opening comes again, 0 if it does not;
-    whole: with all voices, not with the soprano alone.
+    grid [steps, 3]: see encoding.PLAN. again: steps after which the opening comes again, 0 if it
+    does not; whole: with all voices, not with the soprano alone.
     """
 
     name: str
@@ -70,7 +70,8 @@ def plan_of_piece(
 
 
 def planned(template: Template, style: Style, key: Key, rng: np.random.Generator) -> Plan:
-    """A plan on a template, in a key: its cadences and its form are drawn as often as the corpus has them."""
+    """A plan on a template, in a key: its cadences and its form are drawn as often as the corpus
+    has them."""
     grid = template.plan
     ends = phrase_ends(grid)
     triads = _triads(style.cadences[key.minor], len(ends), key.minor, rng)
@@ -94,8 +95,8 @@ def phrase_ends(grid: Grid) -> list[tuple[int, int]]:
 def _triads(
     known: Sequence[tuple[Triad, ...]], count: int, minor: bool, rng: np.random.Generator
 ) -> list[Triad]:
-    """The triads of so many phrases, from a piece of the corpus that has as many or nearly; the last one is
-    on the tonic."""
+    """The triads of so many phrases, from a piece of the corpus that has as many or nearly; the
+    last one is on the tonic."""
     nearest = min(abs(len(row) - count) for row in known)
     rows = [row for row in known if abs(len(row) - count) == nearest]
     row = rows[int(rng.integers(len(rows)))]

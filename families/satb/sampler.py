@@ -43,8 +43,8 @@ class SatbSampler(StepSampler[SatbFeatures]):
         prior: npt.NDArray[np.float64] | None = None,
         temperatures: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        """prior: the profile of the key [12], where there is one. temperatures: of onsets and of pitches,
-        which that of the settings multiplies."""
+        """prior: the profile of the key [12], where there is one. temperatures: of onsets and of
+        pitches, which that of the settings multiplies."""
         super().__init__(predictor, settings, rng, [SatbFeatures(prior)], tracker)
         self.constraints = constraints or Constraints()
         self.soprano: Probabilities = np.zeros((1, 0), np.float32)
@@ -79,6 +79,7 @@ class SatbSampler(StepSampler[SatbFeatures]):
         tokens: Rows,
         rows: Rows,
         given: Mapping[int, int],
+        *,
         closed: Collection[int],
     ) -> npt.NDArray[np.intp]:
         """What a voice does in every piece [pieces]."""

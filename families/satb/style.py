@@ -1,7 +1,9 @@
-"""What a corpus of chorales is like beyond its notes: keys, cadences, form; how a new one is sampled by it.
+"""What a corpus of chorales is like beyond its notes: keys, cadences, form; how a new one is
+sampled by it.
 
-It is taken from the training pieces when a model is made, and stands in the bundle. style.json holds that of
-music21's training pieces, for bundles that were made before or whose corpus knows no phrases.
+It is taken from the training pieces when a model is made, and stands in the bundle. style.json
+holds that of music21's training pieces, for bundles that were made before or whose corpus knows no
+phrases.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ UNKNOWN = (0, "")
 
 @dataclass(frozen=True)
 class Style:
-    """keys: how many pieces are in each. profiles: by mode (minor?) how much of the time each pitch class
-    above the tonic sounds [12]. cadences: by mode, for each piece the triads that its phrases end on, one
-    after the other. returns: the share of pieces that could repeat their opening and do; whole: of these,
-    the share in which all voices come back. onset, pitch: the temperatures at which notes begin and pitches
-    are chosen."""
+    """keys: how many pieces are in each. profiles: by mode (minor?) how much of the time each pitch
+    class above the tonic sounds [12]. cadences: by mode, for each piece the triads that its phrases
+    end on, one after the other. returns: the share of pieces that could repeat their opening and
+    do; whole: of these, the share in which all voices come back. onset, pitch: the temperatures at
+    which notes begin and pitches are chosen."""
 
     keys: Mapping[Key, int]
     profiles: Mapping[bool, Profile]
@@ -57,7 +59,9 @@ def style_in(metadata: Mapping[str, Any]) -> Style:
     """The style of a bundle; what it does not know is that of music21's chorales."""
     default = _default()
     known = {k: v for k, v in metadata.get("style", {}).items() if v}
-    return _style({**default, **known, "temperatures": metadata.get("temperatures", default["temperatures"])})
+    return _style(
+        {**default, **known, "temperatures": metadata.get("temperatures", default["temperatures"])}
+    )
 
 
 @cache
@@ -69,7 +73,10 @@ def _style(data: Mapping[str, Any]) -> Style:
     return Style(
         {key_named(name): n for name, n in data["keys"].items()},
         {minor: np.array(data["profiles"][name]) for minor, name in MODES.items()},
-        {minor: [_triads(text) for text in data["cadences"][name]] for minor, name in MODES.items()},
+        {
+            minor: [_triads(text) for text in data["cadences"][name]]
+            for minor, name in MODES.items()
+        },
         data["form"]["returns"],
         data["form"]["whole"],
         data["temperatures"]["onset"],
@@ -119,7 +126,11 @@ def chord_at(symbols: Grid, step: int) -> Chord | None:
 
 def ends_phrase(chord: Chord, key: Key) -> bool:
     """Whether a chord is a triad in root position, of the key or on its tonic, as most phrases end."""
-    return chord.is_triad and chord.in_root_position and (chord.is_diatonic(key) or chord.is_tonic(key))
+    return (
+        chord.is_triad
+        and chord.in_root_position
+        and (chord.is_diatonic(key) or chord.is_tonic(key))
+    )
 
 
 def fermatas(plan: Grid) -> list[tuple[int, int]]:
@@ -130,8 +141,8 @@ def fermatas(plan: Grid) -> list[tuple[int, int]]:
 
 
 def openings(plan: Grid) -> list[int]:
-    """The lengths (steps) of openings, of two phrases or more, after which the bars and phrases of the plan
-    are the same once more."""
+    """The lengths (steps) of openings, of two phrases or more, after which the bars and phrases of
+    the plan are the same once more."""
     ends = [last + 1 for _, last in fermatas(plan)]
     found = []
     for length in ends[1:]:

@@ -1,7 +1,7 @@
 """Parallel fifths, octaves and unisons: which pitches a voice can take without them.
 
-Two voices that form a fifth or an octave may not both move to another one. Contrary motion (from a fifth to
-a twelfth) counts as well: Bach writes it as seldom, about 0.08 times in 100 notes.
+Two voices that form a fifth or an octave may not both move to another one. Contrary motion (from a
+fifth to a twelfth) counts as well: Bach writes it as seldom, about 0.08 times in 100 notes.
 """
 
 from collections.abc import Iterable

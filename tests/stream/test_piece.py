@@ -12,7 +12,7 @@ from live import MODEL, OTHER, hear, opened, until
 from players import Offline
 
 from config_bach import Paths, UserError
-from families.satb.sampler import seed_after
+from families.satb.composer import seed_after
 from music.scales import scale_of
 from music.synth import RATE
 from storage.bundle import load

@@ -167,10 +167,14 @@ def put(tmp_path: Path, piece: Chorale, voices: list[int]) -> Path:
     return path
 
 
+def melodies(path: Path, paths: Paths, kept: list[int]) -> Chorale:
+    return dataset.of_parts(*dataset.read_parts(path, paths, kept))
+
+
 def test_a_whole_score_gives_all_its_voices(tmp_path: Path, paths: Paths) -> None:
     piece = chorale(8)
     path = put(tmp_path, piece, [0, 1, 2, 3])
-    for found in (dataset.read_chorale(path, paths), dataset.read_melodies(path, paths, [0])):
+    for found in (dataset.read_chorale(path, paths), melodies(path, paths, [0])):
         assert (found.symbols == piece.symbols).all()
 
 
@@ -178,7 +182,7 @@ def test_melodies_are_placed_where_they_are_kept(tmp_path: Path, paths: Paths) -
     piece = chorale(8)
     path = put(tmp_path, piece, [0, 3])
     for kept in ([0, 3], [2, 1]):
-        found = dataset.read_melodies(path, paths, kept)
+        found = melodies(path, paths, kept)
         top, low = min(kept), max(kept)
         assert (pitches(found.symbols)[:, [top, low]] == pitches(piece.symbols)[:, [0, 3]]).all()
         others = [v for v in range(4) if v not in kept]
@@ -188,14 +192,14 @@ def test_melodies_are_placed_where_they_are_kept(tmp_path: Path, paths: Paths) -
 def test_what_cannot_be_composed_around_is_refused(tmp_path: Path, paths: Paths) -> None:
     path = put(tmp_path, chorale(8), [0, 3])
     with pytest.raises(UserError, match="around: it has 2 parts, and 1 are to be kept; choose"):
-        dataset.read_melodies(path, paths, [0])
+        melodies(path, paths, [0])
     with pytest.raises(UserError, match="not in four voices: 2 parts, a chorale has four; choose"):
         dataset.read_chorale(path, paths)
     path.write_bytes(b"")
     with pytest.raises(UserError, match="not in four voices: empty file"):
         dataset.read_chorale(path, paths)
     with pytest.raises(UserError, match="composed around: empty file"):
-        dataset.read_melodies(path, paths, [0])
+        melodies(path, paths, [0])
     with pytest.raises(UserError, match="there is no file"):
         dataset.read_chorale(tmp_path / "none.mid", paths)
 

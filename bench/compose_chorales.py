@@ -1,11 +1,12 @@
 """How near to Bach is what a model of four voices composes, with its defaults?
 
-    python bench/chorales.py [--app bach] [--first 1] [--count 50] [--json PATH]
+    python bench/compose_chorales.py [--app bach] [--first 1] [--count 50] [--json PATH]
 
-Composes chorales from seeds in a row, none left out, and puts beside the held-out pieces of the bundle: the
-grade (evaluation/judge.py) and its parts, the share of pieces better than the median real one, parallels per
-100 notes, how many end on the tonic, how many phrase ends are triads of the key in root position, distances
-(evaluation/style.py), the longest copied passages, and the processor time. One core.
+Composes chorales from seeds in a row, none left out, and puts beside the held-out pieces of the
+bundle: the grade (evaluation/judge.py) and its parts, the share of pieces better than the median
+real one, parallels per 100 notes, how many end on the tonic, how many phrase ends are triads of the
+key in root position, distances (evaluation/style.py), the longest copied passages, and the
+processor time. One core.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def main() -> None:
     judge = judge_of(model)
     real = [piece.events for piece in model.family.unpack(model.bundle.held_out)]
     pieces, copied, cost = composed(model, range(args.first, args.first + args.count))
-    found = {
+    found: dict[str, Any] = {
         "composed": figures(judge, pieces, real),
         "real": {
             **figures(judge, real, real),
@@ -79,7 +80,9 @@ def main() -> None:
         "copied": {"median": median(copied), "longest": max(copied)},
         "seconds of a core for a second of music": cost,
     }
-    print(f"{model.bundle.name}, seeds {args.first} to {args.first + args.count - 1}, composed, real")
+    print(
+        f"{model.bundle.name}, seeds {args.first} to {args.first + args.count - 1}, composed, real"
+    )
     for name, value in found["composed"].items():
         print(f"  {name:<34} {value:7.3f} {found['real'][name]:7.3f}")
     print(f"  copied in a row: median {median(copied)}, longest {max(copied)}")
