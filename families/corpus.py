@@ -27,7 +27,7 @@ from music.events import Note, common_unit, times_of, whole
 from music.scores import Refused, Score
 from storage.files import write_text
 
-READER = 6  # raise it when reading changes: then nothing in the cache is used any more
+READER = 7  # raise it when reading changes: then nothing in the cache is used any more
 CHORALES = "music21:chorales"
 
 
@@ -236,6 +236,7 @@ def _packed(path: Path, score: Score) -> dict[str, Any]:
         "bpm": score.bpm,
         "program": score.program,
         "programs": score.programs,
+        "key": score.key,
         "unit": unit,
         "bars": [whole(t, unit) for t in score.bars],
         "fermatas": [[whole(a, unit), whole(b, unit)] for a, b in score.fermatas],
@@ -254,7 +255,7 @@ def _unpacked(path: Path, data: dict[str, Any]) -> Score:
     bars = tuple(time(t) for t in data["bars"])
     fermatas = tuple((time(a), time(b)) for a, b in data["fermatas"])
     about = data["bpm"], data["program"], bars, fermatas, data["holds"]
-    return Score(path.name + data["part"], notes, *about, tuple(data["programs"]))
+    return Score(path.name + data["part"], notes, *about, tuple(data["programs"]), data["key"])
 
 
 def not_kept(scores: Iterable[Score], keeps: Collection[str], **more: int) -> dict[str, int]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from config_bach import BPM_RANGE, Reading
 from music.events import Note
 from music.instruments import instrument_name
+from music.keys import Key
 from music.midi_repair import check_whole, may_run_on, repaired
 from music.scores import (
     BENDS,
@@ -69,7 +70,8 @@ def read(path: Path, reading: Reading) -> list[Score]:
     program = int(max(pitched, key=lambda track: len(track.notes)).program) + 1
     bpm, bars = _prevailing(midi, last), _bars(midi, last)
     programs = tuple(int(track.program) + 1 for track in pitched)
-    return [Score(path.name, tuple(notes), bpm, program, bars, (), several(holds), programs)]
+    said, key = several(holds), _key(midi)
+    return [Score(path.name, tuple(notes), bpm, program, bars, (), said, programs, key)]
 
 
 def parsed(data: bytes) -> Any:
@@ -177,6 +179,14 @@ def _bars(midi: Any, last: int) -> tuple[Fraction, ...]:
     if len(metres) > 1 and metres[1][0] == metres[0][1] < metres[1][1]:
         bars[0] = metres[1][0] - metres[1][1]
     return tuple(bars)
+
+
+def _key(midi: Any) -> str:
+    """The first key signature, as MIDI files have it: 'F#m'; '' without one."""
+    for sign in sorted(midi.key_signatures, key=lambda sign: int(sign.time)):
+        fifths, minor = int(sign.key), bool(sign.tonality)
+        return Key((7 * fifths + 9 * minor) % 12, minor).midi_name
+    return ""
 
 
 def _until(since: Fraction, length: Fraction, end: Fraction) -> Iterator[Fraction]:

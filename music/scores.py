@@ -36,7 +36,8 @@ class Score:
     bars: where the bars begin, in quarter lengths; that of an upbeat lies before 0. fermatas: onset
     and end of the notes of the first part that bear one. Both are empty where the score is silent.
     holds: how many of each of the above stand in the file, beside the notes. programs: 1..128 of each
-    voice of the notes, 0 where the score does not say.
+    voice of the notes, 0 where the score does not say. key: the first key signature of a MIDI file, as
+    music/keys.py names it ('F#m'), or ''.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Score:
     fermatas: tuple[tuple[Fraction, Fraction], ...] = ()
     holds: dict[str, int] = field(default_factory=dict, hash=False)
     programs: tuple[int, ...] = ()
+    key: str = ""
 
 
 def leading_rest(notes: Sequence[Note]) -> int:

@@ -10,6 +10,7 @@ import threading
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -128,7 +129,7 @@ def read(path: Path) -> Score:
         score = _first(read_scores(renamed))
     except Refused as reason:
         raise UserError(f"this file cannot be read: {reason}; try another.") from reason
-    return Score("this tune", score.notes, score.bpm, bars=score.bars, fermatas=score.fermatas)
+    return replace(score, name="this tune")
 
 
 def _suffix_of(path: Path) -> str:

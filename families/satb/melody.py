@@ -1,4 +1,4 @@
-"""A melody of somebody's own, made ready to be harmonised: metre, phrases, range, and what is assumed."""
+"""A melody of somebody's own, made ready to be harmonised: phrases, range, what is assumed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import numpy as np
 from config_bach import Paths, UserError, counted
 from families.satb.dataset import of_parts, read_parts
 from families.satb.encoding import VOICES, Chorale, Grid, pitches, plan_of
-from midi_io import MIDI_SUFFIXES, Score
 from music.events import Note, pitch_name
 from music.instruments import VOICE_RANGES
 from music.keys import Key, fits
-from music.midi_metre import Metre, metre_of
 from music.phrases import FEW, beside_the_grid, phrase_ends, straight, swings
+from music.scores import Score
 
 WIDER = 2  # semitones that a voice may go beyond its usual range
 FINAL = 0.2  # of a correlation: how much an end on its tonic speaks for a key
@@ -25,9 +24,9 @@ FINAL = 0.2  # of a correlation: how much an end on its tonic speaks for a key
 
 @dataclass(frozen=True)
 class Melody:
-    """Voices that are given. chorale: as they are written. phrased: its plan as the network is told, with the
-    ends of phrases that were found. key: '' or as MIDI files have it. remarks: what was assumed, in
-    sentences."""
+    """Voices that are given. chorale: as they are written. phrased: its plan as the network is
+    told, with the ends of phrases that were found. key: '' or as MIDI files have it. remarks: what
+    was assumed, in sentences."""
 
     chorale: Chorale
     phrased: Grid
@@ -41,7 +40,6 @@ def read_melody(path: Path | Score, paths: Paths, voices: Sequence[int]) -> Melo
     Raises UserError if it has other parts, or notes that a voice cannot sing.
     """
     score, parts = read_parts(path, paths, voices)
-    metre = _metre(path)
     remarks = []
     notes = [n for part in parts.values() for n in part]
     if swings(notes):
@@ -50,16 +48,15 @@ def read_melody(path: Path | Score, paths: Paths, voices: Sequence[int]) -> Melo
         notes = [n for part in parts.values() for n in part]
     if (late := beside_the_grid(notes)) > FEW * len(notes):
         remarks.append(
-            f"{late} of its {counted(len(notes), 'note')} begin beside the sixteenths of its tempo, as in "
-            "free playing or triplets: each was moved to the nearest one"
+            f"{late} of its {counted(len(notes), 'note')} begin beside the sixteenths of its tempo, "
+            "as in free playing or triplets: each was moved to the nearest one"
         )
     for voice in voices:
         check_range(parts.get(voice, ()), voice, score.name)
-    score = replace(score, bars=score.bars or metre.bars)
     chorale = of_parts(score, parts)
     phrased = replace(score, fermatas=score.fermatas or phrase_ends(highest(parts)))
     plan = plan_of(len(chorale), phrased.bars, _with_last(phrased.fermatas, highest(parts)))
-    return Melody(chorale, plan, metre.key, tuple(remarks))
+    return Melody(chorale, plan, score.key, tuple(remarks))
 
 
 def highest(parts: Mapping[int, Sequence[Note]]) -> Sequence[Note]:
@@ -87,14 +84,16 @@ def check_range(notes: Sequence[Note], voice: int, name: str) -> None:
     sung = f"a {VOICES[voice]} sings {pitch_name(low)} to {pitch_name(high)}"
     shift = mending(min(heard), max(heard), low, high)
     if shift is None:
-        raise UserError(f"{told}, which is wider than a {VOICES[voice]}: {sung}; take another melody.")
+        raise UserError(
+            f"{told}, which is wider than a {VOICES[voice]}: {sung}; take another melody."
+        )
     raise UserError(f"{told}, but {sung}: transpose it {in_words(shift)}.")
 
 
 def mending(lowest: int, highest: int, low: int, high: int) -> int | None:
     """The semitones that bring notes into a range: whole octaves if they can, else the fewest; None if
     nothing does."""
-    fitting = [k for k in range(low - lowest, high - highest + 1)]
+    fitting = range(low - lowest, high - highest + 1)
     return min(fitting, key=lambda k: (k % 12 != 0, abs(k)), default=None)
 
 
@@ -107,19 +106,13 @@ def in_words(semitones: int) -> str:
 
 
 def key_of_given(symbols: Grid) -> Key:
-    """The key of voices that are given [steps, voices]: one whose tonic ends them is likelier, as the last
-    note of the lowest or the highest voice mostly is."""
+    """The key of voices that are given [steps, voices]: one whose tonic ends them is likelier, as
+    the last note of the lowest or the highest voice mostly is."""
     heard = pitches(symbols)
     sung = heard[heard >= 0]
     found = fits(np.bincount(sung % 12, minlength=12).astype(float))
     last = {int(column[column >= 0][-1]) % 12 for column in heard.T if (column >= 0).any()}
     return max(found, key=lambda key: found[key] + FINAL * (key.tonic in last))
-
-
-def _metre(path: Path | Score) -> Metre:
-    if isinstance(path, Path) and path.suffix.lower() in MIDI_SUFFIXES:
-        return metre_of(path)
-    return Metre()
 
 
 def _straightened(note: Note) -> Note:
