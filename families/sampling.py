@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config_bach import Composing
-from families.steps import Predictor, Probabilities, Rows
+from families.steps import Predictor, Probabilities, Rows, State
 from music.copies import CopyTracker
 from music.events import Event
 
@@ -146,6 +146,7 @@ class StepSampler(Generic[F]):
         tokens: Rows,
         rows: Rows,
         given: Mapping[int, int],
+        *,
         closed: Collection[int],
     ) -> npt.NDArray[np.intp]:
         """The token of a head in every piece [pieces], of probabilities [pieces, symbols].
@@ -223,7 +224,7 @@ class StepSampler(Generic[F]):
                 chance = self.given_probability(p, head, given[head], rows)
                 weights += np.log(np.maximum(chance, LEAST))
                 continue
-            tokens[:, head] = self.choose(head, p, tokens, rows, given, closed[head])
+            tokens[:, head] = self.choose(head, p, tokens, rows, given, closed=closed[head])
         return tokens, weights
 
     def _pick(
@@ -262,6 +263,16 @@ class StepSampler(Generic[F]):
         self.features = [self.features[0].copy() for _ in range(pieces)]
         self._state = {k: np.repeat(v[:1], pieces, axis=0) for k, v in self._state.items()}
         self.log_weights = np.zeros(pieces)
+
+    @property
+    def place(self) -> tuple[list[F], State]:
+        """Where a single piece stands; set it after `spread` to come back to it."""
+        return self.features, self._state
+
+    @place.setter
+    def place(self, place: tuple[list[F], State]) -> None:
+        self.features, self._state = place
+        self.log_weights = np.zeros(len(self.features))
 
     def keep(self, piece: int) -> None:
         """Go on with one of the pieces alone."""

@@ -1,8 +1,9 @@
-"""Composing towards the ends of phrases: the network knows only the past, so several versions of the last
-beats are composed side by side, and one whose cadence is good goes on (a particle filter, as in inpainting).
+"""Composing towards the ends of phrases: the network knows only the past, so several versions of
+the last beats are composed side by side, and one whose cadence is good goes on (a particle filter,
+as in inpainting).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,6 @@ from music.keys import Key
 
 PARTICLES, LAST_PARTICLES = 8, 16  # side by side; towards the end of the piece
 LEAD, LAST_LEAD = 12, 20  # steps before the end of a phrase, and of the piece, that are composed so
-COPIED = 20.0  # log weight that copying for too long costs
 # log weights that a cadence costs which is not the planned triad in root position
 OTHER_TRIAD, INVERTED, INCOMPLETE, OTHER_CHORD = 2.0, 4.0, 5.0, 8.0
 GOAL = 1.5  # logarithm of how much likelier the notes of the planned triad become
@@ -29,8 +29,8 @@ FINAL = 2.0  # and how much more at the end of the piece
 
 @dataclass(frozen=True)
 class Step:
-    """A composed sixteenth: symbols [4], what sounds [4], its row of the plan [3], and the probabilities of
-    the soprano that it was chosen from [SYMBOLS]."""
+    """A composed sixteenth: symbols [4], what sounds [4], its row of the plan [3], and the
+    probabilities of the soprano that it was chosen from [SYMBOLS]."""
 
     symbols: Grid
     sounds: Grid
@@ -42,10 +42,7 @@ class PlannedComposer:
     """An iterator over the steps of a chorale on a plan."""
 
     def __init__(
-        self,
-        sampler: SatbSampler,
-        plan: Plan,
-        settings: Callable[[], Composing] | None = None,
+        self, sampler: SatbSampler, plan: Plan, settings: Callable[[], Composing] | None = None
     ) -> None:
         """settings: those that hold now, asked for before every step; None: they never change."""
         self.sampler, self.plan = sampler, plan
@@ -86,51 +83,60 @@ class PlannedComposer:
         return Step(symbols, sounds, row, self.sampler.soprano[0])
 
     def _towards(self, cadence: Cadence, begin: int) -> list[Step]:
-        """The steps up to the end of a phrase."""
-        sampler, rows = self.sampler, self.plan.grid[begin : cadence.last + 1]
-        sampler.spread(LAST_PARTICLES if cadence.final else PARTICLES)
-        symbols, sounds, sopranos = [], [], []
-        for step, row in enumerate(rows, begin):
-            sampler.goal = goal(cadence) if step == cadence.first else None
-            symbols.append(sampler.step(self._given(step), row.tolist()).astype(np.int16))
-            sounds.append(np.array([f.sounding for f in sampler.features], np.int16))
-            sopranos.append(sampler.soprano)
-        at = max(cadence.first - begin, 0)
-        weights = sampler.log_weights - self._copies(symbols, sounds)
-        for i in (at, -1):
-            weights = weights - [cost(chord_sounding(s), cadence, self.plan.key) for s in sounds[i]]
-        best = chosen(weights, sampler.rng)
-        sampler.goal = None
-        sampler.keep(best)
-        self._track(symbols, sounds, best)
-        return [
-            Step(s[best], heard[best], row, p[best])
-            for s, heard, row, p in zip(symbols, sounds, rows, sopranos, strict=True)
+        """The steps up to the end of a phrase: of the versions that copy no more than is allowed one
+        that ends well. Where all copy more, step after step alone, which avoids it.
+        """
+        sampler, place = self.sampler, self.sampler.place
+        versions = self._versions(cadence, begin)
+        copies = np.array([self._copies(version) for version in versions])
+        if copies.all():
+            sampler.place = place
+            return [self._single(step) for step in range(begin, cadence.last + 1)]
+        costs = [
+            self._cost(version, cadence, max(cadence.first - begin, 0)) for version in versions
         ]
+        best = chosen(np.where(copies, -np.inf, sampler.log_weights - costs), sampler.rng)
+        sampler.keep(best)
+        self._track(versions[best])
+        return versions[best]
+
+    def _versions(self, cadence: Cadence, begin: int) -> list[list[Step]]:
+        """The steps up to the end of a phrase in pieces side by side [pieces][steps]."""
+        sampler = self.sampler
+        sampler.spread(LAST_PARTICLES if cadence.final else PARTICLES)
+        versions: list[list[Step]] = [[] for _ in sampler.features]
+        for step in range(begin, cadence.last + 1):
+            row = self.plan.grid[step]
+            sampler.goal = goal(cadence) if step == cadence.first else None
+            symbols = sampler.step(self._given(step), row.tolist()).astype(np.int16)
+            for i, version in enumerate(versions):
+                sounds = np.array(sampler.features[i].sounding, np.int16)
+                version.append(Step(symbols[i], sounds, row, sampler.soprano[i]))
+        sampler.goal = None
+        return versions
+
+    def _cost(self, version: Sequence[Step], cadence: Cadence, at: int) -> float:
+        """What the beginning, step `at` of a version, and the end of its cadence cost it."""
+        chords = (chord_sounding(version[i].sounds) for i in (at, -1))
+        return sum(cost(chord, cadence, self.plan.key) for chord in chords)
 
     # copies of training pieces
 
-    def _events(self, symbols: list[Grid], sounds: list[Grid], piece: int) -> list[Event]:
-        return [
-            self.sampler.event(s[piece].tolist(), heard[piece].tolist())
-            for s, heard in zip(symbols, sounds, strict=True)
-        ]
+    def _event(self, step: Step) -> Event:
+        return self.sampler.event(step.symbols.tolist(), step.sounds.tolist())
 
-    def _copies(self, symbols: list[Grid], sounds: list[Grid]) -> npt.NDArray[np.float64]:
-        """What it costs each piece to copy more than is allowed."""
-        costs, tracker = np.zeros(len(symbols[0])), self.sampler.tracker
-        most = self.sampler.settings.max_copy
-        if tracker is not None and most is not None:
-            for piece in range(len(costs)):
-                twin = tracker.twin()
-                longest = max(twin.feed(e) for e in self._events(symbols, sounds, piece))
-                costs[piece] = COPIED * (longest > most)
-        return costs
+    def _copies(self, version: Sequence[Step]) -> bool:
+        """Whether a version copies more than is allowed."""
+        tracker, most = self.sampler.tracker, self.sampler.settings.max_copy
+        if tracker is None or most is None:
+            return False
+        twin = tracker.twin()
+        return any(twin.feed(self._event(step)) > most for step in version)
 
-    def _track(self, symbols: list[Grid], sounds: list[Grid], piece: int) -> None:
+    def _track(self, version: Sequence[Step]) -> None:
         if self.sampler.tracker is not None:
-            for event in self._events(symbols, sounds, piece):
-                self.sampler.tracker.feed(event)
+            for step in version:
+                self.sampler.tracker.feed(self._event(step))
 
 
 def begin_of(cadence: Cadence) -> int:
@@ -139,8 +145,8 @@ def begin_of(cadence: Cadence) -> int:
 
 
 def goal(cadence: Cadence) -> npt.NDArray[np.float64] | None:
-    """How much likelier the notes of the planned triad become [voices, pitch classes], as logarithms; the
-    bass shall have its root."""
+    """How much likelier the notes of the planned triad become [voices, pitch classes], as
+    logarithms; the bass shall have its root."""
     if cadence.quality == ANY:
         return None
     found = np.zeros((len(VOICES), 12))
