@@ -470,7 +470,7 @@ def validate_for(args: argparse.Namespace, family: ModelFamily) -> None:
     """Raise UserError for an option that this model type does not understand."""
     wanted = {verb.name for verb in VERBS if verb.wanted(args)}
     for option in OPTIONS:
-        if wanted <= set(option.anyone):
+        if wanted and wanted <= set(option.anyone):
             continue
         if option.family and option.given(args) and option.dest not in family.flags:
             numbers = ", ".join(str(f.number) for f in option.families())

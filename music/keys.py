@@ -52,12 +52,12 @@ KEYS = tuple(Key(tonic, minor) for minor in (False, True) for tonic in range(12)
 
 def key_named(text: str, name: str = "--key") -> Key:
     """The key of 'G minor', 'Bb major' or 'F#m'. Raises UserError, naming the option, for any other."""
-    match = re.fullmatch(r"([A-Ga-g])([#b♯♭-]?)\s*(major|minor|m|)", text.strip()[:LONGEST])
+    match = re.fullmatch(r"([A-Ga-g])([#b♯♭-]?)\s*([Mm]ajor|[Mm]inor|m|)", text.strip()[:LONGEST])
     if not match:
         raise UserError(f"{name} {text[:LONGEST]!r} is not understood; write it as 'G minor'.")
     letter, accidental, mode = match.groups()
     shift = {"#": 1, "♯": 1, "": 0}.get(accidental, -1)
-    return Key((LETTERS[letter.upper()] + shift) % 12, mode in ("minor", "m"))
+    return Key((LETTERS[letter.upper()] + shift) % 12, mode in ("minor", "Minor", "m"))
 
 
 def fits(heard: npt.NDArray[np.float64]) -> dict[Key, float]:

@@ -98,7 +98,7 @@ def mending(lowest: int, highest: int, low: int, high: int) -> int | None:
 
 
 def in_words(semitones: int) -> str:
-    """'up two octaves', 'down 3 semitones'."""
+    """'up 2 octaves (24 semitones)', 'down 3 semitones'."""
     way, size = ("up" if semitones > 0 else "down"), abs(semitones)
     if size % 12:
         return f"{way} {counted(size, 'semitone')}"

@@ -24,7 +24,7 @@ from config_bach import (
 )
 from duet.settings import Together
 from families.base import ModelFamily
-from families.registry import families
+from families.registry import families, family_of
 
 TAKING = [option for option in OPTIONS if option.wanted_by]
 BY_FAMILY = [
@@ -98,7 +98,7 @@ def words_of(option: Option) -> list[str]:
     if option.arguments().get("action") == "store_true":
         return [option.flag]
     choices = option.how.get("choices")
-    values = {"--range": "alto=C3-C5", "--keep": "soprano"}
+    values = {"--range": "alto=C3-C5", "--keep": "soprano", "--best-of": "3"}
     numbers: dict[object, str] = {int: "5", float: "0.5"}
     value = str(choices[-1]) if choices else numbers.get(option.kind, "x")
     return [option.flag, values.get(option.flag, value)]
@@ -325,6 +325,9 @@ def test_nothing_is_also_a_value(option: Option) -> None:
         ("-pm --app mine --from bach", "--from is for training: add -f."),
         ("-pm --part 1", "--part needs a score: add --prime FILE or --harmonise FILE."),
         ("--list --part 1", "--part is for training or composing or the report card: add"),
+        ("-pm --harmonise x --best-of 3", "--harmonise cannot be combined with --best-of"),
+        ("--list --best-of 3", "--best-of is for composing: add -pm."),
+        ("--list --key G", "--key is for composing or playing together: add -pm or --duet."),
         ("-pm --harmonise x --with-prime", "--with-prime cannot be combined with --harmonise"),
     ],
 )
@@ -343,6 +346,10 @@ def test_what_makes_no_sense_together_is_refused(words: str, said: str) -> None:
         ("-l 2 -pm", "argument -l/--load: invalid choice: 2"),
         ("-l 0 -f -e many", "argument -e/--epochs: invalid int value: 'many'"),
         ("-pm --temperature", "argument --temperature: expected one argument"),
+        ("-pm --best-of 0", "argument --best-of: must be a whole number of 1 to 100"),
+        ("-pm --best-of 101", "argument --best-of: must be a whole number of 1 to 100"),
+        ("-pm --best-of few", "argument --best-of: must be a whole number of 1 to 100"),
+        ("-pm --best-of -1", "argument --best-of: must be a whole number of 1 to 100"),
         ("-pm --variant best", "argument --variant: invalid choice: 'best'"),
         ("-sl float8", "argument -sl/--save-lite: invalid choice: 'float8'"),
         ("-l 0 -f --split bar", "argument --split: invalid choice: 'bar'"),
@@ -393,6 +400,8 @@ def test_an_option_is_accepted_for_the_model_types_that_have_it(option: Option) 
         ("-l 0 -f --forget .5", "--forget is not for model type 1"),
         ("-pm --model-type 5 --notes 9", "--notes is not for model type 5"),
         ("-pm --model-type 2 --harmonise x.mid", "--harmonise is not for model type 2"),
+        ("-pm --model-type 2 --key G", "--key is not for model type 2"),
+        ("-pm --model-type 1 --best-of 2", "--best-of is not for model type 1"),
         ("-pm --model-type 3 --scale C", "--scale is not for model type 3"),
         ("-pm --model-type 9", "there is no model type 9; choose one of 1, 2, 3, "),
         ("-l 0 -f --model-type 0", "there is no model type 0; choose one of"),
@@ -407,6 +416,13 @@ def test_what_a_model_type_has_not_is_refused_before_any_work(
         play_bach.run(words.split(), paths)
     sentence(refusal)
     assert list(paths.models.iterdir()) == []
+
+
+def test_the_notes_that_models_play_in_a_duet_are_for_every_model_type() -> None:
+    for family in families():
+        validate_for(parsed("--duet", "--key", "C D E"), family)
+    with pytest.raises(UserError, match="--key is not for model type 2"):
+        validate_for(parsed("--duet", "-pm", "--key", "C"), family_of(2))
 
 
 def test_without_a_model_type_the_saved_model_decides(paths: Paths) -> None:

@@ -58,6 +58,7 @@ def test_the_report_card_of_a_model_of_events(
     )
     assert set(card["style"]["composed"]) == {"pitch classes", "intervals", "rhythm", "harmony"}
     assert "faults" not in card
+    assert "judge" not in card
     out = capsys.readouterr().out
     assert "nats per event" in out
     assert "distance, harmony" in out
@@ -79,6 +80,17 @@ def test_the_report_card_of_four_voices_counts_faults(
     assert "faults per 100 notes, parallel fifths" in text
     assert "nats per note" in text
     assert all(voice in text for voice in ("soprano", "alto", "tenor", "bass"))
+    judged = card["judge"]
+    assert {name: len(grades) for name, grades in judged["grades"].items()} == {
+        "real": 2,
+        "composed": 2,
+        "bars": 2,
+        "pitches": 2,
+    }
+    assert judged["medians"]["real"]["grade"] == pytest.approx(sum(judged["grades"]["real"]) / 2)
+    assert "grade, median (lower is better)" in text
+    assert f"{judged['better']:.0%} of the composed pieces are better than the median real" in text
+    assert json.loads(json.dumps(card))
     plots.report_card(tmp_path / "card.png", card)
     assert Image.open(tmp_path / "card.png").size[0] > 800
 

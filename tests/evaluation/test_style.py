@@ -1,6 +1,7 @@
 """Distances between sets of pieces, voice leading and repetition, on music whose answer is known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from evaluation.style import (
     FAULTS,
+    cadences,
     degeneration,
     distances,
     faults,
@@ -247,3 +249,31 @@ def test_only_the_features_that_are_named_are_compared() -> None:
         "strokes": 0,
         "places in the bar": 0,
     }
+
+
+# ---- cadences
+
+
+def ended(*chords: Sequence[int], fermatas: Sequence[int] = ()) -> list[Event]:
+    return [replace(e, fermata=i in fermatas) for i, e in enumerate(led(*chords))]
+
+
+HOME, FOURTH, FIFTH = (72, 67, 64, 48), (72, 69, 65, 53), (71, 67, 62, 43)
+
+
+def test_pieces_that_end_on_their_tonic_triad_are_counted() -> None:
+    body = (HOME, FOURTH, FIFTH, HOME)
+    rest = (-1,) * 4
+    on, before_a_rest = ended(*body), ended(*body, rest)
+    off, bare = ended(*body, FIFTH), ended(*body, (72, 67, 60, 48))
+    assert cadences([on, before_a_rest, off, bare])["ends on the tonic"] == 0.5
+    assert cadences([])["ends on the tonic"] == 0
+
+
+def test_phrase_ends_that_are_triads_of_the_key_on_their_root_are_counted_once_each() -> None:
+    """Under a fermata that goes on there is one end, of its first chord."""
+    inverted, foreign = (72, 67, 60, 52), (69, 66, 62, 50)
+    chords = (HOME, FIFTH, FOURTH, inverted, HOME, FOURTH, foreign, HOME, HOME)
+    piece = ended(*chords, fermatas=(1, 3, 6, 7, 8))
+    assert cadences([piece])["diatonic phrase ends"] == pytest.approx(1 / 3)
+    assert cadences([ended(*chords)])["diatonic phrase ends"] == 0

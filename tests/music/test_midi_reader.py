@@ -15,6 +15,7 @@ from config_bach import Reading
 from families.satb.dataset import of_score
 from families.satb.encoding import Chorale, plan_of
 from midi_io import read_scores, write_midi
+from music.keys import KEYS
 from music.midi_reader import on_grid
 from music.scores import (
     BENDS,
@@ -136,6 +137,14 @@ def test_the_bars_of_a_file_come_in(tmp_path: Path) -> None:
     path = file_of(tmp_path / "x.mid", [sign, later], note(60, 0, 480 * 11))
     assert [int(t) for t in read(path).bars] == [0, 3, 6, 9]
     assert read(file_of(tmp_path / "y.mid", note(60, 0, 480 * 11))).bars == ()
+
+
+@pytest.mark.parametrize("key", [key.midi_name for key in KEYS])
+def test_the_first_key_signature_comes_in(tmp_path: Path, key: str) -> None:
+    other = meta("key_signature", 480, key="Am" if key != "Am" else "C")
+    path = file_of(tmp_path / "x.mid", [meta("key_signature", key=key), other], note(60))
+    assert read(path).key == key
+    assert read(file_of(tmp_path / "y.mid", note(60))).key == ""
 
 
 @pytest.mark.parametrize("first", [-2, -1, 0])

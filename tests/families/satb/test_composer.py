@@ -12,11 +12,14 @@ from predictors import Fixed
 from config_bach import Composing
 from families.base import LoadedModel
 from families.registry import family_of
-from families.satb.composer import LONGEST_EVENT, REST, SatbComposer, compose
-from families.satb.encoding import HOLD, ORDER, SYMBOLS, Chorale, chorale_of, plan_of, symbol
-from families.satb.features import FEATURES
+from families.satb.composer import LONGEST_EVENT, REST, SatbComposer, compose, seed_after
+from families.satb.encoding import FIRST, HOLD, ORDER, SYMBOLS, Chorale, chorale_of, plan_of, symbol
+from families.satb.features import FEATURES, KEY
 from families.satb.templates import packed, templates_of
+from music.keys import Key
+from music.scales import scale_of
 
+BARS = [Fraction(t) for t in range(0, 24, 4)]
 CHORD = [symbol(p) for p in (72, 67, 60, 48)]
 
 
@@ -77,6 +80,37 @@ def test_a_chorale_copies_no_more_than_the_family_allows_unless_told() -> None:
     assert most[200].notes > 20
 
 
+def test_a_chorale_is_composed_in_the_key_of_its_plan() -> None:
+    """What the network is told of the key is that of the plan from the first step on."""
+    template = chorale(1)
+    predictor = fixed(*(even(s, HOLD) for s in CHORD))
+    _, plan = compose(model_of(predictor, [template]), Composing(seed=4), key=Key(6, minor=True))
+    assert plan.key == Key(6, minor=True)
+    told = predictor.rows[0][0, KEY]
+    assert int(told.argmax()) in (6, 1)  # the tonic or the fifth, as often as in the corpus
+    assert told[6] > told[7]
+
+
+def test_without_a_seed_one_is_drawn() -> None:
+    model = model_of(fixed(*(even(s, HOLD) for s in CHORD)), [chorale(1)])
+    one, two = (compose(model, Composing())[0] for _ in range(2))
+    assert (one.symbols != two.symbols).any()
+    assert seed_after(5) == seed_after(5) != seed_after(6)
+
+
+def test_the_temperatures_are_those_of_the_bundle() -> None:
+    """At 0 the likeliest comes always."""
+    uneven = [0.0] * SYMBOLS
+    uneven[CHORD[0]], uneven[CHORD[0] + 2] = 0.6, 0.4
+    model = model_of(fixed(uneven, *(even(s) for s in CHORD[1:])), [chorale(1)])
+    sopranos = []
+    for temperature in (0.0, 1.0):
+        known = {"onset": temperature, "pitch": temperature}
+        own = replace(model, bundle=model.bundle.with_metadata(temperatures=known))
+        sopranos.append(set(compose(own, Composing(seed=1, top_p=1.0))[0].symbols[:60, 0].tolist()))
+    assert sopranos == [{CHORD[0]}, {CHORD[0], CHORD[0] + 2}]
+
+
 # ---- the stream
 
 
@@ -103,6 +137,38 @@ def test_the_stream_is_chorale_after_chorale_with_a_rest_between() -> None:
         CHORD[0] if p.event.struck[0] else HOLD for p in predictions[: rests[0]]
     ]
     assert predictions[0].probabilities == pytest.approx(np.array(even(CHORD[0], HOLD)))
+
+
+def test_a_piece_of_the_stream_is_the_one_of_its_seed() -> None:
+    """And the seed of the next one follows from it."""
+    templates = [replace(chorale(i), plan=plan_of(96, BARS)) for i in range(3)]
+    model = model_of(fixed(*(even(s, s + 2, HOLD) for s in CHORD)), templates)
+    predictions = list(islice(SatbComposer(model, Composing(seed=11)), 400))
+    begins = [i for i, p in enumerate(predictions) if p.begins is not None]
+    assert [predictions[i].begins for i in begins[:3]] == [
+        11,
+        seed_after(11),
+        seed_after(seed_after(11)),
+    ]
+    for i, start in enumerate(begins[:2]):
+        stop = begins[i + 1] - 1  # the rest
+        heard = chorale_of([p.event for p in predictions[start:stop]])
+        alone, _ = compose(model, Composing(seed=predictions[start].begins))
+        assert (heard.symbols == alone.symbols).all()
+
+
+def test_the_stream_composes_in_a_key_that_has_the_notes_of_its_scale() -> None:
+    """And when the scale changes, from the next event on in the new one."""
+    wide = even(HOLD, *range(FIRST, SYMBOLS))
+    composer = SatbComposer(
+        model_of(fixed(*[wide] * 4), [chorale(1)]), Composing(seed=1, scale="C D E G A")
+    )
+    for scale in ("C D E G A", "F# G# A# C# D#"):
+        composer.settings = Composing(seed=1, scale=scale)
+        next(composer)
+        events = [next(composer).event for _ in range(20)]
+        struck = {p % 12 for e in events for p, s in zip(e.voices, e.struck, strict=True) if s}
+        assert struck <= scale_of(scale)
 
 
 def test_equal_seeds_stream_equal_music() -> None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import pretty_midi
 import pytest
@@ -31,6 +32,7 @@ from families.satb.encoding import (
 from families.satb.family import TABLE
 from families.satb.features import FEATURES
 from families.satb.network import built
+from families.satb.style import style_of
 from litert.export import EXAMPLE_STEPS, calibration
 from midi_io import read_scores, write_midi
 from music.events import Event, duration_of, from_json
@@ -330,6 +332,58 @@ def test_the_command_line_composes_and_harmonises(
     ):
         with pytest.raises(UserError, match=problem):
             play_bach.run([*words, *extra], paths)
+
+
+def signature(path: Path) -> list[str]:
+    """The key signatures of a MIDI file."""
+    messages = [m for track in mido.MidiFile(path).tracks for m in track]
+    return [m.key for m in messages if m.type == "key_signature"]
+
+
+@pytest.mark.slow
+def test_a_key_that_is_asked_for_is_the_signature_of_the_file_and_the_score(
+    satb_bundle: tuple[Bundle, Paths], tmp_path: Path
+) -> None:
+    _, paths = satb_bundle
+    words = ["-pm", "--app", "small", "--seed", "3", "--output", str(tmp_path / "x.mid")]
+    play_bach.run([*words, "--key", "G minor", "--musicxml"], paths)
+    assert signature(tmp_path / "x.mid") == ["Gm"]
+    assert "<fifths>-2</fifths>" in (tmp_path / "x.musicxml").read_text()
+    assert "<mode>minor</mode>" in (tmp_path / "x.musicxml").read_text()
+    with pytest.raises(UserError, match="--key 'H' is not understood; write it as 'G minor'"):
+        play_bach.run([*words, "--key", "H"], paths)
+
+
+@pytest.mark.slow
+def test_a_melody_gives_its_signature_and_what_was_assumed_is_told(
+    satb_bundle: tuple[Bundle, Paths], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, paths = satb_bundle
+    track = mido.MidiTrack([mido.MetaMessage("key_signature", key="D")])
+    track.append(mido.MetaMessage("time_signature", numerator=3, denominator=4))
+    for i in range(18):
+        for pitch, ticks in ((62 + i % 5, 320), (66 + i % 3, 160)):
+            track.append(mido.Message("note_on", note=pitch, velocity=90, time=0))
+            track.append(mido.Message("note_off", note=pitch, velocity=0, time=ticks))
+    file = mido.MidiFile(ticks_per_beat=480)
+    file.tracks.append(track)
+    file.save(tmp_path / "swing.mid")
+    words = ["-pm", "--app", "small", "--seed", "3", "--output", str(tmp_path / "x.mid")]
+    play_bach.run([*words, "--harmonise", str(tmp_path / "swing.mid")], paths)
+    out = capsys.readouterr().out
+    assert "  assumed  its eighths swing: they are taken as even ones\n" in out
+    assert signature(tmp_path / "x.mid") == ["D"]
+    found = read_chorale(tmp_path / "x.mid", paths)
+    assert (found.plan[:60, 1] == 3).all()
+    assert pitches(found.symbols)[::2, 0].tolist()[:4] == [62, 66, 63, 67]
+
+
+@pytest.mark.slow
+def test_a_bundle_has_the_style_of_its_training_pieces(satb_bundle: tuple[Bundle, Paths]) -> None:
+    bundle, _ = satb_bundle
+    learned = FAMILY.unpack(bundle.music)
+    assert bundle.metadata["style"] == style_of(learned)
+    assert sum(bundle.metadata["style"]["keys"].values()) == len(learned)
 
 
 @pytest.mark.slow

@@ -16,12 +16,17 @@ from families.satb.encoding import HOLD, ORDER, SILENCE, SYMBOLS, Chorale, pitch
 from families.satb.inpainting import (
     LOOKAHEAD,
     PARTICLES,
+    Aim,
     free_bars,
     free_voices,
     inpaint,
     unchanged,
     voices_named,
 )
+from families.satb.plan import ANY
+from families.satb.style import style_in
+from music.chords import chord_of
+from music.keys import Key
 
 SEEDED = Composing(seed=5)
 EVEN = [0.0, *[1 / (SYMBOLS - 1)] * (SYMBOLS - 1)]
@@ -161,6 +166,64 @@ def test_what_is_changed_is_noticed() -> None:
     assert unchanged(given, Chorale("x", other, given.plan), free)
     other[5, 0] = SILENCE
     assert not unchanged(given, Chorale("x", other, given.plan), free)
+
+
+# ---- what it aims at
+
+ENDS = [(Fraction(7), Fraction(8)), (Fraction(23), Fraction(24))]
+PHRASED = plan_of(96, [Fraction(t) for t in range(0, 24, 4)], ENDS)
+
+
+def test_the_network_is_told_the_plan_of_the_aim_and_the_piece_keeps_its_own() -> None:
+    given = replace(chorale(5), plan=plan_of(96))
+    predictor = fixed()
+    found = inpaint(predictor, given, free_voices(given, [0]), SEEDED, aim=Aim(PHRASED))
+    told = np.stack([rows[0, -3:] for rows in predictor.rows])
+    assert (told == PHRASED).all()
+    assert (found.plan == given.plan).all()
+
+
+def test_the_aim_has_the_phrase_ends_of_its_plan_and_the_last_is_the_tonic() -> None:
+    aim = Aim(PHRASED, Key(7, minor=True), style_in({}))
+    assert sorted(aim.cadences) == [28, 31, 92, 95]
+    inner, final = aim.cadences[28], aim.cadences[95]
+    assert (inner.quality, inner.final) == (ANY, False)
+    assert (final.root, final.quality, final.final) == (7, "minor", True)
+    assert [aim.goal(step) is not None for step in (28, 91, 92, 95)] == [False, False, True, False]
+
+
+def test_without_a_key_it_aims_at_nothing() -> None:
+    aim = Aim(PHRASED)
+    assert aim.sampling == {}
+    assert aim.cadences == {}
+    assert aim.goal(92) is None
+    assert Aim(PHRASED, Key(0)).sampling == {}
+
+
+def test_a_key_and_a_style_tell_how_to_sample() -> None:
+    style = replace(style_in({}), onset=1.5, pitch=0.5)
+    how = Aim(PHRASED, Key(3), style).sampling
+    assert how["temperatures"] == (1.5, 0.5)
+    assert (how["prior"] == style.prior(Key(3))).all()
+
+
+def test_what_is_composed_ends_on_the_tonic_of_its_key() -> None:
+    """A voice holds in nine of ten steps, else it can do anything."""
+    given, slow = chorale(5), [0.0, 0.9, *[0.1 / (SYMBOLS - 2)] * (SYMBOLS - 2)]
+    predictor = Fixed(slow, slow, slow, slow, order=ORDER)
+    symbols = given.symbols.copy()
+    symbols[-4:, 0] = symbol(67), HOLD, HOLD, HOLD
+    given = replace(given, symbols=symbols)
+    free = free_voices(given, [0])
+    tonics = {True: 0, False: 0}
+    for seed in range(8):
+        for aimed in tonics:
+            aim = Aim(PHRASED, Key(0) if aimed else None, style_in({}))
+            found = inpaint(predictor, given, free, Composing(seed=seed), aim=aim)
+            chord = chord_of(p for p in pitches(found.symbols)[-1].tolist() if p >= 0)
+            tonics[aimed] += bool(chord and chord.root == 0)
+    assert tonics[True] >= 5
+    assert tonics[False] <= 2
 
 
 @pytest.mark.slow
