@@ -26,8 +26,8 @@ def phrase_ends(notes: Sequence[Note]) -> tuple[tuple[Fraction, Fraction], ...]:
     long = max(LONG, LONGER * median(n.duration for n in notes))
     for n in sorted(notes, key=lambda n: n.onset):
         since = ends[-1][1] if ends else Fraction(0)
-        rests = n.end not in onsets
-        if n.end == last or ((n.duration >= long or rests) and n.end - since >= SHORTEST_PHRASE):
+        sure = n.duration >= long or n.end not in onsets
+        if n.end == last or (sure and min(n.end - since, last - n.end) >= SHORTEST_PHRASE):
             ends.append((n.onset, n.end))
     return tuple(ends)
 

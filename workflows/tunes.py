@@ -1,6 +1,6 @@
 """A tune of somebody's own, harmonised or continued by a model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby, pairwise
@@ -19,8 +19,6 @@ PARTICLES = 16  # a third of what the command line takes: docs/decisions.md has 
 NEW_NOTES = 48  # that a model without voices adds
 COMMON_TIME = Fraction(4)  # quarter lengths
 STEP = Fraction(1, 4)  # quarter lengths; finer times are rounded by models with voices
-LONG = Fraction(2)  # quarter lengths of a note that ends a phrase
-SHORTEST_PHRASE = Fraction(4)  # quarter lengths
 
 
 @dataclass(frozen=True)
@@ -67,28 +65,8 @@ def _harmonise(
         raise UserError(
             f"{model.bundle.name} has no voices to put under a tune; choose a model of four voices."
         )
-    phrased = given if given.fermatas else replace(given, fermatas=phrase_ends(given.notes))
-    options = {"harmonise": phrased, "particles": PARTICLES, "keep": keep or None}
-    made = model.family.compose(model, replace(request, options=options), paths)
-    if given.fermatas:
-        return made
-    return replace(made, events=[replace(e, fermata=False) for e in made.events])
-
-
-def phrase_ends(notes: Sequence[Note]) -> tuple[tuple[Fraction, Fraction], ...]:
-    """Onset and end of the notes that seem to end a phrase: long ones, those before a rest, the last.
-
-    A model that is not told where phrases end seldom makes cadences there.
-    """
-    ends: list[tuple[Fraction, Fraction]] = []
-    last = max(n.end for n in notes)
-    onsets = {n.onset for n in notes}
-    for n in sorted(notes, key=lambda n: n.onset):
-        since = ends[-1][1] if ends else Fraction(0)
-        rests = n.end not in onsets
-        if n.end == last or ((n.duration >= LONG or rests) and n.end - since >= SHORTEST_PHRASE):
-            ends.append((n.onset, n.end))
-    return tuple(ends)
+    options = {"harmonise": given, "particles": PARTICLES, "keep": keep or None}
+    return model.family.compose(model, replace(request, options=options), paths)
 
 
 def _as_heard(

@@ -12,7 +12,7 @@ from families.base import CompositionRequest, LoadedModel
 from midi_io import Score
 from music.events import Event, Note, fermatas_of, notes_from_events
 from workflows import tunes
-from workflows.tunes import beginning, compose, melody_of, phrase_ends
+from workflows.tunes import beginning, compose, melody_of
 
 pytestmark = pytest.mark.slow
 
@@ -121,10 +121,3 @@ def test_of_a_long_file_the_first_two_minutes_are_taken(bpm: float, most: int) -
 def test_a_tune_without_notes_is_refused() -> None:
     with pytest.raises(UserError, match="no notes"):
         beginning(Score("x", ()))
-
-
-def test_phrases_end_with_long_notes_before_rests_and_with_the_last() -> None:
-    notes = [note(0, 2, 60), note(2, 2, 62), note(4, 1, 64), note(6, 1, 65), note(7, 1, 67)]
-    assert [float(onset) for onset, _ in phrase_ends(notes)] == [2, 7]
-    notes = [note(i, 1, 60) for i in range(5)] + [note(6, 0.5, 60)]
-    assert [float(end) for _, end in phrase_ends(notes)] == [5, 6.5]
