@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from families.base import (
 )
 from families.satb.baselines import table
 from families.satb.composer import SatbComposer, compose
-from families.satb.constraints import constraints_of
+from families.satb.constraints import Constraints, constraints_of
 from families.satb.dataset import SatbSequence, read, read_chorale, read_prime, sequence_of
 from families.satb.encoding import (
     FIRST,
@@ -61,7 +61,7 @@ from families.satb.templates import packed, templates_of, unpacked
 from families.steps import Array, Probabilities, Rows, StepRunner, StepSequence
 from music.events import bars_of
 from music.instruments import ORGAN, program_number
-from music.keys import key_named
+from music.keys import Key, key_named
 from music.scores import LEAD, METRES, PARTS, Score
 from storage.bundle import Arrays, Bundle
 from storage.vocabulary import Field, Vocabulary
@@ -267,44 +267,26 @@ class FourVoices(ModelFamily):
 
     def compose(self, model: LoadedModel, request: CompositionRequest, paths: Paths) -> Composition:
         """A whole chorale, or one around a score; raises UserError for what cannot be read or kept."""
-        options, settings, prime = request.options, request.settings, None
+        options = request.options
         constraints = constraints_of(
             options.get("scale"), options.get("range") or [], bool(options.get("no_crossing"))
         )
         key = key_named(options["key"]) if options.get("key") else None
-        remarks: tuple[str, ...] = ()
-        if options.get("harmonise"):
-            melody, free = _given(request, paths)
-            key = key or key_of_given(np.where(free, SILENCE, melody.chorale.symbols))
-            remarks = melody.remarks
-            chorale = inpaint(
-                model.predictor,
-                melody.chorale,
-                free,
-                settings,
-                constraints,
-                particles=options.get("particles", PARTICLES),
-                aim=Aim(melody.phrased, key, style_in(model.metadata)),
-            )
-            signature = melody.key or key.midi_name
-            title = f"around {chorale.name}"
-        else:
-            prime = _prime(model, request, paths)
-            key = key or (key_of_piece(prime.symbols) if prime else None)
-            chorale, plan = compose(model, settings, constraints, prime, key)
-            signature, title = plan.key.midi_name, chorale.name
+        make = _composed_around if options.get("harmonise") else _composed
+        made = make(model, request, paths, constraints, key)
+        prime, chorale = made.prime, made.chorale
         before, events = following(prime, chorale) if prime else ([], chorale.events)
         return Composition(
-            f"{model.bundle.name} {title}, seed {settings.seed}",
+            f"{model.bundle.name} {made.title}, seed {request.settings.seed}",
             f"{counted(len(bars_of(events)), 'bar')} in four voices",
             events,
-            settings.bpm or model.metadata["bpm"] or DEFAULT_BPM,
+            request.settings.bpm or model.metadata["bpm"] or DEFAULT_BPM,
             _programs(request.instrument, model.metadata["instrument"]),
             model.longest_copy(events),
             before,
             prime.name if prime else "",
-            signature,
-            remarks,
+            made.key,
+            made.remarks,
         )
 
     def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
@@ -315,6 +297,50 @@ class FourVoices(ModelFamily):
 
     def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> SatbLive:
         return SatbLive(model, settings, voice)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A composed chorale. key: as MIDI files have it. prime: what it continues. remarks: on a melody."""
+
+    chorale: Chorale
+    title: str
+    key: str
+    prime: Chorale | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def _composed(
+    model: LoadedModel,
+    request: CompositionRequest,
+    paths: Paths,
+    constraints: Constraints,
+    key: Key | None,
+) -> _Made:
+    """A whole chorale on a plan, after a prime if one is wanted, whose key it then has."""
+    prime = _prime(model, request, paths)
+    key = key or (key_of_piece(prime.symbols) if prime else None)
+    chorale, plan = compose(model, request.settings, constraints, prime, key)
+    return _Made(chorale, chorale.name, plan.key.midi_name, prime)
+
+
+def _composed_around(
+    model: LoadedModel,
+    request: CompositionRequest,
+    paths: Paths,
+    constraints: Constraints,
+    key: Key | None,
+) -> _Made:
+    """A score with new voices or bars, in the key of what is given."""
+    melody, free = _given(request, paths)
+    given = melody.chorale
+    key = key or key_of_given(np.where(free, SILENCE, given.symbols))
+    aim = Aim(melody.phrased, key, style_in(model.metadata))
+    particles = request.options.get("particles", PARTICLES)
+    how = request.settings, constraints
+    chorale = inpaint(model.predictor, given, free, *how, particles=particles, aim=aim)
+    signature = melody.key or key.midi_name
+    return _Made(chorale, f"around {chorale.name}", signature, remarks=melody.remarks)
 
 
 def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Chorale | None:
