@@ -1,7 +1,7 @@
 """The shipped models compose the same notes from the same seed as ever, in 32 bits.
 
-same_notes.json was recorded before the code was rebuilt; harmonising afterwards, since LiteRT had
-computed its batches wrongly (docs/decisions.md, "LiteRT and batches").
+same_notes.json was recorded before the code was rebuilt; four voices afterwards, since chorales now have
+a plan and voice leading (docs/decisions.md, "Chorales on a plan").
 """
 
 import hashlib
