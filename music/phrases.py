@@ -33,10 +33,13 @@ def phrase_ends(notes: Sequence[Note]) -> tuple[tuple[Fraction, Fraction], ...]:
 
 
 def swings(notes: Sequence[Note]) -> bool:
-    """Whether the second of two eighths comes late, at two thirds of a beat, and no triplet is there."""
+    """Whether what comes within a beat mostly comes at two thirds of it, as the second of two swung
+    eighths, and triplets are not there.
+    """
     places = [n.onset % 1 for n in notes]
     late, triplets = places.count(SWUNG), places.count(1 - SWUNG)
-    return late >= FEW * len(notes) and late > 4 * triplets
+    within = len(notes) - places.count(Fraction(0))
+    return late >= FEW * len(notes) and 2 * late > within and late > 4 * triplets
 
 
 def straight(time: Fraction) -> Fraction:

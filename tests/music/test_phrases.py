@@ -64,6 +64,8 @@ def test_late_eighths_swing_and_triplets_do_not() -> None:
     assert not swings(at(*range(19), LATE))  # one of twenty
     assert swings(at(*range(9), LATE))  # one of ten
     assert not swings(at(*range(8), 0.75, 1.75))
+    assert not swings(at(*range(8), LATE, 1.25, 2.75))  # free playing
+    assert swings(at(*range(8), LATE, 1 + LATE, 2.75))
 
 
 def test_swung_eighths_are_written_in_the_middle_of_the_beat() -> None:
