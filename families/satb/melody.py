@@ -18,7 +18,7 @@ from music.keys import Key, fits
 from music.phrases import FEW, beside_the_grid, phrase_ends, straight, swings
 from music.scores import Score
 
-WIDER = 2  # semitones that a voice may go beyond its usual range
+WIDER = 3  # semitones that a voice may go beyond its usual range: the keys of the page reach C6
 FINAL = 0.2  # of a correlation: how much an end on its tonic speaks for a key
 
 

@@ -221,7 +221,7 @@ BAD = [
     ({"notes": TUNE, "else": 1}, 400, "else"),
     ({"notes": TUNE, "model": "../../etc/passwd"}, 400, "no such model"),
     (SECOND, 400, "no voices"),
-    ({"notes": [[21, 4]] * 4}, 400, "outside 28..88"),
+    ({"notes": [[21, 4]] * 4}, 400, "transpose it up 3 octaves"),
     ([1], 400, "not understood"),
     (b"[" * 4000, 400, "not understood"),
     (b"\xff", 400, "not understood"),
