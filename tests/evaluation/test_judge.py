@@ -229,6 +229,17 @@ def test_a_piece_without_parallels_costs_nothing_and_one_with_many_the_more() ->
     assert grades == sorted(grades)
 
 
+def test_parallels_weigh_by_how_much_more_often_than_in_the_corpus_they_come() -> None:
+    """Three octaves and a fifth in 28 notes; a single fifth in 8."""
+    octaves = ((72, 67, 64, 48), (74, 67, 64, 50)) * 2
+    fifth = ((67, 64, 60, 48), (69, 64, 60, 50))
+    corpus = led(*octaves) + led((67, 64, 60, 48), *fifth)
+    assert told(corpus, "parallels") == {"octaves": 3, "fifths": 1}
+    grade = Judge([corpus]).grade(led(*fifth))
+    often = (1 / 8) / (4 / 28)
+    assert grade.features["parallels"] == pytest.approx(often * 0.75)
+
+
 def test_medians_are_of_each_feature_and_of_the_grades() -> None:
     grades = [Grade({**dict.fromkeys(FEATURES, x), SIMILARITY: 2 * x}) for x in (1.0, 2.0, 9.0)]
     found = medians(grades)

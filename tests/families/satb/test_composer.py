@@ -95,6 +95,7 @@ def test_without_a_seed_one_is_drawn() -> None:
     model = model_of(fixed(*(even(s, HOLD) for s in CHORD)), [chorale(1)])
     one, two = (compose(model, Composing())[0] for _ in range(2))
     assert (one.symbols != two.symbols).any()
+    assert len({compose(model, Composing())[1].key for _ in range(12)}) > 1
     assert seed_after(5) == seed_after(5) != seed_after(6)
 
 

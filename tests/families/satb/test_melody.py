@@ -123,8 +123,9 @@ def test_fermatas_of_a_score_are_its_phrase_ends_and_its_last_note_is_one(paths:
 def test_a_fermata_at_the_end_is_enough(paths: Paths) -> None:
     for begin, end in ((10, 12), (11, 12), (10, 11)):
         written = ((Fraction(begin), Fraction(end)),)
-        found = melody(score(*sung(*TUNE), fermatas=written), paths)
-        assert (found.phrased == found.chorale.plan).all()
+        for fermatas in (written, ((Fraction(3), Fraction(4)), *written)):
+            found = melody(score(*sung(*TUNE), fermatas=fermatas), paths)
+            assert (found.phrased == found.chorale.plan).all()
 
 
 def test_of_several_voices_the_highest_that_is_given_has_the_phrases(paths: Paths) -> None:

@@ -13,6 +13,7 @@ from predictors import Fixed
 from config_bach import Composing
 from families.satb.encoding import FIRST, HOLD, ORDER, SILENCE, SYMBOLS, Chorale, plan_of, symbol
 from families.satb.particles import (
+    FINAL,
     LAST_LEAD,
     LAST_PARTICLES,
     LEAD,
@@ -96,9 +97,11 @@ def test_where_nothing_is_planned_any_good_triad_costs_nothing() -> None:
 
 
 def test_the_end_of_a_piece_weighs_more() -> None:
-    for pitches in ((60, 64, 67), (55, 67), (66, 69, 72), ()):
+    for pitches in ((67, 71, 74), (60, 64, 67), (64, 67, 72), (55, 67), (66, 69, 72), ()):
         chord = chord_of(pitches)
-        assert cost(chord, replace(DOMINANT, final=True), C) > cost(chord, DOMINANT, C)
+        twice = FINAL * cost(chord, DOMINANT, C)
+        assert cost(chord, replace(DOMINANT, final=True), C) == twice
+    assert FINAL > 1
 
 
 def test_the_notes_of_the_planned_triad_are_the_goal_and_its_root_that_of_the_bass() -> None:
@@ -241,3 +244,21 @@ def test_a_version_that_copies_more_than_is_allowed_is_not_taken() -> None:
         assert copied(made, index) <= most
     made, _ = composer(likely, plan(DOMINANT, END))
     assert copied(made, index) > 20
+
+
+@pytest.mark.parametrize(("most", "steps"), [(128, 32), (127, 48)])
+def test_where_all_versions_copy_too_much_their_steps_are_composed_one_by_one(
+    most: int, steps: int
+) -> None:
+    """The network is sure of 32 steps of four notes, all of which stand in a training piece."""
+    known = Chorale("known", np.array([[symbol(p) for p in CHORD]] * 40, np.int16), plan_of(40))
+    index = CopyIndex([("known", known.events)])
+    made, predictor = composer(
+        [notes(p) for p in CHORD],
+        plan(DOMINANT, steps=32),
+        settings=Composing(top_p=1.0, max_copy=most),
+        tracker=CopyTracker(index),
+    )
+    assert copied(made, index) <= most
+    widths = [len(rows) for rows in predictor.rows]
+    assert widths == [1] * 16 + [PARTICLES] * 16 + [1] * (steps - 32)
