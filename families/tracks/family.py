@@ -27,6 +27,7 @@ from families.steps import Array, Rows, StepRunner, StepSequence
 from families.tracks import corpus
 from families.tracks.dataset import TokenPiece, packed, sequences, unpacked
 from families.tracks.events import events_of
+from families.tracks.instrumentation import instrumentations
 from families.tracks.lookup import baselines
 from families.tracks.sampler import TrackComposer
 from families.tracks.tokens import GRID, SYMBOLS, Kind, token, tracks_vocabulary
@@ -67,12 +68,14 @@ class Tracks(ModelFamily):
         return tracks_vocabulary(encoding)
 
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
-        """Beginnings of held-out pieces, and the usual tempo."""
+        """Beginnings of held-out pieces, the usual tempo, and what plays together."""
         rows = [
             {"name": p.name, "events": to_json(events_of(p.tokens[:PRIME_TOKENS].tolist(), p.bpm))}
             for p in [*split.test, *split.valid][:PRIMES]
         ]
-        return {**super().metadata(corpus, Split(split.kind, (), (), ()), bundle), "primes": rows}
+        usual = super().metadata(corpus, Split(split.kind, (), (), ()), bundle)
+        played = instrumentations(p.tokens.tolist() for p in split.train)
+        return {**usual, "primes": rows, "instrumentations": played}
 
     def pack(self, pieces: Sequence[TokenPiece]) -> bytes:
         return packed(pieces)
