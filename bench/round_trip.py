@@ -42,8 +42,8 @@ class Row:
 
     pairs, played: the share of the distinct (onset, pitch) of pitched notes, and of the distinct (onset,
     pitch, program) of all notes with percussion, that come back within half a step of the model's
-    grid; for the model type of percussion, of this alone. moved: notes where the file has none of that pitch. again: notes that are struck while the
-    file holds them.
+    grid; for the model type of percussion, of this alone. moved: notes where the file has none of
+    that pitch. again: notes that are struck while the file holds them.
     """
 
     file: str
