@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from config_bach import Composing, Encoding, Network, Paths, Reading, Training, UserError, counted
+from config_bach import (
+    Composing,
+    Encoding,
+    FineTuning,
+    Network,
+    Paths,
+    Reading,
+    Training,
+    UserError,
+    counted,
+)
 from families import metrics
 from families.base import (
     PRIMES,
@@ -53,6 +63,9 @@ class Tracks(ModelFamily):
         model_type=6, seqlen=128, units=256, layers=2, embedding=48, dropout=0.3, input_dropout=0.1
     )
     training = Training(epochs=20, batch=16, learning_rate=0.003, patience=3, min_steps=40)
+    finetuning = FineTuning(
+        epochs=6
+    )  # of 3,500 tokens a piece, twenty take three minutes of two cores
     transpose = 3
     flags = frozenset({"prime", "with_prime", "without_prime", "notes", "scale"})
     keeps = corpus.KEEPS
