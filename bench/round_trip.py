@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from config_bach import Encoding, Paths, UserError
 from families.base import ModelFamily, Work
+from families.drums.kit import KIND_OF, KIT
 from families.registry import families
 from midi_io import MIDI_SUFFIXES
 from music.events import notes_from_events
@@ -41,8 +42,8 @@ class Row:
 
     pairs, played: the share of the distinct (onset, pitch) of pitched notes, and of the distinct (onset,
     pitch, program) of all notes with percussion, that come back within half a step of the model's
-    grid. moved: notes where the file has none of that pitch. again: notes that are struck while the
-    file holds them.
+    grid; for the model type of percussion, of this alone. moved: notes where the file has none of
+    that pitch. again: notes that are struck while the file holds them.
     """
 
     file: str
@@ -69,6 +70,15 @@ def truth(path: Path) -> list[Sounded]:
     ]
 
 
+def drums_of(notes: Sequence[Sounded]) -> list[Sounded]:
+    """The percussion alone, each note as the kind that it is told as (docs/drums.md)."""
+    return [
+        (on, end, KIT[KIND_OF[pitch]].note, DRUMS)
+        for on, end, pitch, program in notes
+        if program == DRUMS and pitch in KIND_OF
+    ]
+
+
 def heard(piece: Work, family: ModelFamily) -> list[Sounded]:
     """All notes of a piece, as they would be played."""
     own = getattr(piece, "program", None) or family.default_program or 1
@@ -85,7 +95,7 @@ def row(path: Path, family: ModelFamily, paths: Paths) -> Row:
     try:
         source = glob.escape(str(path))
         corpus = family.read(source, paths, Encoding(unfold=True), show=False)
-        wanted = truth(path)
+        wanted = truth(path) if family.pitched else drums_of(truth(path))
     except (UserError, Refused, RuntimeError, EOFError) as error:
         return Row(path.name, family.number, refused=_reason(str(error)))
     found = heard(corpus.pieces[0], family)
@@ -155,7 +165,9 @@ def _near(onsets: Onsets, note: Sounded, near: int, program: bool) -> bool:
 def _share(wanted: Sequence[Sounded], found: Sequence[Sounded], near: int, program: bool) -> float:
     known = _onsets(found, program)
     distinct = {(w[0], *_key(w, program)): w for w in wanted}.values()
-    return sum(_near(known, w, near, program) for w in distinct) / max(1, len(distinct))
+    if not distinct:
+        return 1.0  # nothing is lost of nothing
+    return sum(_near(known, w, near, program) for w in distinct) / len(distinct)
 
 
 def _reason(sentence: str) -> str:

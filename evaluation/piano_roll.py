@@ -37,6 +37,8 @@ INSTRUMENTS = (
     "#b56576",
     "#4f772d",
 )
+NAMED, NAMED_A_LINE = 12, 6  # instruments in the legend
+TITLE, LINE = 0.35, 0.22  # inches that the title takes, and a line of the legend
 GAP = 0.05  # quarter lengths between a note and the next of the same pitch
 
 
@@ -135,21 +137,24 @@ class _Roll:
 
     def page(self, number: int, rows: int, note: str) -> Any:
         """A figure of so many rows; note: what follows the title."""
-        height = 0.9 + rows * 2.4  # inches
+        legend = {} if number else self._named()
+        lines = -(-len(legend) // NAMED_A_LINE)
+        below = LINE * lines if lines > 1 else 0  # the title; else beside it
+        height = 0.9 + rows * 2.4 + below  # inches
         how = {"x": 0.01, "ha": "left", "y": 1 - 0.15 / height, "va": "top"}
         figure, axes = figure_of(self._title + note, (14, height), rows, layout=None, **how)
         figure.subplots_adjust(
             left=0.11 if self._names else 0.035,
             right=0.99,
             bottom=0.5 / height,
-            top=1 - 0.45 / height,
+            top=1 - (0.45 + below) / height,
             hspace=0.15,
         )
         for row, ax in enumerate(axes[:, 0], number * rows):
             self._draw_row(ax, row)
         axes[-1, 0].set_xlabel("quarter notes", color=INK)
-        if (self._begins or self._instruments) and not number:
-            self._legend(figure)
+        if legend:
+            _draw_legend(figure, legend, 1 - (TITLE if below else 0) / height)
         return figure
 
     def _draw_row(self, ax: Any, row: int) -> None:
@@ -170,14 +175,25 @@ class _Roll:
         if start <= self._begins < stop and self._begins:
             ax.axvline(self._begins, color=INK, linewidth=1, linestyle="--")
 
-    def _legend(self, figure: Any) -> None:
-        from matplotlib.patches import Patch
-
+    def _named(self) -> dict[str, str]:
+        """The colours of the legend by name; empty without one. NAMED at the most."""
         names = {f"original: {self._source}": ORIGINAL} if self._begins else {}
-        names |= self._instruments or {"composed by Play Bach": SECOND}
-        handles = [Patch(color=color, label=name) for name, color in names.items()]
-        columns = min(len(handles), 6)
-        figure.legend(handles=handles, loc="upper right", ncols=columns, frameon=False, fontsize=9)
+        if self._begins or self._instruments:
+            names |= self._instruments or {"composed by Play Bach": SECOND}
+        if len(names) <= NAMED:
+            return names
+        shown = dict(list(names.items())[: NAMED - 1])
+        return {**shown, f"and {len(names) - len(shown)} more": "none"}
+
+
+def _draw_legend(figure: Any, names: Mapping[str, str], top: float) -> None:
+    """Names with their colours, at the right; top: as a share of the height."""
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=color, label=name) for name, color in names.items()]
+    columns = min(len(handles), NAMED_A_LINE)
+    look = {"ncols": columns, "frameon": False, "fontsize": 9}
+    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(1, top), **look)
 
 
 def _corners(bar: Bar) -> list[tuple[float, float]]:

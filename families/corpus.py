@@ -75,7 +75,7 @@ def _scores_in(folder: Path) -> list[Path]:
 
 
 def _in_music21(source: str) -> list[Path]:
-    """The files that music21 itself carries of a composer or a collection."""
+    """The scores that music21 itself carries of a composer or a collection, without its analyses."""
     require("music21", f"the corpus {source}")
     from music21 import corpus
 
@@ -89,7 +89,7 @@ def _in_music21(source: str) -> list[Path]:
             "music21:palestrina, music21:monteverdi, music21:essenFolksong or "
             "music21:ryansMammoth."
         )
-    return sorted(Path(p) for p in found)
+    return sorted(p for p in map(Path, found) if p.suffix.lower() in SUFFIXES)
 
 
 def _chorales() -> list[Path]:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
 from itertools import repeat
 from typing import Any, Self
 
@@ -64,8 +63,11 @@ def _since(before: Event | None, event: Event) -> Fraction | None:
     Strokes end at once. So it is the time from one to the next that counts, and not how long nothing
     comes after them, which is not known when they are composed.
     """
-    both = [e for e in (before, event) if e]
-    if any(e.pitches or e.voices for e in both) or not any(e.sounds for e in both):
+    if event.pitches or event.voices:  # as nearly always
+        return None
+    if before and (before.pitches or before.voices):
+        return None
+    if not (event.sounds or (before and before.sounds)):
         return None
     return before.duration if before else Fraction(0)
 
@@ -79,10 +81,10 @@ def _intervals(event: Event, base: int) -> Any:
     return tuple(p - base for p in event.pitches)
 
 
-@lru_cache
 def ticks(duration: Fraction) -> int:
     """A duration as a whole number, which is quicker to add and to compare; see TICKS."""
-    return round(duration * TICKS)
+    below = duration.denominator  # in whole numbers: a hundred thousand are asked for at a time
+    return (2 * duration.numerator * TICKS + below) // (2 * below)
 
 
 def sixteenths(events: Iterable[Event]) -> Iterator[Event]:

@@ -82,6 +82,7 @@ def built(name: str, folder: Path, installed: bool = False) -> Image:
         if step.startswith("pip install"):
             pip = [str(python), "-m", *shlex.split(step), "--quiet", "--disable-pip-version-check"]
             kept = [word for word in pip if word != "--no-cache-dir"]  # twice is too long
+            kept.append("--no-compile")
             subprocess.run(kept, cwd=app, check=True)
     for folder_ in ("training", "checkpoint"):
         (home / folder_).mkdir()

@@ -7,6 +7,7 @@ compares it with the model it came from and with one that learned the new pieces
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -83,16 +84,19 @@ def finetune(
         bundle.save(folder / "last.zip")  # to go on from, should it be stopped in the first epoch
     _announce(task)
     before = task.scores(charged_in_full(base, bundle.vocabulary))
-    new = trainer.train_task(task, paths, tensorboard)
+    new, stop = trainer.train_task(task, paths, tensorboard), None
     try:
         table = comparison.table(task.family.unit, before, task.scores(new))
         new = _with_comparison(new, table, paths)
         if not task.settings.no_scratch and trainer.has_ended(new):
             alone = task.from_scratch(new)
             new = _with_comparison(new, {**table, **alone}, paths)
-    except KeyboardInterrupt as stop:
-        if isinstance(stop, Terminated):
-            raise Terminated("stopped; the model is saved, not all of the comparison") from None
+    except KeyboardInterrupt as error:
+        stop = type(error)
+    if stop:
+        gc.collect()  # as in trainer.train_task
+        if issubclass(stop, Terminated):
+            raise Terminated("stopped; the model is saved, not all of the comparison")
         log.info("stopped by you: the model is saved, not all of the comparison")
     return new
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from config_bach import Network
@@ -79,6 +78,26 @@ class SatbNetwork(keras.Model):
             self.add_weight(shape=(batch, network.units), initializer="zeros", trainable=False)
             for _ in range(2 * network.layers if batch else 0)
         ]
+
+    def build(self, *shapes: Any) -> None:
+        """Create all weights, whatever the shapes: Keras would trace `call` twice to find them."""
+        sizes = [
+            (self.symbol, 2 * len(VOICES)),
+            (self.held, COLUMNS["held"]),
+            (self.interval, len(PAIRS)),
+            (self.lookback_length, COLUMNS["lookback_length"]),
+            *((embedding, 1) for embedding in self.plan),
+        ]
+        for embedding, _ in sizes:
+            embedding.build()
+        known = sum(embedding.output_dim * count for embedding, count in sizes)
+        width = known
+        for lstm in self.lstms:
+            lstm.build((None, None, width))
+            width = known + lstm.units
+        for head in self.heads:
+            head.build([(None, width)])
+        self.built = True
 
     def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
         """The logits of all voices."""
@@ -266,9 +285,7 @@ def from_intervals(logits: Any, known: Any) -> Any:
 def built(network: Network, batch: int = 0, dtype: str = "float32") -> SatbNetwork:
     """A network whose weights exist."""
     model = SatbNetwork(network, batch, dtype)
-    pieces = max(batch, 1)
-    rows, symbols = np.zeros((pieces, 2, ROW), "int32"), np.zeros((pieces, 2, 4), "int32")
-    model((rows, symbols))
+    model.build()
     return model
 
 

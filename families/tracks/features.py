@@ -83,6 +83,11 @@ class LongestMatch:
             return 0, 0
         return self._tokens[self._place], min(self._length.bit_length() - 1, MATCHES - 1)
 
+    @property
+    def repeats(self) -> int:
+        """How often in a row the last passage has come again: 3 if it was heard four times."""
+        return self._length // (len(self._tokens) - self._place) if self._length else 0
+
     def _forget(self) -> None:
         """Drop the older half."""
         self._tokens = self._tokens[SPAN:]
@@ -107,6 +112,17 @@ class TrackFeatures:
         self._ends: list[tuple[int, int]] = []  # when the pitches that sound stop, with their class
         self._classes = [0] * 12  # how many pitches of each class sound
         self._sounding = 0  # a bit for each class that does
+
+    @property
+    def repeats(self) -> int:
+        """How often in a row the last passage has come again."""
+        return self._match.repeats
+
+    def forget(self) -> int:
+        """Begin to look back anew; the token that was expected, 0 if none was."""
+        expected, _ = self._expected
+        self._match, self._expected = LongestMatch(), (0, 0)
+        return expected
 
     def copy(self) -> TrackFeatures:
         twin = copy.copy(self)

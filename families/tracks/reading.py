@@ -18,7 +18,7 @@ from music import midi_reader
 from music.scores import BENDS, METRES, PARTS, PEDAL, TIMES, Refused, Score, part_number
 
 MOST_BARS = 20_000  # of a piece; a damaged file may say anything
-DOUBLED = "note struck twice at once"
+DOUBLED = "doubled note"
 US_A_MINUTE = 60_000_000
 
 Metre = tuple[int, int, int]  # from which time on, in parts of a quarter; beats, and what a beat is

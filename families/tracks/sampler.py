@@ -16,12 +16,14 @@ from families.steps import Predictor, Rows
 from families.tracks.events import EventBuilder
 from families.tracks.features import TrackFeatures
 from families.tracks.grammar import Mask, following
+from families.tracks.instrumentation import only, programs_of
 from families.tracks.tokens import Kind, token
 from music.events import Event
 from music.scales import scale_of
 
 REST = Event((), Fraction(2))  # between two pieces of a stream
 DETOURS = 12  # other ways that are tried before a copied passage is let go on
+MOST_REPEATS = 3  # of a passage, in a row; of the tokens of real music 1 in 5,000 has as many
 BEGIN, END = token(Kind.BEGIN), token(Kind.END)
 
 
@@ -29,13 +31,19 @@ class TrackSampler(StepSampler[TrackFeatures]):
     """A StepSampler of one piece, whose steps are tokens."""
 
     def __init__(
-        self, predictor: Predictor, settings: Composing, rng: np.random.Generator, may_end: bool
+        self,
+        predictor: Predictor,
+        settings: Composing,
+        rng: np.random.Generator,
+        programs: Sequence[int],
+        may_end: bool,
     ) -> None:
-        """may_end: whether the piece may end."""
+        """programs: the only ones that play; empty: any. may_end: whether the piece may end."""
         super().__init__(predictor, settings, rng, [TrackFeatures()])
         self.closed: set[int] = set()  # tokens that may not come next, if there are others
         self.last = BEGIN  # the last token
         self._may_end = may_end
+        self._played = only(programs)
         self._scale: tuple[str, frozenset[int]] = ("", frozenset())
 
     def begin(self, tokens: Sequence[int], heard: int) -> None:
@@ -48,15 +56,19 @@ class TrackSampler(StepSampler[TrackFeatures]):
             features.feed((one,))
 
     def next(self) -> int:
-        """The next token."""
+        """The next token; what only repeats itself is left."""
+        features = self.features[0]
+        if features.repeats >= MOST_REPEATS:
+            self.closed.add(features.forget())
         self.last = int(self.step()[0, 0])
         return self.last
 
     def allowed(
         self, head: int, piece: int, tokens: Rows, row: Rows, given: Mapping[int, int]
     ) -> Mask:
-        """What makes a piece, in the scale of the settings [SYMBOLS]."""
+        """What makes a piece, in the scale of the settings, for its instruments [SYMBOLS]."""
         mask = following(self.features[0].cursor, self._pitch_classes(), self._may_end)
+        mask = mask & self._played if (mask & self._played).any() else mask
         closed = list(self.closed)
         self.closed = set()
         others = mask.copy()
@@ -133,13 +145,21 @@ class TrackComposer:
     def _start(self, before: Sequence[int]) -> None:
         """Begin a piece after these tokens."""
         rng = np.random.default_rng(self._seed)
-        self._sampler = TrackSampler(self._model.predictor, self._settings, rng, self._may_end)
+        programs = programs_of(before) or self._instrumentation(rng)
+        self._sampler = TrackSampler(
+            self._model.predictor, self._settings, rng, programs, self._may_end
+        )
         self._sampler.begin(before, self._model.bundle.network.seqlen)
         self._builder = EventBuilder(self._bpm)
         self.prime = [event for one in before for event in self._builder.feed(one)]
         self._begins: int | None = self._seed
         self._silent = not self.prime  # nothing has sounded: a piece does not begin with a rest
         self._seed = seed_after(self._seed)
+
+    def _instrumentation(self, rng: np.random.Generator) -> Sequence[int]:
+        """The programs of a piece that was learned from; none if the bundle names none."""
+        known = self._model.metadata.get("instrumentations") or [[]]
+        return known[int(rng.integers(len(known)))]
 
     def _compose(self) -> None:
         """The events until something new happens; other ones, if too much of them is copied."""

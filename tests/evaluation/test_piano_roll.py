@@ -13,6 +13,7 @@ from evaluation import piano_roll
 from evaluation.piano_roll import ORIGINAL, PAGES, QUARTERS_A_ROW, ROWS_A_PAGE
 from evaluation.plots import ACCENT, SECOND
 from music.events import Event
+from music.sounds import Sound
 
 PAGE = QUARTERS_A_ROW * ROWS_A_PAGE  # quarter lengths
 
@@ -132,3 +133,19 @@ def test_a_thousand_notes_take_about_as_long_as_a_hundred(tmp_path: Path) -> Non
     many = [Event((48 + i % 7, 60 + i % 12), Fraction(1, 5)) for i in range(1000)]
     seconds(few[:1])  # matplotlib is imported
     assert seconds(many) < 2 * seconds(few)
+
+
+@pytest.mark.parametrize(("instruments", "named", "lines"), [(3, 3, 1), (9, 9, 2), (30, 12, 2)])
+def test_the_legend_names_the_instruments_and_stands_on_nothing(
+    tmp_path: Path, pages: list[Any], instruments: int, named: int, lines: int
+) -> None:
+    events = [Event.of([Sound(1 + i, 60 + i, 90, True)], Fraction(1)) for i in range(instruments)]
+    piano_roll.draw(tmp_path / "roll.png", events, "a piece of many instruments, seed 1")
+    (legend,) = pages[-1].legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert len(labels) == named
+    assert labels[0] == "Acoustic Grand Piano"
+    assert (labels[-1] == "and 19 more") == (instruments == 30)
+    box, page = legend.get_window_extent(), pages[-1]
+    assert box.y0 >= page.axes[0].get_window_extent().y1
+    assert lines == 1 or box.y1 <= page._suptitle.get_window_extent().y0 + 1

@@ -63,6 +63,7 @@ def test_music21_carries_corpora() -> None:
     chorales = corpus.find("music21:chorales")
     assert len(chorales) > 340
     assert set(chorales) < set(corpus.find("music21:bach"))
+    assert {p.suffix for p in corpus.find("music21:monteverdi")} == {".mxl"}, "no analyses (.rntxt)"
     for nobody in ("music21:nobody", "music21:"):
         with pytest.raises(UserError, match=r"music21 has no corpus .*music21:palestrina"):
             corpus.find(nobody)

@@ -55,6 +55,17 @@ def test_the_tempo_that_is_set_is_the_tempo_in_the_samples(
     assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(60 / bpm, abs=0.005)
 
 
+def test_who_asks_for_another_format_hears_at_once_what_others_are_about_to_hear(
+    new_context: NewContext,
+) -> None:
+    station = opened(new_context())
+    hear(station.join("wav"), 2)
+    station.join("wav")
+    other = station.join("mp3")
+    until(lambda: other not in station._waiting)
+    assert station._frames - other.start > RATE // 2, "what is ahead of the clock"
+
+
 def test_nothing_clicks_or_gaps_where_pieces_of_sound_meet(
     new_context: NewContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

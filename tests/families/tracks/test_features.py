@@ -101,3 +101,22 @@ def test_an_endless_piece_takes_a_bounded_memory(monkeypatch: pytest.MonkeyPatch
         assert len(match._tokens) < 200
         assert all(len(after) < 200 for after in match._after)
         assert i < 60 or expected == (i + 1) % 30
+
+
+def test_how_often_a_passage_has_come_again_in_a_row() -> None:
+    match, found = LongestMatch(), []
+    for one in [9, *[1, 2, 3] * 5, 4]:
+        match.feed(one)
+        found.append(match.repeats)
+    assert found == [0] * 6 + [1] * 3 + [2] * 3 + [3] * 3 + [4] + [0]
+
+
+def test_it_can_begin_to_look_back_anew() -> None:
+    features = TrackFeatures()
+    for one in [*piece(0).tokens[:60].tolist(), *piece(0).tokens[:60].tolist()]:
+        features.feed((one,))
+    expected = features.row()[NAMES.index("again")]
+    assert expected == piece(0).tokens[0]
+    assert features.forget() == expected
+    assert features.row()[-2:] == [0, 0]
+    assert features.forget() == 0

@@ -12,8 +12,9 @@ from songs import any_music, model_of, piece
 from config_bach import Composing
 from families.base import Prediction
 from families.tracks.dataset import packed
+from families.tracks.features import AGAIN
 from families.tracks.grammar import following
-from families.tracks.sampler import REST, TrackComposer
+from families.tracks.sampler import MOST_REPEATS, REST, TrackComposer
 from families.tracks.tokens import SYMBOLS, Kind, token
 from music.sounds import DRUMS
 
@@ -129,3 +130,42 @@ def test_tempi_are_in_proportion_to_that_of_the_model() -> None:
     events = [p.event for p in music(composer(any_music(TEMPO=9), bpm=100.0), 60)]
     assert len({e.tempo for e in events}) > 3
     assert all(0.09 <= e.tempo <= 4 for e in events)
+
+
+def test_a_piece_is_for_the_instruments_of_one_that_was_learned() -> None:
+    """Drawn by the seed; another piece may be for others."""
+    known = [[0, 34], [1], [41, 43]]
+
+    def played(seed: int) -> set[int]:
+        model = model_of(any_music(PROGRAM=900))
+        model.bundle.metadata["instrumentations"] = known
+        made = TrackComposer(model, Composing(seed=seed, top_p=1.0), may_end=False)
+        return {s.program for p in islice(made, 60) for s in p.event.sounds}
+
+    found = {seed: played(seed) for seed in range(16)}
+    assert {tuple(sorted(programs)) for programs in found.values()} == set(map(tuple, known))
+    assert played(3) == found[3]
+
+
+def test_what_goes_on_has_the_instruments_of_what_came_before() -> None:
+    before = [*piece(0, 3).tokens[:-1].tolist(), token(Kind.BAR)]
+    made = composer(any_music(PROGRAM=900), prime=before, may_end=False)
+    assert {s.program for p in music(made) for s in p.event.sounds} == {1, DRUMS, 34}
+
+
+def test_what_only_repeats_itself_is_left() -> None:
+    """A network that knows nothing but to copy what came before would do it for ever."""
+
+    class Copies(Fixed):
+        def head(self, head: int, context: Any, rows: Any, chosen: Any) -> Any:
+            p = any_music().heads[0][None].copy()
+            p[0, rows[:, AGAIN]] += 1e6 * (rows[:, AGAIN] > 0)
+            return p / p.sum()
+
+    before = [*piece(0, 2).tokens[:-1].tolist(), token(Kind.BAR)] * 2
+    made = composer(Copies(np.ones(SYMBOLS)), prime=before, may_end=False)
+    most = 0
+    for _ in range(150):
+        next(made)
+        most = max(most, made._sampler.features[0].repeats)
+    assert 1 <= most <= MOST_REPEATS
