@@ -162,7 +162,7 @@ def test_a_score_is_harmonised_continued_and_composed_anew(
     write_midi(path, given.events, 80, 20)
     found = {
         "soprano": composed(satb_model, paths, harmonise=path),
-        "bass": composed(satb_model, paths, harmonise=path, keep="bass"),
+        "bass": composed(satb_model, paths, harmonise=path, keep="bass", temperature=3.0),
         "bars": composed(satb_model, paths, harmonise=path, regenerate="2"),
     }
     assert {p.title.split(", ")[0] for p in found.values()} == {"small5_nc_mo around given.mid"}
