@@ -3,8 +3,8 @@
 # make quick: the fast tests, for work at hand.
 PYTHON ?= python3
 PY = .venv/bin/python
-# two more than there are cores: many tests wait for a browser or for sound
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 2 + (os.cpu_count() or 1)))')
+# one more than there are cores: many tests wait for a browser or for sound
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 # nothing is compiled but what is imported: a third of the time
 PIP = $(PY) -m pip install -q --disable-pip-version-check --no-compile
 PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile

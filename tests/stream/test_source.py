@@ -66,10 +66,13 @@ def test_a_model_of_an_unknown_type_is_left_out(
     assert list(cache.models()) == [bundle.name]
 
 
-def test_four_voices_copy_no_more_than_their_limit(satb_model: LoadedModel) -> None:
-    """As -pm does, unless told otherwise: 20 notes in a row of the training pieces."""
-    limit = satb_model.family.max_copy
-    assert limit == 20
+def test_four_voices_copy_no_more_than_their_limit(
+    satb_model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As -pm does, unless told otherwise: 20 notes in a row of the training pieces. Here 9."""
+    assert satb_model.family.max_copy == 20
+    limit = 9
+    monkeypatch.setattr(type(satb_model.family), "max_copy", limit)
     index = satb_model.copy_index
     assert index
     tracker, longest = CopyTracker(index), 0
