@@ -20,7 +20,8 @@ from duet.conductor import Conductor, described, read_messages
 from duet.dispatcher import Dispatcher
 from duet.knobs import Knobs
 from duet.notes import Output
-from duet.ports import Inbox, Port, open_port
+from duet.opening import open_port
+from duet.ports import Inbox, Port
 from duet.session import Session
 from duet.settings import Together
 from litert.loading import playing

@@ -2,7 +2,8 @@
 
 settings.py    every setting of playing together
 clock.py       our own clock, and one that follows MIDI clock (a phase-locked loop); swing
-ports.py       MIDI ports behind one face; their names
+ports.py       MIDI ports behind one face
+opening.py     opens a port by its name
 hardware.py    ports of this machine and virtual ones                  (python-rtmidi, optional)
 network.py     ports over TCP
 notes.py       an output that ends every note it has begun

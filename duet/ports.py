@@ -1,13 +1,7 @@
 """MIDI ports behind one face: `send`, `receive`, an iterator of (message, time), `close`.
 
 In mido's way, but with the time of each message: that at which it came, by time.monotonic(). What
-comes in is only put into an inbox, whoever brings it. A port is named by a text:
-
-    file:tune.mid                   a MIDI file that plays the part of somebody
-    virtual:NAME                    a port that other programs see (not on Windows)
-    listen:PORT, listen:HOST:PORT   waits for somebody on the network
-    connect:HOST:PORT               the other end of such a port
-    anything else                   a part of the name of a port of this machine
+comes in is only put into an inbox, whoever brings it.
 """
 
 from __future__ import annotations
@@ -18,8 +12,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-
-from config_bach import UserError
 
 LARGEST_INBOX = 4096  # messages that wait; the oldest give way
 
@@ -119,27 +111,3 @@ class Loopback(Port):
 
     def _send(self, message: Any) -> None:
         self.arrived(message)
-
-
-def address_of(text: str, host: str = "127.0.0.1") -> tuple[str, int]:
-    """'9000' or '192.168.1.2:9000' -> host and port number. Raises UserError for anything else."""
-    given, _, number = text.rpartition(":")
-    if not number.isascii() or not number.isdigit() or not 0 < int(number) < 2**16:
-        raise UserError(f"{text!r} is no address; write a port number, or HOST:PORT.")
-    return given or host, int(number)
-
-
-def open_port(text: str, inbox: Inbox, out: bool) -> Port:
-    """The port of a name (see above), for input or output. Raises UserError if it cannot be opened."""
-    kind, _, rest = text.partition(":")
-    if kind in ("listen", "connect"):
-        from duet.network import Connecting, Listening
-
-        if kind == "connect" and ":" not in rest:
-            raise UserError(f"{text!r} names no host; write connect:HOST:PORT.")
-        return (Listening if kind == "listen" else Connecting)(*address_of(rest), inbox)
-    from duet import hardware
-
-    if kind == "virtual":
-        return hardware.virtual_port(rest or "Play Bach", inbox)
-    return hardware.port_named(text, inbox, out)

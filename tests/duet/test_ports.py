@@ -11,7 +11,8 @@ from mido import Message
 
 from config_bach import UserError
 from duet.network import Connecting, Listening
-from duet.ports import LARGEST_INBOX, Inbox, Loopback, MemoryPort, address_of, open_port
+from duet.opening import address_of, open_port
+from duet.ports import LARGEST_INBOX, Inbox, Loopback, MemoryPort
 
 ROOT = Path(__file__).resolve().parents[2]
 
