@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import glob
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,11 +21,29 @@ from storage.shards import ShardRow, Shards
 from storage.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from families.base import ModelFamily
     from storage.bundle import Bundle
 
 PACKED = "packed"
 SAMPLE = 1000  # pieces from which a vocabulary is learned that does not depend on the pieces much
+
+
+class PackedPieces(Protocol):
+    """What a codec needs of a model family (see families/base.py, which knows the codec)."""
+
+    def read(self, source: str, paths: Paths, encoding: Encoding, show: bool = True) -> Any:
+        """The corpus of a source, with its `pieces`."""
+
+    def vocabulary(self, train: Sequence[Any], encoding: Encoding) -> Vocabulary:
+        """The symbols of pieces."""
+
+    def pack(self, pieces: Sequence[Any]) -> bytes:
+        """Pieces as bytes."""
+
+    def unpack(self, data: bytes) -> list[Any]:
+        """The inverse of `pack`."""
+
+    def sequences(self, pieces: Sequence[Any], bundle: Bundle) -> list[StepSequence]:
+        """Pieces as a network sees them."""
 
 
 class PieceCodec:
@@ -32,7 +51,7 @@ class PieceCodec:
 
     version = 1  # raise it when rows change: then all is encoded again
 
-    def __init__(self, family: ModelFamily) -> None:
+    def __init__(self, family: PackedPieces) -> None:
         self.family = family
 
     def rows(self, path: Path, encoding: Encoding) -> list[ShardRow]:

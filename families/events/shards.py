@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 2  # events
 LARGEST_VOCABULARY = 20_000  # symbols of a field; rarer ones become '?'
-COUNTED = (
-    5 * LARGEST_VOCABULARY
-)  # chords that are counted at once, before they are moved to other keys
+COUNTED = 5 * LARGEST_VOCABULARY  # chords counted at once, before they are moved to other keys
 REMEMBERED = 2**17  # symbols that an encoder keeps
 
 Count = Counter[tuple[Any, ...]]

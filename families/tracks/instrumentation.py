@@ -1,6 +1,7 @@
 """Which instruments play in one piece: those of a piece that was learned from, or of its prime."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def programs_of(tokens: Sequence[int]) -> list[int]:
 
 def instrumentations(pieces: Iterable[Sequence[int]]) -> list[list[int]]:
     """The programs of each piece, of MOST_KEPT pieces at the most: common ones stand there often."""
-    return [programs for piece in pieces if (programs := programs_of(piece))][:MOST_KEPT]
+    return list(islice(filter(None, map(programs_of, pieces)), MOST_KEPT))
 
 
 def only(programs: Iterable[int]) -> Mask:

@@ -23,7 +23,7 @@ from music.scales import scale_of
 
 REST = Event((), Fraction(2))  # between two pieces of a stream
 DETOURS = 12  # other ways that are tried before a copied passage is let go on
-MOST_REPEATS = 3  # of a passage, in a row; of the tokens of real music 1 in 5,000 has as many
+MOST_REPEATS = 3  # of a passage, in a row; of the tokens of real music 1 in 5,000 at most
 BEGIN, END = token(Kind.BEGIN), token(Kind.END)
 
 
@@ -68,12 +68,10 @@ class TrackSampler(StepSampler[TrackFeatures]):
     ) -> Mask:
         """What makes a piece, in the scale of the settings, for its instruments [SYMBOLS]."""
         mask = following(self.features[0].cursor, self._pitch_classes(), self._may_end)
-        mask = mask & self._played if (mask & self._played).any() else mask
-        closed = list(self.closed)
+        others = np.ones(len(mask), bool)
+        others[list(self.closed)] = False
         self.closed = set()
-        others = mask.copy()
-        others[closed] = False
-        return others if others.any() else mask
+        return _narrowed(_narrowed(mask, self._played), others)
 
     def _pitch_classes(self) -> frozenset[int]:
         name = self.settings.scale
@@ -93,6 +91,12 @@ class TrackSampler(StepSampler[TrackFeatures]):
         """Go back to where it stood."""
         features, self._state = kept
         self.features = [features.copy()]
+
+
+def _narrowed(mask: Mask, to: Mask) -> Mask:
+    """What both allow; if that is nothing, what the first does."""
+    both = mask & to
+    return both if both.any() else mask
 
 
 class TrackComposer:

@@ -429,17 +429,22 @@ def test_a_training_goes_on_after_a_restart(
     assert not new_context().trainings.state(USER)["training"]["running"]  # it had ended
 
 
+def started_by(context: ServerContext, home: Paths) -> subprocess.Popen[bytes]:
+    """A training that a server remembers, and that would outlive it."""
+    folder = context.trainings.progress(USER, "slow")
+    job = Job(USER, "slow", 3)
+    context.trainings._remember(job)
+    folder.mkdir(parents=True)
+    words = command(job, context.trainings.corpus(USER, "slow"), folder, False, 0)
+    environment = {**os.environ, "PLAY_BACH_HOME": str(home.root)}
+    return subprocess.Popen([sys.executable, str(STAND_IN), *words], env=environment)
+
+
 def test_a_training_that_outlives_its_server_is_watched_again(
     equipped: Paths, new_context: Callable[..., ServerContext]
 ) -> None:
     first = new_context()
-    folder = first.trainings.progress(USER, "slow")
-    job = Job(USER, "slow", 3)
-    first.trainings._remember(job)
-    folder.mkdir(parents=True)
-    words = command(job, first.trainings.corpus(USER, "slow"), folder, False, 0)
-    environment = {**os.environ, "PLAY_BACH_HOME": str(equipped.root)}
-    orphan = subprocess.Popen([sys.executable, str(STAND_IN), *words], env=environment)
+    orphan = started_by(first, equipped)
     try:
         wait_for_epoch(first)
         second = new_context()
@@ -457,13 +462,7 @@ def test_a_training_that_ends_with_its_server_a_moment_later_goes_on(
     equipped: Paths, new_context: Callable[..., ServerContext]
 ) -> None:
     first = new_context()
-    folder = first.trainings.progress(USER, "slow")
-    job = Job(USER, "slow", 3)
-    first.trainings._remember(job)
-    folder.mkdir(parents=True)
-    words = command(job, first.trainings.corpus(USER, "slow"), folder, False, 0)
-    environment = {**os.environ, "PLAY_BACH_HOME": str(equipped.root)}
-    orphan = subprocess.Popen([sys.executable, str(STAND_IN), *words], env=environment)
+    orphan = started_by(first, equipped)
     wait_for_epoch(first)
     second = new_context()
     orphan.send_signal(signal.SIGKILL)

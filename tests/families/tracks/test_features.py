@@ -120,3 +120,13 @@ def test_it_can_begin_to_look_back_anew() -> None:
     assert features.forget() == expected
     assert features.row()[-2:] == [0, 0]
     assert features.forget() == 0
+
+
+def test_a_match_in_what_is_forgotten_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first tokens come again just when the older half is dropped, and they with it."""
+    monkeypatch.setattr(module, "SPAN", 20)
+    match = LongestMatch()
+    for one in [*range(100, 138), 100, 101]:
+        found = match.feed(one)
+    assert found == (0, 0)
+    assert match.feed(102) == (0, 0)
