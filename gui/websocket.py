@@ -29,14 +29,15 @@ class WebSocketHandler(remi.WebSocketsHandler):
 
     def handle(self) -> None:
         """Read messages until the page has gone."""
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
         self.request.settimeout(IDLE_TIMEOUT)
         app = remi.clients.get(remi.parse_session_cookie(self.headers.get("Cookie", "")))
         if app is None:
             return
-        app.websockets.add(self)  # before the answer: no other tab may have the session from now on
         try:
-            app.connected = self.handshake() or app.connected
+            with self._sending:  # news that come meanwhile wait for the answer
+                app.websockets.add(self)  # no other tab may have the session from now on
+                app.connected = self.handshake() or app.connected
             while self.handshake_done and self.read_next_message():
                 pass
         finally:
@@ -93,7 +94,8 @@ class WebSocketHandler(remi.WebSocketsHandler):
 
     def send_message(self, message: str) -> bool:
         """Send text. False if the page does not take it."""
-        return self.handshake_done and self._frame(TEXT, message.encode())
+        with self._sending:
+            return self.handshake_done and self._frame(TEXT, message.encode())
 
     def _frame(self, opcode: int, data: bytes) -> bool:
         head = bytes([128 | opcode])

@@ -71,6 +71,26 @@ def path_of_session(cookie: str) -> str:
     return "/" + cookie.partition("=")[2].rpartition(".")[2]
 
 
+def test_news_that_come_while_a_websocket_opens_wait_for_it(
+    new_servers: NewServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = new_servers()
+    upgrade = remi.WebSocketsHandler.handshake
+
+    def slow(handler: remi.WebSocketsHandler) -> bool:
+        time.sleep(0.7)  # news are sent four times a second
+        return bool(upgrade(handler))
+
+    cookie = session(servers)
+    monkeypatch.setattr(remi.WebSocketsHandler, "handshake", slow)
+    with raw(port(servers), path_of_session(cookie), *UPGRADE, f"Cookie: {cookie}") as s:
+        heard = b""
+        while heard.count(b"bach.news(") < 3:
+            piece = s.recv(65536)
+            assert piece, "the page was cut off"
+            heard += piece
+
+
 def test_a_page_of_somebody_else_cannot_open_our_websocket(new_servers: NewServers) -> None:
     servers = new_servers()
     own = session(servers)
