@@ -194,6 +194,7 @@ class Network(Settings):
     head_dropout: float = setting(0.0, 0.0, 0.95, "share of the heads' units set to zero")
     recurrent_dropout: float = setting(0.0, 0.0, 0.95, "share of LSTM states set to zero")
     token_dropout: float = setting(0.0, 0.0, 0.95, "share of input tokens hidden in training")
+    profiles: bool = False  # whether it is told how much each pitch class sounded so far
 
 
 @dataclass(frozen=True)
@@ -209,8 +210,17 @@ class Training(Settings):
         0.0, 0.0, 0.99999, "momentum of the running mean of the weights; 0: no mean"
     )
     min_steps: int = setting(50, 1, 10_000, "batches in an epoch at the least")
+    consistency: float = setting(
+        0.0, 0.0, 100.0, "weight of the distance between two predictions of the same window"
+    )
     seed: int = setting(1, 0, 2**32 - 1, "of the split, the weights and the windows")
     split: str = "piece"  # 'piece' is honest; 'window' reproduces the articles, and leaks
+
+    @property
+    def copies(self) -> int:
+        """How often each window stands in a batch: twice, one after the other, where two predictions of
+        it are to agree (R-Drop, Liang et al. 2021, arXiv 2106.14448)."""
+        return 2 if self.consistency and self.batch % 2 == 0 else 1
 
 
 @dataclass(frozen=True)

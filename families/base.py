@@ -409,6 +409,12 @@ class ModelFamily(ABC):
         """The weights as a finished bundle keeps them."""
         return list(model.get_weights())
 
+    def calibrated(
+        self, model: keras.Model, dataset: Dataset, fields: Sequence[Field]
+    ) -> keras.Model:
+        """A trained network made as sure as it is right on the validation pieces, where it can be."""
+        return model
+
     def diagram(self, model: keras.Model) -> tuple[dict[str, str], list[tuple[str, str]]] | None:
         """Boxes (name -> text) and arrows of a picture of the network; None: those of its layers."""
         return None

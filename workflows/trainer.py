@@ -375,6 +375,7 @@ def _finish(
         with bar:
             best = bundles.load(paths.checkpoint / bundle.name / "best.zip")
             model.set_weights(best.weights)
+            model = task.family.calibrated(model, task.dataset, task.bundle.vocabulary.fields)
             figures = _measured(model, task, begin)
             begin("exporting")
             best = replace(

@@ -22,28 +22,31 @@ class StatefulBatches(keras.utils.PyDataset):
 
     The network keeps the state of each row from batch to batch, so that a short window sees all that
     came before. Each chorale comes once a pass, in a key drawn anew; an epoch is as many whole passes as
-    make `min_steps` batches.
+    make `min_steps` batches. Where two predictions of a window are to agree, each row comes twice.
     """
 
     def __init__(self, sequences: Sequence[StepSequence], bundle: Bundle, epoch: int) -> None:
         """epoch: the first one, counted from 0; a run that goes on begins its rows anew."""
         super().__init__()
-        self._window, self._batch = bundle.network.seqlen, bundle.training.batch
+        self._window = bundle.network.seqlen
         self._rng = np.random.default_rng([bundle.training.seed, epoch])
         self._reach = bundle.vocabulary.encoding.transpose
         self._sequences = sequences
         windows = float((lengths_of(sequences) / self._window + 0.5).sum())
-        passes = math.ceil(bundle.training.min_steps * self._batch / windows)
-        self._length = epoch_length(sequences, math.ceil(windows * passes / self._batch))
+        self._copies = bundle.training.copies
+        lanes = bundle.training.batch // self._copies
+        passes = math.ceil(bundle.training.min_steps * lanes / windows)
+        self._length = epoch_length(sequences, math.ceil(windows * passes / lanes))
         stream = self._stream()
-        self._sources = [self._windows(stream) for _ in range(self._batch)]
+        self._sources = [self._windows(stream) for _ in range(lanes)]
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, i: int) -> tuple[tuple[Any, ...], Any]:
         """The next batch, whatever the number."""
-        rows, symbols, keep_state = zip(*(next(row) for row in self._sources), strict=True)
+        windows = [w for row in self._sources for w in [next(row)] * self._copies]
+        rows, symbols, keep_state = zip(*windows, strict=True)
         targets = np.stack(symbols).astype(np.int32)
         inputs = (np.stack(rows), np.maximum(targets, 0), np.array(keep_state, np.float32))
         return inputs, targets

@@ -42,6 +42,7 @@ from families.satb.encoding import (
     HOLD,
     SILENCE,
     STEP,
+    SYMBOLS,
     VOICES,
     Chorale,
     chorale_of,
@@ -50,9 +51,8 @@ from families.satb.encoding import (
     following,
     satb_vocabulary,
 )
-from families.satb.features import KEY, rows_transposed
+from families.satb.features import rows_transposed
 from families.satb.inpainting import PARTICLES, Aim, free_bars, free_voices, inpaint, voices_named
-from families.satb.key_bias import with_key_bias
 from families.satb.live import SatbLive
 from families.satb.melody import Melody, key_of_given, read_melody
 from families.satb.predictor import SatbPredictor
@@ -69,6 +69,7 @@ from storage.vocabulary import Field, Vocabulary
 if TYPE_CHECKING:
     import keras
 
+LEAST_P = 1e-30  # the probability of what has none
 KEYS = 7  # transpositions that are averaged: the piece's own, and three each way
 TABLE = "table of note, beat and hold"
 
@@ -89,15 +90,17 @@ class FourVoices(ModelFamily):
         head_dropout=0.6,
         recurrent_dropout=0.3,
         token_dropout=0.2,
+        profiles=True,
     )
     training = Training(
-        epochs=16,
+        epochs=20,
         batch=128,
         learning_rate=0.003,
         patience=12,
         weight_decay=0.05,
         average=0.999,
         min_steps=140,
+        consistency=0.4,
     )
     finetuning = FineTuning(epochs=12, min_steps=30)
     transpose = 6
@@ -159,7 +162,9 @@ class FourVoices(ModelFamily):
         from families.satb.batches import fastest_dtype
         from families.satb.network import built
 
-        return built(bundle.network, bundle.training.batch, fastest_dtype())
+        training = bundle.training
+        consistency = training.consistency if training.copies == 2 else 0.0
+        return built(bundle.network, training.batch, fastest_dtype(), consistency)
 
     def compile(self, model: keras.Model, training: Training) -> None:
         """Mean nats and accuracy over all voices."""
@@ -177,6 +182,25 @@ class FourVoices(ModelFamily):
         """Half precision halves the file and costs less than 0.0001 nats."""
         return [w.astype(np.float16) for w in model.get_weights()]
 
+    def calibrated(
+        self, model: keras.Model, dataset: Dataset, fields: Sequence[Field]
+    ) -> keras.Model:
+        """Fit the temperatures; those that it has are left out of account."""
+        from families.satb.calibration import fit
+
+        model.temperatures.reset()
+        scored = [
+            (sequence, np.log(np.maximum(np.stack(p, -2), LEAST_P)))
+            for sequence, p in metrics.forward(self, model, dataset.valid, SYMBOLS)
+        ]
+
+        def nats(temperatures: Any) -> float:
+            tempered = ((s, self.outputs(temperatures(logits), s.rows)) for s, logits in scored)
+            return metrics.measure(self, tempered, fields).nll
+
+        fit(model.temperatures, nats)
+        return model
+
     def diagram(self, model: keras.Model) -> tuple[dict[str, str], list[tuple[str, str]]]:
         boxes: tuple[dict[str, str], list[tuple[str, str]]] = model.graph()
         return boxes
@@ -185,10 +209,10 @@ class FourVoices(ModelFamily):
         return rows, targets
 
     def outputs(self, raw: Any, rows: Rows) -> list[Probabilities]:
-        """Logits [batch, steps, 4, symbols] -> probabilities by voice, with the key bias."""
+        """Logits [batch, steps, 4, symbols] -> probabilities by voice."""
         logits = np.asarray(raw, np.float32)
         p = np.exp(logits - logits.max(-1, keepdims=True))
-        p = with_key_bias(p / p.sum(-1, keepdims=True), rows[..., None, KEY])
+        p /= p.sum(-1, keepdims=True)
         return [p[..., voice, :] for voice in range(len(VOICES))]
 
     def signatures(self, model: keras.Model, logits: bool) -> dict[str, Any]:

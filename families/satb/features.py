@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from families.satb.encoding import FIRST, HOLD, NOTHING, PLAN, SILENCE, VOICES, Chorale
-from families.satb.key_bias import CLASSES, PitchClassProfile
+from families.satb.key_bias import CLASSES, HALF_LIVES, PitchClassProfile
 from music.lookback import LENGTHS, SPAN, Lookback
 
 Rows = npt.NDArray[np.int32]
@@ -21,11 +21,13 @@ COLUMNS = {
     "held": 4,
     "lookback": 4,
     "lookback_length": 1,
-    "key": CLASSES,  # not for the network: see key_bias.py
+    "key": CLASSES,  # hundredths of a logarithm, see key_bias.py
+    "profiles": CLASSES * len(HALF_LIVES),  # the same by other half-lives
     **dict.fromkeys(PLAN, 1),
 }
-FEATURES = 25  # columns before the plan
-KEY = slice(13, FEATURES)
+KEY = slice(13, 13 + CLASSES)
+PROFILES = slice(KEY.stop, KEY.stop + COLUMNS["profiles"])
+FEATURES = PROFILES.stop  # columns before the plan
 LOOKBACK_LENGTHS = LENGTHS
 
 
@@ -64,7 +66,8 @@ class SatbFeatures:
             self._forgotten += SPAN
 
     def row(self) -> list[int]:
-        """What is known before the next step [FEATURES]: sounding, held, lookback, its length, key."""
+        """What is known before the next step [FEATURES]: sounding, held, lookback, its length, key
+        and profiles."""
         told = [*self.sounding, *self._held, *self._found, self._lookback_length]
         return [*told, *self._profile.row()]
 
@@ -92,5 +95,8 @@ def rows_transposed(rows: Rows, semitones: int) -> Rows:
     for first in (0, 8):  # sounding and lookback
         part = moved[..., first : first + len(VOICES)]
         part[part >= FIRST] += semitones
-    moved[..., KEY] = np.roll(rows[..., KEY], semitones, axis=-1)
+    for part in (
+        moved[..., first : first + CLASSES] for first in range(KEY.start, FEATURES, CLASSES)
+    ):
+        part[...] = np.roll(part, semitones, axis=-1)
     return moved

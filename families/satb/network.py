@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from config_bach import Network
+from families.satb.calibration import Temperatures
 from families.satb.encoding import (
     BARS,
     FIRST,
@@ -27,6 +29,7 @@ from families.satb.encoding import (
     VOICES,
 )
 from families.satb.features import COLUMNS, LONGEST_HELD, LOOKBACK_LENGTHS
+from families.satb.key_bias import CLASS_OF, CLASSES, HALF_LIVES, HUNDREDTHS, POWER
 from families.satb.predictor import ADVANCE
 from families.steps import STATE_PREFIX
 
@@ -35,6 +38,7 @@ INTERVALS = 2 * SPAN + 1
 APART = INTERVALS  # the id of an interval with a silent voice
 PAIRS = tuple((a, b) for a in range(len(VOICES)) for b in range(a + 1, len(VOICES)))
 ROW = sum(COLUMNS.values())  # columns of a row
+OF_CLASS = np.concatenate([np.zeros((CLASSES, FIRST)), np.eye(CLASSES)[:, CLASS_OF]], axis=1)
 PLAN_DROPOUT = 0.15  # share of windows without bars; of as many the phrases are hidden
 
 
@@ -49,9 +53,13 @@ class SatbNetwork(keras.Model):
     Returns the logits [pieces, steps, 4, SYMBOLS].
     """
 
-    def __init__(self, network: Network, batch: int = 0, dtype: str = "float32") -> None:
-        """batch: how many pieces keep their state from batch to batch; 0: none."""
+    def __init__(
+        self, network: Network, batch: int = 0, dtype: str = "float32", consistency: float = 0.0
+    ) -> None:
+        """batch: how many pieces keep their state from batch to batch; 0: none. consistency: the weight
+        of how far two in a row of the batch, the same piece, may be apart (see Training)."""
         super().__init__(dtype=dtype)
+        self.consistency, self.profiles = consistency, network.profiles
         size = network.embedding
         self.symbol = layers.Embedding(SYMBOLS, size, dtype=dtype)
         self.held = layers.Embedding(LONGEST_HELD, size // 4, dtype=dtype)
@@ -74,6 +82,7 @@ class SatbNetwork(keras.Model):
         ]
         self.dropouts = [layers.Dropout(network.dropout, dtype=dtype) for _ in self.lstms]
         self.heads = [Head(i, network, dtype) for i in range(len(VOICES))]
+        self.temperatures = Temperatures()
         self.states = [
             self.add_weight(shape=(batch, network.units), initializer="zeros", trainable=False)
             for _ in range(2 * network.layers if batch else 0)
@@ -91,6 +100,7 @@ class SatbNetwork(keras.Model):
         for embedding, _ in sizes:
             embedding.build()
         known = sum(embedding.output_dim * count for embedding, count in sizes)
+        known += COLUMNS["profiles"] if self.profiles else 0
         width = known
         for lstm in self.lstms:
             lstm.build((None, None, width))
@@ -121,16 +131,28 @@ class SatbNetwork(keras.Model):
             chosen = [sounds[..., voice] for voice in ORDER[:i]]
             logits.append(head([x, rows, *chosen], training=training))
         by_voice = [logits[ORDER.index(voice)] for voice in range(len(VOICES))]
-        return ops.stack(by_voice, axis=-2)
+        together = ops.stack(by_voice, axis=-2)
+        if not training:
+            return self.calibrated(together, rows[..., None, :])
+        if self.consistency:
+            self.add_loss(self.consistency * divergence(together[::2], together[1::2]))
+        return together
 
     def get_weights(self) -> list[Any]:
-        """The trained weights, without the states of the last batch."""
-        return [ops.convert_to_numpy(w) for w in self.trainable_weights]
+        """The weights, without the states of the last batch."""
+        return [ops.convert_to_numpy(w) for w in self._kept]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """The inverse of `get_weights`. Raises ValueError if they belong to another network."""
-        for variable, value in zip(self.trainable_weights, weights, strict=True):
+        """The inverse of `get_weights`; earlier versions kept no temperatures. Raises ValueError if they
+        belong to another network."""
+        if len(weights) == len(self.trainable_weights):
+            weights = [*weights, *(1.0 for _ in self.temperatures.weights)]
+        for variable, value in zip(self._kept, weights, strict=True):
             variable.assign(value)
+
+    @property
+    def _kept(self) -> list[Any]:
+        return [*self.trainable_weights, *self.temperatures.weights]
 
     def graph(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
         """The boxes and arrows of its picture: labels by name, and who feeds whom."""
@@ -154,7 +176,16 @@ class SatbNetwork(keras.Model):
         parts += [flat(self.held(column["held"])), flat(self.interval(chord(column["sounding"])))]
         parts.append(flat(self.lookback_length(column["lookback_length"])))
         parts += [flat(embed(column[name])) for embed, name in zip(self.plan, PLAN, strict=True)]
+        if self.profiles:
+            parts.append(ops.cast(column["profiles"], parts[0].dtype) / HUNDREDTHS)
         return ops.concatenate(parts, axis=-1)
+
+    def calibrated(self, logits: Any, rows: Any) -> Any:
+        """Logits [..., SYMBOLS] of rows [..., ROW] at the temperatures of the network; one that is not
+        told the profiles has the key bias."""
+        if not self.profiles:
+            logits = with_bias(logits, columns(rows)["key"], POWER)
+        return self.temperatures(logits)
 
     def advance(self, rows: Any, state: Sequence[Any]) -> tuple[Any, list[Any]]:
         """One step: rows [pieces, ROW] and the state -> the context for the heads, the next state."""
@@ -190,7 +221,7 @@ class TokenDropout(layers.Layer):
         position = ops.ones((*steps, COLUMNS["position"]), "bool")
         known = keras.random.uniform((steps[0], 1, len(PLAN) - 1), seed=self.seed) >= PLAN_DROPOUT
         plan = ops.broadcast_to(known, (*steps, len(PLAN) - 1))
-        key = ops.ones((*steps, COLUMNS["key"]), "bool")
+        key = ops.ones((*steps, COLUMNS["key"] + COLUMNS["profiles"]), "bool")
         parts = [*[kept[..., :voices]] * 3, kept[..., voices:], key, position, plan]
         mask = ops.concatenate(parts, axis=-1)
         return rows * ops.cast(mask, rows.dtype)
@@ -209,6 +240,7 @@ class Head(layers.Layer):
         self.itself = layers.Dense(SYMBOLS, dtype=dtype)
         self.as_interval = [layers.Dense(INTERVALS, dtype=dtype) for _ in range(1 + index)]
         self.as_lookback = layers.Dense(1, dtype=dtype)
+        self.as_profile = layers.Dense(len(HALF_LIVES), dtype=dtype) if network.profiles else None
 
     def build(self, shapes: Sequence[Any]) -> None:
         """Create the weights of the inner layers."""
@@ -217,8 +249,9 @@ class Head(layers.Layer):
         if self.symbol:
             self.symbol.build(None)
         self.hidden.build((None, width))
-        for dense in (self.itself, *self.as_interval, self.as_lookback):
-            dense.build((None, self.hidden.units))
+        for dense in (self.itself, *self.as_interval, self.as_lookback, self.as_profile):
+            if dense:
+                dense.build((None, self.hidden.units))
 
     def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
         """[context [..., n], rows [..., ROW], sounding symbols of the voices before it [...]...]
@@ -237,8 +270,17 @@ class Head(layers.Layer):
         logits = self.itself(hidden)
         for dense, known in zip(self.as_interval, [own, *chosen], strict=True):
             logits = logits + from_intervals(dense(hidden), known)
+        if self.as_profile:
+            logits = logits + from_profiles(self.as_profile(hidden), column["profiles"])
         same = ops.cast(ops.arange(SYMBOLS) == found[..., None], logits.dtype)
         return ops.cast(logits + self.as_lookback(hidden) * same, "float32")
+
+
+def divergence(first: Any, second: Any) -> Any:
+    """How far apart two predictions are: the mean of both Kullback-Leibler divergences, in nats, of
+    logits [..., SYMBOLS]."""
+    a, b = ops.log_softmax(first), ops.log_softmax(second)
+    return ops.mean(ops.sum((ops.exp(a) - ops.exp(b)) * (a - b), axis=-1)) / 2
 
 
 def columns(rows: Any) -> dict[str, Any]:
@@ -282,9 +324,31 @@ def from_intervals(logits: Any, known: Any) -> Any:
     return ops.take_along_axis(logits, interval, axis=-1) * ops.cast(pitched, logits.dtype)
 
 
-def built(network: Network, batch: int = 0, dtype: str = "float32") -> SatbNetwork:
+def from_profiles(trust: Any, profiles: Any) -> Any:
+    """Pitch class profiles [..., 3 * 12], each as much as it is trusted [..., half-lives], as
+    logits of symbols [..., SYMBOLS]; 0 for those that are no note."""
+    logs = ops.cast(profiles, trust.dtype) / HUNDREDTHS
+    classes = sum(
+        trust[..., k : k + 1] * logs[..., k * CLASSES : (k + 1) * CLASSES]
+        for k in range(len(HALF_LIVES))
+    )
+    return ops.matmul(classes, ops.convert_to_tensor(OF_CLASS, trust.dtype))
+
+
+def with_bias(logits: Any, profile: Any, power: float) -> Any:
+    """Logits [..., SYMBOLS] with the key bias by a profile [..., 12]: key_bias.with_key_bias."""
+    others, pitches = logits[..., :FIRST], logits[..., FIRST:]
+    added = ops.cast(profile, logits.dtype) * (power / HUNDREDTHS)
+    scaled = pitches + ops.take(added, ops.convert_to_tensor(CLASS_OF), axis=-1)
+    mass = ops.logsumexp(pitches, -1, keepdims=True) - ops.logsumexp(scaled, -1, keepdims=True)
+    return ops.concatenate([others, scaled + mass], axis=-1)
+
+
+def built(
+    network: Network, batch: int = 0, dtype: str = "float32", consistency: float = 0.0
+) -> SatbNetwork:
     """A network whose weights exist."""
-    model = SatbNetwork(network, batch, dtype)
+    model = SatbNetwork(network, batch, dtype, consistency)
     model.build()
     return model
 
@@ -310,7 +374,7 @@ def signatures(model: SatbNetwork, logits: bool) -> dict[str, Any]:
 
         def predict(context: Any, rows: Any, chosen: Any = None, head: Any = head) -> Any:
             before = [] if chosen is None else [chosen[:, k] for k in range(chosen.shape[1])]
-            scores = head([context, rows, *before])
+            scores = model.calibrated(head([context, rows, *before]), rows)
             return {"logits": scores} if logits else {"p": ops.softmax(scores)}
 
         specs = {"context": context, "rows": rows}

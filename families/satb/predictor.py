@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from families.satb.encoding import HOLD, ORDER, VOICES
-from families.satb.features import KEY
+from families.satb.encoding import HOLD, ORDER, PLAN, VOICES
+from families.satb.features import FEATURES, KEY
 from families.satb.key_bias import with_key_bias
-from families.steps import Predictor, Probabilities, Rows, State, probabilities_of
+from families.steps import Predictor, Probabilities, Rows, State, StepRunner, probabilities_of
 
 ADVANCE = "hear"
+BEFORE_PROFILES = np.r_[: KEY.stop, FEATURES : FEATURES + len(PLAN)]  # columns of earlier versions
 
 
 class SatbPredictor(Predictor):
@@ -24,16 +25,26 @@ class SatbPredictor(Predictor):
     advance_signature = ADVANCE
     order = ORDER
 
+    def __init__(self, runner: StepRunner) -> None:
+        super().__init__(runner)
+        columns = runner.shapes(ADVANCE)["rows"][-1]
+        self._earlier = columns == len(BEFORE_PROFILES)  # exported before networks knew of keys
+
     def advance(self, rows: Rows, state: State) -> tuple[npt.NDArray[np.float32], State]:
         """rows [pieces, columns] -> the context [pieces, n] of the heads, the next state."""
-        found = self.runner.run(ADVANCE, {"rows": rows, **state})
+        found = self.runner.run(ADVANCE, {"rows": self._told(rows), **state})
         return found["context"], {name: found[name] for name in state}
 
     def head(self, head: int, context: Any, rows: Rows, chosen: Rows) -> Probabilities:
-        """The probabilities of one voice [pieces, SYMBOLS], with the key bias."""
-        inputs = {"context": context, "rows": rows}
+        """The probabilities of one voice [pieces, SYMBOLS]."""
+        inputs = {"context": context, "rows": self._told(rows)}
         if before := list(ORDER[: ORDER.index(head)]):
             sounds = np.where(chosen == HOLD, rows[:, : len(VOICES)], chosen)
             inputs["chosen"] = np.ascontiguousarray(sounds[:, before], np.int32)
         ((name, values),) = self.runner.run(VOICES[head], inputs).items()
-        return with_key_bias(probabilities_of(name, values), rows[:, KEY])
+        p = probabilities_of(name, values)
+        return with_key_bias(p, rows[:, KEY]) if self._earlier else p
+
+    def _told(self, rows: Rows) -> Rows:
+        """The columns that the network takes."""
+        return np.ascontiguousarray(rows[:, BEFORE_PROFILES]) if self._earlier else rows

@@ -1,6 +1,7 @@
 """Training hears every chorale as often, in keys that vary, one window after the other."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,11 +18,22 @@ PIECES = [chorale(i) for i in range(6)]
 
 
 def batches_of(
-    pieces: list[Chorale], batch: int, min_steps: int, epoch: int = 0
+    pieces: list[Chorale], batch: int, min_steps: int, epoch: int = 0, consistency: float = 0.0
 ) -> StatefulBatches:
-    return StatefulBatches(
-        [sequence_of(p) for p in pieces], untrained_bundle(batch, min_steps), epoch
-    )
+    bundle = untrained_bundle(batch, min_steps)
+    bundle = replace(bundle, training=replace(bundle.training, consistency=consistency))
+    return StatefulBatches([sequence_of(p) for p in pieces], bundle, epoch)
+
+
+def test_where_two_predictions_are_to_agree_every_window_comes_twice_in_a_row() -> None:
+    batches, lanes = batches_of(PIECES, 6, 60, consistency=1.0), batches_of(PIECES, 3, 60)
+    (rows, symbols, keep_state), targets = batches[0]
+    assert len(rows) == 6
+    for array in (rows, symbols, keep_state, targets):
+        assert (array[::2] == array[1::2]).all()
+    assert not (rows[0] == rows[2]).all()
+    assert len(batches) == len(lanes)  # as many windows of music as half the rows bring
+    assert len(batches_of(PIECES, 3, 60, consistency=1.0)[0][1]) == 3  # odd: it cannot be
 
 
 def test_an_epoch_brings_every_note_as_often_in_keys_that_vary() -> None:

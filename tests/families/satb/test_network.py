@@ -1,16 +1,19 @@
 """The network of four voices: what each head may know, and that one step is worth the whole."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from chorales import chorale, tiny, untrained_bundle
+from keras import ops
 
 from families import metrics
 from families.registry import family_of
 from families.satb.dataset import sequence_of
-from families.satb.encoding import FIRST, HOLD, ORDER, SILENCE, SYMBOLS, VOICES
+from families.satb.encoding import FIRST, HOLD, ORDER, SILENCE, SYMBOLS, VOICES, symbol
 from families.satb.features import COLUMNS, FEATURES, KEY, rows_of
+from families.satb.key_bias import with_key_bias
 from families.satb.network import (
     APART,
     ROW,
@@ -19,8 +22,11 @@ from families.satb.network import (
     TokenDropout,
     built,
     chord,
+    divergence,
     from_intervals,
+    from_profiles,
 )
+from families.satb.predictor import SatbPredictor
 from litert.keras_runner import on_keras
 
 
@@ -29,7 +35,16 @@ def model() -> SatbNetwork:
     """A network whose weights are not what they were at first."""
     network = built(tiny())
     rng = np.random.default_rng(0)
-    network.set_weights([w + rng.normal(0, 0.1, w.shape) for w in network.get_weights()])
+    network.set_weights([w + rng.normal(0, 0.1, w.shape) for w in network.get_weights()[:-2]])
+    return network
+
+
+@pytest.fixture(scope="module")
+def untold() -> SatbNetwork:
+    """The same of one that is not told the profiles."""
+    network = built(replace(tiny(), profiles=False))
+    rng = np.random.default_rng(0)
+    network.set_weights([w + rng.normal(0, 0.1, w.shape) for w in network.get_weights()[:-2]])
     return network
 
 
@@ -52,7 +67,8 @@ def test_what_came_before_matters_and_the_key_columns_do_not(model: SatbNetwork)
     piece = chorale(1)
     rows, symbols = rows_of(piece)[None, :8], piece.symbols[None, :8].astype(np.int32)
     before = np.array(model((rows, symbols)))
-    for column, matters in ((0, True), (5, True), (9, True), (12, True), (14, False), (26, True)):
+    columns = (0, True), (5, True), (9, True), (12, True), (14, False), (62, True)
+    for column, matters in (*columns, (KEY.stop, True), (FEATURES - 1, True)):
         changed = rows.copy()
         changed[0, 3, column] += 1
         after = np.array(model((changed, symbols)))
@@ -60,7 +76,71 @@ def test_what_came_before_matters_and_the_key_columns_do_not(model: SatbNetwork)
         assert not differs[:3].any()
         assert differs[3:].all() == differs[3:].any() == matters
     assert COLUMNS["key"] == KEY.stop - KEY.start == 12
-    assert KEY.stop == FEATURES
+    assert COLUMNS["profiles"] == FEATURES - KEY.stop == 36
+
+
+def test_a_network_that_is_not_told_the_profiles_has_the_key_bias(untold: SatbNetwork) -> None:
+    piece = chorale(1)
+    rows, symbols = rows_of(piece)[None, :8], piece.symbols[None, :8].astype(np.int32)
+    unbiased = rows.copy()
+    unbiased[..., KEY] = 0
+    p, raw = (np.array(ops.softmax(untold((r, symbols)))) for r in (rows, unbiased))
+    biased = with_key_bias(np.array(raw), rows[..., None, KEY])
+    assert np.array(p) == pytest.approx(biased, rel=1e-4, abs=1e-7)
+    assert np.abs(np.array(p) - np.array(raw)).max() > 0.001
+
+
+def test_a_profile_raises_the_pitches_of_its_classes_as_far_as_it_is_trusted() -> None:
+    profiles = np.zeros((1, 36), np.int32)
+    profiles[0, 0], profiles[0, 12 + 2], profiles[0, 24 + 4] = 100, 100, -50  # C, D, E
+    logits = np.array(from_profiles(np.array([[1.0, 2.0, 4.0]], np.float32), profiles))[0]
+    found = {symbol(60): 1, symbol(72): 1, symbol(62): 2, symbol(64): -2, symbol(61): 0, HOLD: 0}
+    assert {s: float(logits[s]) for s in found} == pytest.approx(found)
+
+
+def test_weights_of_earlier_versions_leave_the_temperatures_at_1(untold: SatbNetwork) -> None:
+    other = built(replace(tiny(), profiles=False))
+    other.temperatures.onset.assign(1.5)
+    other.set_weights(untold.get_weights()[:-2])
+    assert [float(t) for t in other.temperatures.weights] == [1, 1]
+    assert np.array(other.lstms[0].weights[0]) == pytest.approx(
+        np.array(untold.lstms[0].weights[0])
+    )
+
+
+def test_networks_of_earlier_versions_are_told_what_they_know_and_biased_afterwards() -> None:
+    class Earlier:
+        """Takes the 28 columns that there were; every symbol is as likely."""
+
+        def shapes(self, signature: str) -> dict[str, tuple[int, ...]]:
+            return {"rows": (1, 28)}
+
+        def outputs(self, signature: str) -> list[str]:
+            return []
+
+        def run(self, signature: str, inputs: Any) -> dict[str, Any]:
+            self.rows = inputs["rows"]
+            return {"p": np.full((1, SYMBOLS), 1 / SYMBOLS, np.float32)}
+
+    runner, rows = Earlier(), np.arange(ROW, dtype=np.int32)[None]
+    p = SatbPredictor(runner).head(0, np.zeros((1, 4)), rows, np.zeros((1, 4), np.int32))
+    assert runner.rows.tolist() == [[*range(25), FEATURES, FEATURES + 1, FEATURES + 2]]
+    assert p == pytest.approx(with_key_bias(np.full((1, SYMBOLS), 1 / SYMBOLS), rows[:, KEY]))
+
+
+def test_two_predictions_of_a_window_are_to_agree() -> None:
+    assert float(divergence(np.ones((2, 3)), np.ones((2, 3)))) == 0
+    a, b = np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]])
+    both = 0.5 * (0.5 * np.log(5 / 9) + 0.5 * np.log(5) + 0.9 * np.log(9 / 5) + 0.1 * np.log(1 / 5))
+    assert float(divergence(a, b)) == pytest.approx(both, rel=1e-5)
+    piece = chorale(1)
+    pair = [np.repeat(x[None, :8], 2, 0) for x in (rows_of(piece), piece.symbols.astype(np.int32))]
+    network = built(replace(tiny(), dropout=0.5), consistency=3.0)
+    network(pair, training=True)
+    (loss,) = network.losses
+    assert float(loss) > 0
+    network(pair)
+    assert not network.losses
 
 
 def test_a_head_that_holds_is_told_what_is_held(model: SatbNetwork) -> None:
@@ -161,7 +241,7 @@ def test_only_training_hides_and_never_the_place_in_the_bar() -> None:
     heard = np.array(layer(rows, training=True))
     assert heard[..., :13].mean() == pytest.approx(0.7, abs=0.02)
     assert (heard[..., :4] == heard[..., 4:8]).all()  # a voice is heard, or not
-    assert (heard[..., KEY] == 1).all()
+    assert (heard[..., KEY.start : FEATURES] == 1).all()
     assert (heard[..., FEATURES] == 1).all()
     told = heard[..., FEATURES + 1 :].mean(1)
     assert set(told.ravel().tolist()) == {0.0, 1.0}  # whole windows
