@@ -173,6 +173,14 @@ def together(t: Texts) -> remi.Container:
     )
 
 
+def quiz(t: Texts) -> remi.Container:
+    """The way to 'Bach or not?'; page.js gives it its address."""
+    script = "if (bach.wanted) bach.stop()"
+    link = tag("a", "button wide", t("quiz_open"), id="quiz", target="_blank", rel="noopener")
+    link.attributes["onclick"] = script
+    return card(t("quiz_title"), tag("p", "hint", t("quiz_card")), link)
+
+
 def settings(t: Texts) -> remi.Container:
     """The format of the sound, and the language."""
     formats = [tag("option", "", t(kind), value=kind) for kind in FORMATS]

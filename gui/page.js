@@ -185,6 +185,7 @@ const bach = {
     if (news.resting) bach.notes = [];
     bach.notes = bach.notes.slice(-160);
     if (news.links) bach.links = news.links;
+    if (news.links && $("quiz")) $("quiz").href = bach.url(news.links.quiz);
     if (news.figures) bach.figures(news.figures);
     if (news.piece) bach.showPiece(news.piece);
     if (news.settings && (!bach.asked || news.heard === String(bach.asked))) { // else they are older than what was asked for

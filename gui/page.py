@@ -124,6 +124,7 @@ class Page(AuthenticatedApp):
         trains = self.context.server.training
         learning = [training.training_card(self.context, t)] if trains else []
         figures = [] if is_guest(self.user) else [*learning, cards.figures(t)]
+        figures += [cards.quiz(t)] if self.context.quiz.model() else []
         return figures + ([cards.account(self.user, t)] if number_of(self.login) else [])
 
     def _dress(self, t: Texts) -> None:
@@ -242,6 +243,7 @@ class Page(AuthenticatedApp):
             "share": station_link(self.context, "share", station=name, owner=self._listener),
             "scale": station_link(self.context, "scale", program=program),
             "tunes": station_link(self.context, "tunes", user=self.user),
+            "quiz": station_link(self.context, "quiz", user=self.user),
         }
 
     def _send(self, function: str, what: Any) -> None:

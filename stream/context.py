@@ -9,6 +9,7 @@ from stream.auth import Authenticator
 from stream.links import Clock, SignedLinks
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.quiz import Quiz
 from stream.recordings import Recording, Recordings, dated
 from stream.settings import Server, store_of
 from stream.station import Station
@@ -39,6 +40,7 @@ class ServerContext:
         self.recordings = Recordings(self.store)
         self.store.adopt(server.user)
         self.tunes = Tunes(self.models, paths, server)
+        self.quiz = Quiz(self.models, paths, server)
         self.trainings = Trainings(self.models, paths, server)
 
     def default_settings(self, model: str | None = None) -> PlayerSettings:
@@ -69,6 +71,7 @@ class ServerContext:
     def close(self) -> None:
         """End all stations. What is to survive is written already."""
         self.tunes.close()
+        self.quiz.close()
         self.trainings.close()
         self.stations.close()
         self.store.close()

@@ -96,12 +96,18 @@ def page(context: ServerContext, station: Station, t: Texts) -> Response:
         "cookie": COOKIE,
         "texts": t.all(),
     }
+    return document("share.html", told, t)
+
+
+def document(template: str, told: dict[str, Any], t: Texts, media: str = "'self'") -> Response:
+    """A page of gui/ that may load nothing but what it holds, and talk to this server alone.
+
+    told: what its script knows as BACH. media: where its sound may come from.
+    """
     nonce = secrets.token_urlsafe(16)
-    response = Response(
-        render_template("share.html", page=told, t=t, nonce=nonce, languages=LANGUAGES)
-    )
+    response = Response(render_template(template, page=told, t=t, nonce=nonce, languages=LANGUAGES))
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; media-src 'self'; connect-src 'self'; img-src data:; "
+        f"default-src 'none'; media-src {media}; connect-src 'self'; img-src data:; "
         f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
