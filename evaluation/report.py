@@ -184,7 +184,9 @@ def _heard(card: dict[str, Any]) -> list[str]:
         taken = (counts.composed - counts.composed_right) / counts.composed
         out.append(f"    took for real: {taken:.0%} of {counts.composed} that were composed")
     if counts.real:
-        out.append(f"    took for real: {counts.real_right / counts.real:.0%} of {counts.real} real ones")
+        out.append(
+            f"    took for real: {counts.real_right / counts.real:.0%} of {counts.real} real ones"
+        )
     return out
 
 

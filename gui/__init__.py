@@ -15,5 +15,6 @@ training.py .css .js   the card where a network is taught somebody's own music
 common.js, roll.js     what both pages share; the piano roll
 device.js              memory, sleep timer, waking up, keys, the lock screen
 share.html .css .js    the page for friends, which stream/friends.py serves
+quiz.html .css .js     the page 'Bach or not?', which stream/quiz_views.py serves
 head.html              links to manifest and icons
 """

@@ -24,12 +24,11 @@ from stream.listener import Full
 from stream.model_cache import ModelCache
 from stream.quiz_worker import Done, Job, Piece, run
 from stream.settings import Server
-from stream.titles import CORPORA
 
 log = logging.getLogger("play_bach")
 
 EXCERPTS = 10  # of a round; half of them by Bach
-BY_BACH = ("corpus_chorales", "corpus_bach")  # names of corpora, see titles.CORPORA
+BY_BACH = ("music21:bach", "music21:chorales")  # corpora
 MOST = 32  # rounds
 MOST_OF_ONE = 4  # rounds of one person; the oldest makes room
 FORGET = 1200.0  # seconds after which a round that nobody goes on with is forgotten
@@ -102,7 +101,7 @@ class Quiz(JobProcess):
         for name, manifest in reversed(self._models.models().items()):
             source = manifest["metadata"].get("corpus", {}).get("source", "")
             graded = family_of(manifest["network"]["model_type"]).graded
-            if graded and CORPORA.get(source) in BY_BACH:
+            if graded and source in BY_BACH:
                 return name
         return None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from live import LOGIN, SHIPPED, get, settings
-from test_tunes import post
+from .test_tunes import post
 
 from config_bach import Paths, UserError
 from gui.server import PageServer
@@ -63,7 +63,7 @@ def round_of(quiz: Quick, name: str) -> Round:
 
 def test_half_is_bach_in_an_order_that_nobody_knows(quick: Quick) -> None:
     orders = []
-    for _ in range(12):
+    for _ in range(6):
         name = quick.begin("anna")
         answers = played(quick, name)
         assert sum(a.bach for a in answers) == 5
@@ -74,7 +74,7 @@ def test_half_is_bach_in_an_order_that_nobody_knows(quick: Quick) -> None:
         assert len(set(seeds)) == 5
         assert all(a.seed is None and a.right for a in answers if a.bach)
         orders.append(tuple(a.bach for a in answers))
-    assert len(set(orders)) > 6
+    assert len(set(orders)) > 3
 
 
 def test_each_excerpt_takes_the_same_work_and_no_seed_is_left_out(quick: Quick) -> None:
@@ -232,7 +232,9 @@ def test_bad_answers_are_refused_in_a_sentence_and_tell_nothing(
         assert text.count("\n") == 1
         assert "BWV" not in text
         assert "seed" not in text
-    assert post(servers, begun["guess"][2:], {"number": 1, "bach": True}, "text/plain", "")[0] == 415
+    assert (
+        post(servers, begun["guess"][2:], {"number": 1, "bach": True}, "text/plain", "")[0] == 415
+    )
     for name in ("0.mp3", "3.mp3", "11.mp3"):
         port = servers.context.server.flask_port
         assert get(port, begun["sound"][2:] + name, None)[0] == 400
