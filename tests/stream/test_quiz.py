@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from live import LOGIN, SHIPPED, get, settings
-from .test_tunes import post
 
 from config_bach import Paths, UserError
 from gui.server import PageServer
@@ -18,6 +17,8 @@ from stream.listener import Full
 from stream.quiz import Quiz, Round
 from stream.quiz_worker import Done, Job, Piece
 from stream.server import Servers
+
+from .test_tunes import post
 
 VOICES = SHIPPED.parent / "bach5_nc_mo.zip"
 NOTE = [[60, 64], "1", 90]
