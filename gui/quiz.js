@@ -96,6 +96,7 @@ function offer(text, action) {
 
 function show({ begun, heard = false }) { // what stands on the page while an excerpt is asked about
   $("intro").hidden = $("go").hidden = begun;
+  $("language").parentElement.hidden = begun; // another language would begin anew
   for (const name of ["play", "place", "guess"]) $(name).hidden = false;
   $("play").disabled = !heard;
   for (const x of [$("bach"), $("composed")]) {

@@ -13,7 +13,7 @@ from storage.bundle import load
 
 
 def test_answers_are_counted_by_model_and_kept(paths: Paths) -> None:
-    assert answers_of(paths).of("a", "1") == Counts()
+    assert answers_of(paths).of("a", "1") == Counts() == Counts(0, 0, 0, 0)
     assert not list(paths.root.glob("answers*"))  # to ask makes no file
     for real, right in ((True, True), (True, False), (False, True), (False, True), (False, False)):
         answers_of(paths).add("a", "1", real, right)
