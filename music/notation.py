@@ -11,7 +11,7 @@ from config_bach import UserError
 from music.cadences import cadence_names
 from music.events import Bar, Event, Note, bars_of, fermatas_of, notes_from_events
 from music.instruments import VOICE_COLORS, Programs, by_voice
-from music.keys import key_or_best
+from music.keys import key_named
 from music.sounds import DRUMS, program_name, program_of, voice_of
 
 LONGEST = 20_000  # events of a score; music21 takes 5 ms and 50 KB for each
@@ -61,8 +61,8 @@ def score_of(
     wide range; percussion stands on a staff of its own, as unpitched notes. marks:
     words above the first staff, by the quarter length at which they stand. signature: 'F#m'; by
     default that of the key that fits best. tonality: the key
-    in which the chords of phrase ends are named below the lowest voice; by default the signature, else
-    the key that fits best. Raises UserError as `check_length` does.
+    in which the chords of phrase ends are named below the lowest voice; by default the signature,
+    without which they are not named: what was kept of a station may be in several keys. Raises UserError as `check_length` does.
     """
     check_length(len(events))
     from music21 import layout, metadata, stream
@@ -80,8 +80,8 @@ def score_of(
     ]
     for time, text in marks.items():
         _mark(parts[0], bars, time, text)
-    named_in = key_or_best(tonality or signature, notes)
-    for time, text in cadence_names(events, named_in).items():
+    told = tonality or signature
+    for time, text in cadence_names(events, key_named(told) if told else None).items():
         _mark(parts[-1], bars, time, text, "below")
     for part in parts:
         score.insert(0, part)
