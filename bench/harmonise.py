@@ -94,9 +94,17 @@ def row(piece: Work, made: Music, seconds: float) -> Row:
     real = piece.events
     found, own = faults_per_100([made]), faults_per_100([real])
     tonic, real_tonic = (bool(cadences([x])["ends on the tonic"]) for x in (made, real))
-    stands = sung(made) == sung(real)
-    parallels = (*(found[x] for x in RULES), tonic, stands, *(own[x] for x in RULES), real_tonic)
-    return Row(piece.name, *parallels, seconds)
+    return Row(
+        piece.name,
+        fifths=found[RULES[0]],
+        octaves=found[RULES[1]],
+        tonic=tonic,
+        stands=sung(made) == sung(real),
+        real_fifths=own[RULES[0]],
+        real_octaves=own[RULES[1]],
+        real_tonic=real_tonic,
+        seconds=seconds,
+    )
 
 
 def measured(model: LoadedModel, pieces: Sequence[Work]) -> tuple[list[Row], dict[str, Any]]:

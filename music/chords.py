@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from music.keys import Key
@@ -78,13 +78,21 @@ class Chord:
 
     def degree(self, key: Key) -> str:
         """The Roman numeral of a triad or a seventh in a key: 'V', 'ii', 'viiø7'; '' for others."""
-        numeral = self._numeral(key)
+        numeral = self._leading(key)._numeral(key)
         return numeral + ("7" if numeral and self._is_seventh else "")
 
     def label(self, key: Key) -> str:
         """The same with the figures of its position: 'ii6', 'V65', 'I64'; '' for others."""
-        numeral = self._numeral(key)
-        return numeral + self._figures() if numeral else ""
+        chord = self._leading(key)
+        numeral = chord._numeral(key)
+        return numeral + chord._figures() if numeral else ""
+
+    def _leading(self, key: Key) -> Chord:
+        """A diminished seventh on the leading note, if it has it: each of its notes could be the root."""
+        leading = (key.tonic + LEADING_NOTE) % 12
+        if self.quality == "diminished seventh" and (leading - self.root) % 3 == 0:
+            return replace(self, root=leading)
+        return self
 
     @property
     def _is_seventh(self) -> bool:

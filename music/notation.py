@@ -60,9 +60,9 @@ def score_of(
     Voices that are told apart have a staff each, instruments one or, as all other music, two for a
     wide range; percussion stands on a staff of its own, as unpitched notes. marks:
     words above the first staff, by the quarter length at which they stand. signature: 'F#m'; by
-    default that of the key that fits best. tonality: the key
-    in which the chords of phrase ends are named below the lowest voice; by default the signature,
-    without which they are not named: what was kept of a station may be in several keys. Raises UserError as `check_length` does.
+    default that of the key that fits best. tonality: the key in which the chords of phrase ends are
+    named below the lowest voice; by default the signature, without which they are not named: what was
+    kept of a station may be in several keys. Raises UserError as `check_length` does.
     """
     check_length(len(events))
     from music21 import layout, metadata, stream

@@ -11,7 +11,9 @@ from families.base import LoadedModel
 from families.drums.kit import NAMES
 from families.sampling import with_temperature
 from litert.loading import loaded
+from music.cadences import CadenceNamer
 from music.copies import CopyTracker, sixteenths
+from music.keys import key_named
 from storage.bundle import Bundle
 from storage.catalog import path_of
 from stream.context import ServerContext
@@ -86,6 +88,23 @@ def test_four_voices_copy_no_more_than_their_limit(
         for part in sixteenths((prediction.event,)):
             unlimited = max(unlimited, tracker.feed(part))
     assert unlimited > limit >= longest
+
+
+def test_four_voices_tell_their_key_and_the_chords_on_which_phrases_end(
+    satb_model: LoadedModel,
+) -> None:
+    told = list(islice(Source(satb_model, 1.0, seed=1), 150))
+    composed = islice(satb_model.family.stream(satb_model, Composing(seed=1)), 150)
+    assert [x.key for x in told] == [x.key for x in composed]
+    assert all(x.key for x in told)
+    namer = CadenceNamer()
+    names = [namer.name(x.event, key_named(x.key)) for x in told]
+    assert [x.cadence for x in told] == names
+    assert any(names)
+
+
+def test_what_composes_without_a_key_tells_none(event_model: LoadedModel) -> None:
+    assert {(x.key, x.cadence) for x in islice(Source(event_model, 1.0, seed=1), 5)} == {("", "")}
 
 
 def test_what_is_shown_is_the_distribution_at_that_temperature(event_model: LoadedModel) -> None:
