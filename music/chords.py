@@ -88,7 +88,7 @@ class Chord:
         return numeral + chord._figures() if numeral else ""
 
     def _leading(self, key: Key) -> Chord:
-        """A diminished seventh on the leading note, if it has it: each of its notes could be the root."""
+        """A diminished seventh, whose root any note could be, on the leading note if it has it."""
         leading = (key.tonic + LEADING_NOTE) % 12
         if self.quality == "diminished seventh" and (leading - self.root) % 3 == 0:
             return replace(self, root=leading)

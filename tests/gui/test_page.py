@@ -334,17 +334,19 @@ CHORD = (
     "{number: 1, onset: 0, seconds: 9, pitches: [48, 55, 64, 72], voices: [72, 64, 55, 48],"
     " key: 'Bbm', cadence: 'V65', likely: [], chosen: ['hold', 1]}"
 )
+DRAW = f"bach.roll.lowest = 40, bach.roll.highest = 80, bach.roll.draw([{CHORD}], 1)"
 SEEN = """(() => {
   const c = document.getElementById('roll'), seen = new Set();
   const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-  for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) seen.add(data.slice(i, i + 3).join());
+  for (let i = 0; i < data.length; i += 4)
+    if (data[i + 3] === 255) seen.add(data.slice(i, i + 3).join());
   return [...seen];
 })()"""
 
 
 def colors(ask: Callable[[str], Any]) -> set[tuple[int, ...]]:
     """Red, green, blue of what is drawn of a chord."""
-    return {tuple(map(int, x.split(","))) for x in ask(f"(bach.roll.draw([{CHORD}], 1), {SEEN})")}
+    return {tuple(map(int, x.split(","))) for x in ask(f"({DRAW}, {SEEN})")}
 
 
 def test_each_voice_has_its_instrument(
