@@ -97,8 +97,8 @@ def test_four_voices_copy_no_more_than_their_limit(
 class Fixed:
     """A composer of dominant, suspension and tonic, in F sharp minor, and of nothing after them."""
 
-    def __init__(self) -> None:
-        self.settings = Composing()
+    def __init__(self, symbols: int) -> None:
+        self.settings, self._p = Composing(), np.full(symbols, 1 / symbols, np.float32)
         chords = ((73, 65, 56, 49), (73, 71, 61, 54), (73, 69, 61, 54), (73, 69, 61, 54))
         self._events = [
             Event(tuple(sorted(voices)), Fraction(1), 90, voices, (True,) * 4, None, number > 0)
@@ -109,13 +109,14 @@ class Fixed:
         return self
 
     def __next__(self) -> Prediction:
-        return Prediction(self._events.pop(0), np.ones(1, np.float32), 0, key="F#m")
+        return Prediction(self._events.pop(0), self._p, 0, key="F#m")
 
 
 def test_the_key_is_told_and_the_chord_where_a_phrase_ends(
     event_model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(event_model.family), "stream", lambda *_: Fixed())
+    symbols = len(event_model.vocabulary.fields[0].symbols)
+    monkeypatch.setattr(type(event_model.family), "stream", lambda *_: Fixed(symbols))
     told = list(islice(Source(event_model, 1.0, seed=1), 4))
     assert [(x.key, x.cadence) for x in told] == [
         ("F#m", ""),
