@@ -16,6 +16,9 @@ midi_repair.py  MIDI files that break the rules, made well
 score_reader.py MusicXML, Humdrum, ABC -> scores, through music21
 repeats.py      scores with their repeats, as they are played
 keys.py         the key of some notes
+chords.py       chords by name
+phrases.py      where the phrases of a melody end
+cadences.py     the chords on which phrases end
 copies.py       passages that a piece copies from others
 lookback.py     the longest earlier match within a piece
 """

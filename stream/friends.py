@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Response, g, jsonify, render_template, request
 
+from music.instruments import VOICE_COLORS
 from music.synth import RATE
 from stream.context import ServerContext
 from stream.player_settings import PlayerSettings
@@ -60,7 +61,15 @@ def _news(station: Station, title: str, t: Texts) -> dict[str, Any]:
         "composed": round(station.seconds, 3),
         "last": played[-1].number if played else 0,
         "notes": [
-            [x.number, round(x.onset / RATE, 3), round(x.seconds, 3), x.event.drawn] for x in played
+            [
+                x.number,
+                round(x.onset / RATE, 3),
+                round(x.seconds, 3),
+                x.event.drawn,
+                x.event.voices,
+                x.predicted.cadence,
+            ]
+            for x in played
         ],
     }
 
@@ -95,6 +104,7 @@ def page(context: ServerContext, station: Station, t: Texts) -> Response:
         "language": t.language,
         "cookie": COOKIE,
         "texts": t.all(),
+        "voices": VOICE_COLORS,
     }
     return document("share.html", told, t)
 

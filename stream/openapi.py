@@ -64,7 +64,8 @@ ANSWERED: Json = {
     "events": {
         "type": "array",
         "items": {"type": "array"},
-        "description": "onset and length in seconds, and MIDI pitches",
+        "description": "onset and length in seconds, MIDI pitches, those of four voices (-1: silent), "
+        "the chord where a phrase ends on it",
     },
 }
 OTHERS = {
@@ -102,7 +103,8 @@ NEWS: Json = {
     "notes": {
         "type": "array",
         "items": {"type": "array"},
-        "description": "[number, onset in seconds, seconds, MIDI pitches]",
+        "description": "[number, onset in seconds, seconds, MIDI pitches, those of four voices (-1: "
+        "silent), the chord where a phrase ends on it]",
     },
     "start": {"type": ["number", "null"], "description": "the second at which this friend began"},
     "owner": {"type": ["boolean", "null"], "description": "whether who shared it listens"},
