@@ -37,7 +37,19 @@ class PageServer(remi.ThreadedHTTPServer):
         address = (context.server.host, context.server.remi_port)
         self.address_family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
         super().__init__(
-            address, self.handler, None, True, False, UPDATE, 1000, 100, TITLE, self, None, None, None
+            address,
+            self.handler,
+            None,
+            True,
+            False,
+            UPDATE,
+            1000,
+            100,
+            TITLE,
+            self,
+            None,
+            None,
+            None,
         )
 
     def server_bind(self) -> None:

@@ -13,7 +13,14 @@ from music.sounds import DRUMS, voice_of
 from music.synth import MIDDLE, Mix, Synth
 
 SAMPLE_RATE = 22_050  # frames a second
-PITCHES = (36, 48, 60, 72, 84, 96)  # that are rendered; what lies between is played faster or slower
+PITCHES = (
+    36,
+    48,
+    60,
+    72,
+    84,
+    96,
+)  # that are rendered; what lies between is played faster or slower
 PERCUSSION = range(35, 82)
 SECONDS, DRUM_SECONDS = 3.5, 1.2
 VELOCITY = 112
