@@ -2,11 +2,11 @@
 
 const FIRST = ["way", "ends", "scale", "bpm", "temperature", "answer", "metronome"];
 const AHEAD = 150, MINE = "page"; // milliseconds that a note is given to the sound before it comes; who plays here
-const PAUSE = 1000, PINGS = 1000, KEPT_PINGS = 10;
+const SILENCE = 600, PAUSE = 1000, PINGS = 1000, KEPT_PINGS = 10;
 
 const bach = {
   sound: new Sound(), roll: new Waterfall($("roll")), socket: null, offset: null, pings: [], players: {}, bar: 4,
-  line: null, planned: [], measured: {}, lastOff: null, program: 1, told: 0, learning: "",
+  line: null, planned: [], measured: {}, lastOff: null, fresh: false, answeredAt: -1e9, program: 1, told: 0, learning: "",
 
   // ---- time: the server's clock in milliseconds of performance.now()
 
@@ -64,6 +64,7 @@ const bach = {
     bach.sound.begin(MINE, program, pitch, velocity, performance.now());
     if (quiet) bach.sound.heard(when, (ms) => { bach.measured.touch = ms; });
     if (bach.offset === null) return;
+    if (when - bach.answeredAt > SILENCE) Object.assign(bach, { fresh: true, lastOff: null }); // a call, not a note into an answer
     bach.say("on", drum, pitch, velocity, bach.server(when));
     bach.roll.begin(MINE, false, drum, pitch, bach.beatNow(when));
   },
@@ -124,7 +125,10 @@ const bach = {
     bach.planned = later;
   },
   answered(p, when) { // the first note of an answer: how long after the last key was let go
-    if (bach.lastOff === null || p.owner === "metronome") return;
+    if (p.owner === "metronome") return;
+    const fresh = bach.fresh && bach.lastOff !== null;
+    Object.assign(bach, { fresh: false, answeredAt: when });
+    if (!fresh) return;
     bach.measured.answer = when - bach.lastOff;
     bach.lastOff = null;
     setTimeout(() => bach.sound.heard(when, (ms) => { bach.measured.late = ms; }), Math.max(when - performance.now() - 20, 0));

@@ -136,7 +136,7 @@ class Keys {
 
   typed(e) {
     if (e.repeat || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, select")) return;
-    if (e.target.dataset?.drum && ["Enter", "Space"].includes(e.code)) this.begin(e.code, e.target, TYPED, e.timeStamp);
+    if (e.target.dataset?.drum && /^(Enter|Space)$/.test(e.code)) this.begin(e.code, e.target, TYPED, e.timeStamp);
     if (e.code === "KeyZ") this.shift(-12);
     if (e.code === "KeyX") this.shift(12);
     const at = LETTERS.indexOf(e.code);

@@ -1,9 +1,9 @@
-"""The page for playing together, in a real browser: played, answered, heard, drawn; nonsense; endings."""
+"""The page for playing together in a real browser: played, answered, heard, drawn; nonsense."""
 
 import json
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from duet.settings import Together
 from gui.duet import DuetServer, serve
 
 from .conftest import choose, log_in
-from .test_page import UPGRADE, frame
+from .test_page import UPGRADE
 
 pytestmark = pytest.mark.slow
 
@@ -42,10 +42,9 @@ class Duet:
         model = ModelPlayer(
             Parrot(), Performer(Part("parrot", 20), [output], 0, dispatcher), Fraction(4)
         )
-        players = [Person("me", Part("me", 1)), model]
+        self.person, self.model = Person("me", Part("me", 1)), model
         together = Together(bpm=240, answer=4)
-        session = Session(together, players, dispatcher, 7, outputs=[output])
-        self.person, self.model = players[0], model
+        session = Session(together, [self.person, model], dispatcher, 7, outputs=[output])
         self.conductor = Conductor(session, self.port.inbox, [self.port], [output])
         self.server: DuetServer = serve(settings(), Paths(home), self.port)
         self.server.context.begin(self.conductor, {"parrot": (0.3, 1.2)})
@@ -72,7 +71,8 @@ def duet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duet]:
 def ink(colour: int) -> str:
     """A script: how many pixels of the waterfall have the colour of people (0) or of models (1)."""
     return f"""(() => {{
-      const c = document.getElementById("roll"), d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+      const c = document.getElementById("roll"), g = c.getContext("2d");
+      const d = g.getImageData(0, 0, c.width, c.height).data;
       let n = 0;
       for (let i = 0; i < d.length; i += 4)
         n += d[i + 3] > 60 && ({colour} ? d[i + 2] > d[i] + 40 : d[i] > d[i + 2] + 60);
@@ -88,7 +88,8 @@ key.dispatchEvent(new PointerEvent(kind, { bubbles: true, pointerId: pitch, poin
 """
 
 
-def test_a_browser_plays_is_answered_hears_it_and_sees_it(phone: Any, duet: Duet) -> None:
+def opened(phone: Any, duet: Duet) -> Callable[[str], Any]:
+    """Log in, and wait until the page plays; returns a way to ask the page something."""
     phone.get(f"http://127.0.0.1:{duet.number}/")
     log_in(phone, USER, PASSWORD)
 
@@ -96,6 +97,11 @@ def test_a_browser_plays_is_answered_hears_it_and_sees_it(phone: Any, duet: Duet
         return phone.execute_script(f"return {script}")
 
     until(lambda: ask("typeof bach !== 'undefined' && bach.offset !== null && !!bach.line"))
+    return ask
+
+
+def test_a_browser_plays_is_answered_hears_it_and_sees_it(phone: Any, duet: Duet) -> None:
+    ask = opened(phone, duet)
     until(lambda: ask("bach.sound.sample(1, 60) instanceof AudioBuffer"))
     until(lambda: ask("bach.sound.sample(20, 84) instanceof AudioBuffer"))
     assert ask("document.documentElement.scrollWidth") <= 375  # all fits the width of a phone
@@ -130,7 +136,11 @@ def test_a_browser_plays_is_answered_hears_it_and_sees_it(phone: Any, duet: Duet
     assert "expected 0.3 to 1.2" in ask("document.getElementById('surprises').textContent")
     until(lambda: ask("document.getElementById('listening').textContent") == "parrot hears me", 5)
     until(lambda: ask("bach.sound.level") < 0.01 and ask("bach.sound.voices.length") == 0, 5)
+    print("measured:", figures)
 
+
+def test_controls_change_the_session_and_say_what_was_refused(phone: Any, duet: Duet) -> None:
+    ask = opened(phone, duet)
     choose(phone, "temperature", "0.5")
     until(lambda: duet.conductor.session.settings.temperature == 0.5)
     choose(phone, "way", "accompany")  # a parrot has no four voices
@@ -139,6 +149,9 @@ def test_a_browser_plays_is_answered_hears_it_and_sees_it(phone: Any, duet: Duet
     choose(phone, "scale", "H minor")
     until(lambda: "H minor" in ask("document.getElementById('refused').textContent"))
 
+
+def test_notes_end_by_panic_and_with_the_page(phone: Any, duet: Duet) -> None:
+    opened(phone, duet)
     body = phone.find_element("tag name", "body")
     body.send_keys("g")  # the computer's key of a fifth
     until(lambda: duet.person.part.notes[-1].pitch == 67)
@@ -152,7 +165,6 @@ def test_a_browser_plays_is_answered_hears_it_and_sees_it(phone: Any, duet: Duet
     until(lambda: not duet.sounding)
     errors = [x for x in phone.get_log("browser") if x["level"] == "SEVERE"]
     assert errors == []
-    print("measured:", figures)
 
 
 # ---- without a browser
@@ -162,6 +174,14 @@ def socket_of(duet: Duet) -> Any:
     s = raw(duet.number, "/socket", *UPGRADE)
     assert b" 101 " in s.recv(4096)
     return s
+
+
+def frame(text: str) -> bytes:
+    """A masked WebSocket frame."""
+    data = text.encode()
+    short = len(data) < 126
+    head = bytes([0x81, 0x80 | (len(data) if short else 126)])
+    return head + (b"" if short else struct.pack(">H", len(data))) + bytes(4) + data
 
 
 def say(s: Any, text: str) -> None:
@@ -252,7 +272,7 @@ def test_a_flood_and_a_frame_that_is_too_long_end_the_socket_alone(duet: Duet) -
         flood.sendall(frame('["on", false, 60, 64, 1]') * 200)
     assert closed(flood)
     until(lambda: not duet.sounding)
-    say(other, json.dumps(["set", "bpm", 200 + len("x" * 5000)]).ljust(5000))
+    say(other, '["do", "panic"]'.ljust(5000))
     assert closed(other)
     assert duet.conductor.failure is None
 
@@ -272,7 +292,7 @@ def test_who_does_not_read_is_let_go_and_holds_nobody_up(duet: Duet) -> None:
 
 def test_others_hear_what_a_page_plays_and_the_page_itself_is_not_told(duet: Duet) -> None:
     one, other = socket_of(duet), socket_of(duet)
-    until(lambda: len(duet.server.context.sockets) == 2)
+    until(lambda: len(duet.port._pages) == 2)
     say(one, '["on", true, 36, 64, 0]')
     say(one, '["ping", 5]')
     heard = {id(s): b"" for s in (one, other)}

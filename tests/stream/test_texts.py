@@ -111,7 +111,7 @@ def in_page(path: Path) -> list[str]:
 
 SHOWN = [
     ROOT / "gui" / f"{n}.py"
-    for n in ("cards", "page", "widgets", "melody", "listening", "training", "duet", "duet_news")
+    for n in ("cards", "page", "widgets", "melody", "listening", "training", "duet_news")
 ] + PAGES
 
 
