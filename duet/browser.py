@@ -50,7 +50,7 @@ class BrowserPort(Port):
     def tell(self, *message: Any, but: Tell | None = None) -> None:
         """Tell all pages, but one."""
         with self._lock:
-            pages = [p for p in self._pages if p is not but]
+            pages = [p for p in self._pages if p != but]
         for page in pages:
             page(list(message))
 
