@@ -13,7 +13,7 @@ from duets import Parrot
 from live import get, raw, settings, until
 
 from config_bach import Paths, UserError
-from duet.browser import BrowserOutput, BrowserPort
+from duet.browser import BURST, PER_SECOND, BrowserOutput, BrowserPort
 from duet.clock import InternalClock
 from duet.conductor import Conductor
 from duet.dispatcher import Dispatcher
@@ -268,10 +268,12 @@ def test_a_page_holds_only_so_many_notes_and_all_end_with_it(duet: Duet) -> None
 
 def test_a_flood_and_a_frame_that_is_too_long_end_the_socket_alone(duet: Duet) -> None:
     flood, other = socket_of(duet), socket_of(duet)
+    before = len(duet.person.part.notes)
     for _ in range(5):
-        flood.sendall(frame('["on", false, 60, 64, 1]') * 200)
+        flood.sendall(frame('["on", false, 60, 64, 1]') * 400)
     assert closed(flood)
     until(lambda: not duet.sounding)
+    assert sum(n.pitch == 60 for n in duet.person.part.notes[before:]) <= BURST + PER_SECOND
     say(other, '["do", "panic"]'.ljust(5000))
     assert closed(other)
     assert duet.conductor.failure is None
