@@ -21,22 +21,33 @@ from stream.tunes import Tunes
 from stream.workers import Workers
 
 
-class ServerContext:
-    """What the requests of both servers share; made once when they start."""
+class LoginContext:
+    """What a server needs to let people in: settings, certificate, users, and what it remembers."""
 
     def __init__(self, server: Server, paths: Paths) -> None:
         self.server = server
         self.certificate = Certificate(server, paths.root) if server.certificate else None
         self.store = Store(store_of(paths), server.recordings_mb * 2**20)
-        self.store.tidy()
-        self.models = ModelCache(paths, server.variant, server.runtime)
-        workers = Workers(self.models, paths, server)
-        self.stations = Stations(server, self.models, self.store, workers)
         self.links = SignedLinks(
             server.link_hours, self.store.key(), Clock(self.store.latest_time())
         )
         self.accounts = Accounts(server.passwords, server.guests, self.links, self.store.has_ended)
         self.authenticator = Authenticator(self.accounts)
+
+    def close(self) -> None:
+        """Close what it remembers in; all that is to survive is written already."""
+        self.store.close()
+
+
+class ServerContext(LoginContext):
+    """What the requests of both servers share; made once when they start."""
+
+    def __init__(self, server: Server, paths: Paths) -> None:
+        super().__init__(server, paths)
+        self.store.tidy()
+        self.models = ModelCache(paths, server.variant, server.runtime)
+        workers = Workers(self.models, paths, server)
+        self.stations = Stations(server, self.models, self.store, workers)
         self.recordings = Recordings(self.store)
         self.store.adopt(server.user)
         self.tunes = Tunes(self.models, paths, server)
@@ -74,7 +85,7 @@ class ServerContext:
         self.quiz.close()
         self.trainings.close()
         self.stations.close()
-        self.store.close()
+        super().close()
 
 
 def minutes(played: Sequence[PlayedEvent]) -> str:
