@@ -270,13 +270,16 @@ def write_musicxml(
     title: str = "",
     begins: Fraction = START,
     key: str = "",
+    tonality: str = "",
 ) -> None:
     """Write events as MusicXML, aside, then rename; see music/notation.py for what it looks like.
 
-    title: by default the name of the file. begins, key: as in `write_midi`.
+    title: by default the name of the file. begins, key: as in `write_midi`. tonality: as in score_of.
     """
     marks = {begins: BEGINS_HERE} if begins else {}
-    score = score_of(events, title or path.stem, bpm, programs, marks, signature=key)
+    score = score_of(
+        events, title or path.stem, bpm, programs, marks, signature=key, tonality=tonality
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("music21").setLevel(logging.ERROR)

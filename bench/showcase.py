@@ -38,10 +38,11 @@ BPM, ORGAN = 80, 20
 
 def show(model: LoadedModel, seed: int) -> None:
     """One composed chorale in all its forms."""
-    piece, _ = compose(model, Composing(seed=seed))
+    piece, plan = compose(model, Composing(seed=seed))
     path = OUT / f"chorale-{seed}"
-    midi_io.write_midi(path.with_suffix(".mid"), piece.events, BPM, ORGAN)
-    midi_io.write_musicxml(path.with_suffix(".musicxml"), piece.events, BPM, ORGAN)
+    how, key = (piece.events, BPM, ORGAN), plan.key.midi_name
+    midi_io.write_midi(path.with_suffix(".mid"), *how, key=key)
+    midi_io.write_musicxml(path.with_suffix(".musicxml"), *how, key=key)
     encoder, synth = Mp3(64), Synth(ORGAN)
     blocks = [encoder.encode(b) for b in Performer(piece.events, synth, BPM)]
     path.with_suffix(".mp3").write_bytes(b"".join(blocks) + encoder.close())

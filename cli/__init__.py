@@ -5,6 +5,7 @@ encode.py       --encode: a large corpus into shards
 fit.py          -f: train
 predict.py      -pm: compose a .mid file
 duet.py         --duet: play together with people and models
+duet_page.py    the page of --duet, if it can be served
 replay.py       --replay: a session of --duet again
 list_ports.py   --list-ports: the MIDI ports that there are
 stream.py       -st: serve the control page and the sound

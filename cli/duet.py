@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from cli.common import LARGEST_SEED, path_of_model, runtime_of
+from cli.duet_page import WebPage, page
 from cli.options import settings_given
 from cli.output import output_of
 from cli.run_log import told
 from config_bach import Paths, UserError, require
 from duet import recording
+from duet.browser import BrowserOutput
 from duet.casting import FILE, PERSON, Cast, Role, roles_of
 from duet.clock import Clock, FollowedClock, InternalClock
 from duet.conductor import Conductor, described, read_messages
@@ -45,16 +47,20 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
     knobs, runtime = _knobs(args), runtime_of(args)
     cast = Cast(roles, lambda path: playing(load(path), paths, args.variant, runtime), paths)
     inbox = Inbox()
-    with _ports(args, inbox, roles, settings) as (inputs, outputs):
+    with page(args, paths, inbox) as web, _ports(args, inbox, roles, settings, web) as ports:
+        inputs, outputs = ports
         clock: Clock = InternalClock(settings.bpm)
         if settings.clock == "in":
             clock = FollowedClock(settings.bar)
         dispatcher = Dispatcher(clock)
         if settings.clock == "out":
-            dispatcher.send_clock(outputs)
+            dispatcher.send_clock([o for o in outputs if not o.ahead])
         session = cast.session(settings, seed, dispatcher, {"": outputs})
         conductor = Conductor(session, inbox, inputs, outputs, knobs)
-        _introduce(cast, settings, inputs, outputs, seed)
+        ranges = cast.ranges()
+        _introduce(session, inputs, outputs, ranges)
+        if web:
+            web.begin(conductor, ranges)
         end = max(
             [conductor.add_file(Path(r.source), r.port) for r in roles if r.kind == FILE],
             default=0.0,
@@ -190,17 +196,22 @@ def _connected(out: bool, needed: bool) -> list[str]:
 
 @contextmanager
 def _ports(
-    args: argparse.Namespace, inbox: Inbox, roles: list[Role], settings: Together
+    args: argparse.Namespace,
+    inbox: Inbox,
+    roles: list[Role],
+    settings: Together,
+    web: WebPage | None,
 ) -> Iterator[tuple[list[Port], list[Output]]]:
     """The ports that are named, or all there are; closed at the end, whatever happens."""
     ports = _Ports(inbox)
     try:
-        needed = settings.clock == "in" or any(r.kind == PERSON for r in roles)
+        needed = settings.clock == "in" or (any(r.kind == PERSON for r in roles) and not web)
         inputs = ports.named(args.midi_in or _connected(False, needed), out=False)
         both = [port for port in inputs if port.takes]
         named = args.midi_out or ([] if both else _connected(True, False))
         outputs = ports.named(named, out=True) or both
-        yield inputs, [Output(port) for port in outputs]
+        pages = [web.port] if web else []
+        yield [*inputs, *pages], [*(Output(p) for p in outputs), *map(BrowserOutput, pages)]
     finally:
         ports.close()
 
@@ -211,12 +222,16 @@ def _after(end: float, settings: Together) -> float:
 
 
 def _introduce(
-    cast: Cast, settings: Together, inputs: list[Port], outputs: list[Output], seed: int
+    session: Session,
+    inputs: list[Port],
+    outputs: list[Output],
+    ranges: dict[str, tuple[float, float]],
 ) -> None:
-    told(f"players: {', '.join(r.name for r in cast.roles)}; way: {settings.way}; seed {seed}")
+    names = ", ".join(p.name for p in recording.parts_of(session))
+    told(f"players: {names}; way: {session.settings.way}; seed {session.seed}")
     told(f"  in:  {', '.join(p.name for p in inputs) or 'none'}")
     told(f"  out: {', '.join(o.name for o in outputs) or 'none: nothing sounds, but all is kept'}")
-    for name, (low, high) in cast.ranges().items():
+    for name, (low, high) in ranges.items():
         told(
             f"  {name} expects {low:.1f} to {high:.1f} nats per note of music like that it learned"
         )

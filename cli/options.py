@@ -375,6 +375,7 @@ OPTIONS = (
     Option("--map KNOB", TOGETHER, "a control change that sets something: 74=temperature, 80=button; "
            "may be repeated", how=REPEATED),
     Option("--learn NAMES", TOGETHER, "bind the knobs that you touch first: temperature,bpm"),
+    Option("--no-page", TOGETHER, "serve no page (host, port and login as in play_bach.json)"),
     Option("--until N", TOGETHER, "end after so many quarters (Ctrl-C)", float),
     Option("--host ADDRESS", SERVE, "listen there, whatever play_bach.json says"),
 )

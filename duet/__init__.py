@@ -6,6 +6,7 @@ ports.py       MIDI ports behind one face
 opening.py     opens a port by its name
 hardware.py    ports of this machine and virtual ones                  (python-rtmidi, optional)
 network.py     ports over TCP
+browser.py     the port of pages in browsers: what they may say, and how much
 notes.py       an output that ends every note it has begun
 dispatcher.py  messages sent at their beats; MIDI clock sent
 parts.py       what somebody plays, and a performer that plans it at the outputs
@@ -17,6 +18,6 @@ knobs.py       control changes that set something
 conductor.py   a session in real time: its threads
 recording.py   .mid, score and what plays a session again
 
-Nothing here knows the web: the page gives notes to Conductor.press, changes to Conductor.control, and
-shows Conductor.status, Session.marks, Session.tolds and the parts of the players.
+Nothing here knows HTTP: gui/duet.py connects pages to BrowserPort and Conductor.control, and shows the
+state of Conductor and Session.
 """

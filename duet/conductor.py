@@ -60,11 +60,12 @@ class Conductor:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._switch = sys.getswitchinterval()
+        self.on_refusal: Callable[[str], None] = log.warning
 
     # ---- from the command line and the page: any thread may call these
 
     def control(self, name: str, value: Any = None) -> None:
-        """Change a setting or do something, soon. What is refused is told in the log."""
+        """Change a setting or do something, soon. What is refused is told to `on_refusal`: the log."""
         self._queue.put(("control", self._beat(time.monotonic()), name, value))
 
     def press(self, message: Any, when: float | None = None) -> None:
@@ -237,7 +238,7 @@ class Conductor:
             if name == "bpm" and isinstance(self.clock, InternalClock):
                 self.clock.set_bpm(value, time.monotonic())
         except UserError as error:
-            log.warning("%s", error)
+            self.on_refusal(str(error))
 
     # ---- figures
 

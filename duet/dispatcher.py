@@ -77,6 +77,8 @@ class Dispatcher:
         )
         with self.lock:
             heapq.heappush(self._items, item)
+            if output.ahead:
+                output.planned(item.beat, message, owner)
         self._wake.set()
 
     def now(self, output: Output, message: Any, owner: str = "") -> None:
@@ -89,6 +91,8 @@ class Dispatcher:
         swinging = swung(since, self.swing) if math.isfinite(since) else since
         with self.lock:
             kept = [i for i in self._items if i.owner != owner or i.beat < swinging - 1e-6]
+            for output in {i.output for i in self._items if i.owner == owner and i.output.ahead}:
+                output.cancelled(owner, swinging - 1e-6)
             heapq.heapify(kept)
             self._items = kept
 
@@ -122,7 +126,8 @@ class Dispatcher:
         if late > DROPPED and item.rank == ON:
             self.dropped += 1
             return
-        item.output.send(item.message, item.owner)
+        if not item.output.ahead:
+            item.output.send(item.message, item.owner)
 
     def _note(self, late: float) -> None:
         if len(self.lateness) < KEPT:

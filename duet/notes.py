@@ -20,6 +20,8 @@ class Output:
     ended it. The end of a note that nobody began is not sent.
     """
 
+    ahead = False  # whether it is told what is planned, and keeps the time by itself
+
     def __init__(self, port: Port) -> None:
         self.port, self.name = port, port.name
         self._lock = threading.RLock()
@@ -46,6 +48,12 @@ class Output:
             else:
                 self._watch_pedal(message)
                 self.port.send(message)
+
+    def planned(self, beat: float, message: Any, owner: str) -> None:
+        """A message of somebody comes at a beat (swung); told to outputs that are `ahead`."""
+
+    def cancelled(self, owner: str, since: float) -> None:
+        """What somebody planned from a beat on does not come; told to outputs that are `ahead`."""
 
     def _begin(self, message: Any, owner: str) -> None:
         key = (message.channel, message.note)

@@ -63,6 +63,11 @@ class Way(ABC):
     def doing(self) -> str:
         """What goes on, for people."""
 
+    @property
+    def hearing(self) -> list[tuple[str, str]]:
+        """Who listens to whom now, by name."""
+        return [(m.name, p.name) for m in self.models for p in self.people]
+
     def struck(self, person: Person, pitch: int, beat: float) -> None:  # noqa: B027
         """A person strikes a note, now."""
 
@@ -115,6 +120,10 @@ class Turns(Way):
     def doing(self) -> str:
         player = self.current
         return f"{player.name} plays" if isinstance(player, ModelPlayer) else f"hears {player.name}"
+
+    @property
+    def hearing(self) -> list[tuple[str, str]]:
+        return [(m.name, self.current.name) for m in self.models if m is not self.current]
 
     def step(self, at: Fraction, until: Fraction) -> None:
         self._hear(at)
@@ -303,6 +312,10 @@ class GoOn(Way):
     @property
     def doing(self) -> str:
         return f"{self.model.name} plays" if self.playing else f"hears {self.person.name}"
+
+    @property
+    def hearing(self) -> list[tuple[str, str]]:
+        return [] if self.playing else [(self.model.name, self.person.name)]
 
     def stop(self, beat: float) -> None:
         super().stop(beat)

@@ -16,7 +16,10 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation.plots import ACCENT, INK, PALE, SECOND, figure_of, save
+from music.cadences import cadence_names
 from music.events import Event, Note, duration_of, notes_from_events, pitch_name
+from music.instruments import VOICE_COLORS, VOICE_NAMES
+from music.keys import key_or_best
 from music.sounds import DRUMS, percussion_name, program_name, program_of, voice_of
 from storage.files import replacing
 
@@ -39,6 +42,7 @@ INSTRUMENTS = (
 )
 NAMED, NAMED_A_LINE = 12, 6  # instruments in the legend
 TITLE, LINE = 0.35, 0.22  # inches that the title takes, and a line of the legend
+LABELS = 3.0  # semitones that the names of chords take below the lowest note
 GAP = 0.05  # quarter lengths between a note and the next of the same pitch
 
 
@@ -58,21 +62,36 @@ def suffix(events: Sequence[Event], prime: Sequence[Event] = ()) -> str:
 
 
 def draw(
-    path: Path, events: Sequence[Event], title: str, prime: Sequence[Event] = (), source: str = ""
+    path: Path,
+    events: Sequence[Event],
+    title: str,
+    prime: Sequence[Event] = (),
+    source: str = "",
+    *,
+    key: str = "",
 ) -> None:
     """Draw what sounds when: time in quarter lengths from left to right, pitch upwards.
 
     prime: the original music that the piece continues, in a colour of its own; source: its name, for
-    the legend. The name of the path ends as `suffix` says; of a longer piece the first PAGES pages
-    are drawn.
+    the legend. key: 'F#m', of music whose voices are told apart, for the title and the names of the
+    chords on which phrases end; by default the one that fits best. The name of the path ends as
+    `suffix` says; of a longer piece the first PAGES pages are drawn.
     """
     begins = duration_of(prime)
     bars = [_bar(note, Fraction(0), ORIGINAL) for note in notes_from_events(prime)]
     notes = notes_from_events(events)
-    colors = _colors(notes)
+    colors = _voice_colors(events) or _colors(notes)
     bars += [_bar(note, begins, colors.get(note.voice)) for note in notes]
-    names = {program_name(program_of(voice) or DRUMS): color for voice, color in colors.items()}
-    roll = _Roll(title, bars, float(begins), source, names)
+    voices = any(e.voices for e in events)
+    tonality = key_or_best(key, notes) if voices else None
+    roll = _Roll(
+        f"{title}, {tonality}" if tonality else title,
+        bars,
+        (float(begins), float(begins + duration_of(events))),
+        source,
+        instruments={_name_of(voice, voices): color for voice, color in colors.items()},
+        labels={float(begins + t): name for t, name in cadence_names(events, tonality).items()},
+    )
     if notes and all(n.voice == voice_of(DRUMS) for n in notes):
         roll.name_rows({n.pitch: percussion_name(n.pitch) for n in notes})
     pages = -(-_rows(begins + duration_of(events)) // ROWS_A_PAGE)
@@ -101,6 +120,16 @@ def _colors(notes: Sequence[Note]) -> dict[int, str]:
     }
 
 
+def _voice_colors(events: Sequence[Event]) -> dict[int, str]:
+    """The colours of four voices by their number, where they are told apart."""
+    return dict(enumerate(VOICE_COLORS)) if any(e.voices for e in events) else {}
+
+
+def _name_of(voice: int, voices: bool) -> str:
+    """The name of a voice, or of the instrument that it stands for."""
+    return VOICE_NAMES[voice] if voices else program_name(program_of(voice) or DRUMS)
+
+
 def _bar(note: Note, begins: Fraction, color: str | None) -> Bar:
     left = float(begins + note.onset)
     shown = color or (ACCENT if note.velocity > LOUD else SECOND)
@@ -114,15 +143,21 @@ class _Roll:
         self,
         title: str,
         bars: Sequence[Bar],
-        begins: float,
+        span: tuple[float, float],
         source: str,
+        *,
         instruments: Mapping[str, str],
+        labels: Mapping[float, str],
     ) -> None:
-        """begins: where the new music begins, in quarter lengths; 0 if nothing comes before.
+        """span: where the new music begins and ends, in quarter lengths; it begins at 0 if nothing comes
+        before.
 
-        instruments: the colours of those that are told apart, by name.
+        instruments: the colours of those that are told apart, by name. labels: what stands below the
+        notes, by quarter length.
         """
-        self._title, self._begins, self._source = title, begins, source
+        self._title, self._source = title, source
+        self._begins, self._ends = span
+        self._labels = labels
         self._instruments, self._names = instruments, dict[int, str]()
         self._low = min((b.pitch for b in bars), default=60) - 1
         self._high = max((b.pitch for b in bars), default=60) + 1
@@ -152,7 +187,8 @@ class _Roll:
         )
         for row, ax in enumerate(axes[:, 0], number * rows):
             self._draw_row(ax, row)
-        axes[-1, 0].set_xlabel("quarter notes", color=INK)
+            _shorten(ax, self._share(row))
+        axes[-1, 0].set_xlabel("quarter notes", color=INK, loc="left")
         if legend:
             _draw_legend(figure, legend, 1 - (TITLE if below else 0) / height)
         return figure
@@ -162,8 +198,10 @@ class _Roll:
 
         start, stop = row * QUARTERS_A_ROW, (row + 1) * QUARTERS_A_ROW
         octaves = range(-(-self._low // 12) * 12, self._high + 1, 12)
-        ax.set(xlim=(start, stop), ylim=(self._low - 0.5, self._high + 0.5))
-        ax.set_xticks(range(start, stop + 1, QUARTERS_A_TICK))
+        shown = start + QUARTERS_A_ROW * self._share(row)
+        below = LABELS if self._labels else 0
+        ax.set(xlim=(start, shown), ylim=(self._low - 0.5 - below, self._high + 0.5))
+        ax.set_xticks(range(start, int(shown) + 1, QUARTERS_A_TICK))
         names = self._names or {p: pitch_name(p) for p in octaves}
         ax.set_yticks(list(names), list(names.values()), fontsize=7 if self._names else None)
         ax.grid(color=PALE, linewidth=0.6)
@@ -175,6 +213,16 @@ class _Roll:
         if start <= self._begins < stop and self._begins:
             ax.axvline(self._begins, color=INK, linewidth=1, linestyle="--")
 
+        for time, label in self._labels.items():
+            if start <= time < stop:
+                y = self._low - 0.5 - LABELS / 2
+                ax.text(time, y, label, fontsize=8, color=INK, va="center", fontweight="bold")
+
+    def _share(self, row: int) -> float:
+        """How much of a row there is before the piece ends: 0..1, 1 where it ends later."""
+        left = self._ends - row * QUARTERS_A_ROW
+        return min(left / QUARTERS_A_ROW, 1.0) if left > 0 else 1.0
+
     def _named(self) -> dict[str, str]:
         """The colours of the legend by name; empty without one. NAMED at the most."""
         names = {f"original: {self._source}": ORIGINAL} if self._begins else {}
@@ -184,6 +232,12 @@ class _Roll:
             return names
         shown = dict(list(names.items())[: NAMED - 1])
         return {**shown, f"and {len(names) - len(shown)} more": "none"}
+
+
+def _shorten(ax: Any, share: float) -> None:
+    """Leave so much of the width of a row, in which a quarter is then as wide as in the others."""
+    box = ax.get_position()
+    ax.set_position((box.x0, box.y0, box.width * share, box.height))
 
 
 def _draw_legend(figure: Any, names: Mapping[str, str], top: float) -> None:

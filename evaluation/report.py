@@ -6,7 +6,7 @@ are any, and beside the same figures for these real pieces.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -22,6 +22,7 @@ from families.base import CompositionRequest, LoadedModel, Work
 from families.split import LABELS
 from music.copies import Copy
 from music.events import Event
+from storage.answers import Counts, answers_of, fingerprint_of
 from storage.files import write_text
 
 PIECES = 20  # that are composed
@@ -52,6 +53,7 @@ def report(
 
     Raises UserError if nothing in the source can be used.
     """
+    counts = answers_of(paths).of(model.bundle.name, fingerprint_of(model.bundle))
     real = real_pieces(model, source, paths, part)
     composed: list[Music] = []
     for seed in tqdm(range(pieces), "composing", disable=None):
@@ -76,6 +78,8 @@ def report(
     }
     if model.family.graded and model.bundle.music:
         card["judge"] = grades(judge_of(model), composed, real.music)
+    if counts.answers:
+        card["listeners"] = asdict(counts)
     if model.family.voices:
         card["faults"] = {"composed": faults_per_100(composed), "real": faults_per_100(real.music)}
     return card
@@ -163,7 +167,27 @@ def lines(card: dict[str, Any]) -> list[str]:
             both = [card[part][side].get(name) for side in ("composed", "real")]
             told = " ".join("      ?" if x is None else f"{x:7.3f}" for x in both)
             out.append(f"  {label:<40} {told}")
-    return [*out, *_judged(card)]
+    return [*out, *_judged(card), *_heard(card)]
+
+
+def _heard(card: dict[str, Any]) -> list[str]:
+    """What people said in the listening test of the server, as text."""
+    if "listeners" not in card:
+        return []
+    counts = Counts(**card["listeners"])
+    out = [
+        "",
+        f"  people told real from composed rightly in {counts.right / counts.answers:.0%} of "
+        f"{counted(counts.answers, 'answer')} (guessing: 50%)",
+    ]
+    if counts.composed:
+        taken = (counts.composed - counts.composed_right) / counts.composed
+        out.append(f"    took for real: {taken:.0%} of {counts.composed} that were composed")
+    if counts.real:
+        out.append(
+            f"    took for real: {counts.real_right / counts.real:.0%} of {counts.real} real ones"
+        )
+    return out
 
 
 def _judged(card: dict[str, Any]) -> list[str]:

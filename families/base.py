@@ -176,6 +176,7 @@ class Prediction:
     likely: tuple[tuple[str, float], ...] = ()
     name: str = ""
     probability: float = 0.0
+    key: str = ""  # of the piece, where it is known, as music/keys.py names it: 'F#m'
 
 
 class Composer(Protocol):
@@ -222,6 +223,7 @@ class Composition:
     source: str = ""  # the name of that music
     key: str = ""  # that of the score, as MIDI files have it: 'F#m'; '' is the one that fits best
     remarks: tuple[str, ...] = ()  # what was assumed of what was given, in sentences
+    tonality: str = ""  # the key that it is in, where `key` is a signature that may say another
 
     @property
     def whole(self) -> list[Event]:

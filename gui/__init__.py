@@ -1,6 +1,6 @@
 """The control page, made with REMI for a phone held upright, and an app if it is installed.
 
-server.py              the server of the page
+server.py handler.py   the server of the page; requests behind a login
 app.py websocket.py    REMI's HTTP and WebSocket behind a login
 login.py, login.html   the login form, guests' links, logging out
 page.py                the session of a page: its station, its news, its requests
@@ -15,5 +15,8 @@ training.py .css .js   the card where a network is taught somebody's own music
 common.js, roll.js     what both pages share; the piano roll
 device.js              memory, sleep timer, waking up, keys, the lock screen
 share.html .css .js    the page for friends, which stream/friends.py serves
+quiz.html .css .js     the page 'Bach or not?', which stream/quiz_views.py serves
+duet.py duet_news.py   the page for playing together: requests and WebSocket; what it is told
+duet.html, duet*.js, .css  what stands and moves on it
 head.html              links to manifest and icons
 """

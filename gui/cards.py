@@ -9,7 +9,7 @@ from gui import listening
 from gui.moods import MOODS
 from gui.widgets import button, card, chooser, slider, tag
 from gui.words import choices
-from music.instruments import FAMILIES, NAMES
+from music.instruments import FAMILIES, NAMES, VOICE_NAMES
 from stream.accounts import is_guest
 from stream.context import ServerContext
 from stream.texts import LANGUAGES, Texts
@@ -115,6 +115,7 @@ def stage(t: Texts) -> remi.Container:
         "section",
         "stage",
         now,
+        _harmony(t),
         roll,
         mute,
         *listening.pieces(t),
@@ -123,6 +124,13 @@ def stage(t: Texts) -> remi.Container:
         audio,
         aria_label="Play Bach",
     )
+
+
+def _harmony(t: Texts) -> remi.Container:
+    """The key of the piece, and which voice has which colour."""
+    names = (tag("span", "", t(voice)) for voice in VOICE_NAMES)
+    legend = tag("span", "legend", *names, id="legend", hidden="")
+    return tag("div", "harmony", tag("span", "", "", id="harmony"), legend)
 
 
 def _sleep(t: Texts) -> remi.Container:
@@ -171,6 +179,14 @@ def together(t: Texts) -> remi.Container:
         tag("p", "hint", t("together_hint"), id="shared"),
         button(t("share"), "share()", "button wide", id="share"),
     )
+
+
+def quiz(t: Texts) -> remi.Container:
+    """The way to 'Bach or not?'; page.js gives it its address."""
+    script = "if (bach.wanted) bach.stop()"
+    link = tag("a", "button wide", t("quiz_open"), id="quiz", target="_blank", rel="noopener")
+    link.attributes["onclick"] = script
+    return card(t("quiz_title"), tag("p", "hint", t("quiz_card")), link)
 
 
 def settings(t: Texts) -> remi.Container:

@@ -132,7 +132,7 @@ bach.melody = {
     const audio = $("audio");
     bach.stop();
     bach.melody.playing = row;
-    bach.piece = events.map(([onset, seconds, pitches], number) => ({ number, onset, seconds, pitches }));
+    bach.piece = events.map(([onset, seconds, pitches, voices, cadence], number) => ({ number, onset, seconds, pitches, voices, cadence }));
     audio.src = bach.url(row.links.mp3);
     audio.play().catch((error) => {
       if (error.name === "AbortError") return;

@@ -179,12 +179,13 @@ const bach = {
     bach.cut = false;
     bach.start = news.start;
     bach.composed = news.composed;
-    for (const [number, onset, seconds, pitches, likely, chosen, corpus] of news.notes) {
-      if (!bach.notes.some((n) => n.number === number)) bach.notes.push({ number, onset, seconds, pitches, likely, chosen, corpus });
+    for (const [number, onset, seconds, pitches, likely, chosen, corpus, voices, key, cadence] of news.notes) {
+      if (!bach.notes.some((n) => n.number === number)) bach.notes.push({ number, onset, seconds, pitches, likely, chosen, corpus, voices, key, cadence });
     }
     if (news.resting) bach.notes = [];
     bach.notes = bach.notes.slice(-160);
     if (news.links) bach.links = news.links;
+    if (news.links && $("quiz")) $("quiz").href = bach.url(news.links.quiz);
     if (news.figures) bach.figures(news.figures);
     if (news.piece) bach.showPiece(news.piece);
     if (news.settings && (!bach.asked || news.heard === String(bach.asked))) { // else they are older than what was asked for
@@ -256,7 +257,16 @@ const bach = {
     const words = now ? quiet ? now.pitches.map(bach.spell).join(" ") || t("rest") : bach.symbol(now.chosen[0]) : t("unheard");
     $("chord").textContent = words;
     $("chance").textContent = now ? now.corpus ? t("from_corpus") : t("drawn_at", { percent: bach.percent(now.chosen[1]) }) : "";
+    bach.harmony(now);
     bach.bars(next && !next.corpus ? next.likely : []);
+  },
+
+  harmony(now) { // the key of the piece, and the chord on which its last phrase ended
+    const { key } = now || {}, tonic = key ? key.replace("m", "").replace("#", "♯").replace("b", "♭") : "";
+    const ended = key && bach.notes.findLast((n) => n.onset <= now.onset && n.cadence && n.key === key);
+    const words = key ? [t("key_name", { tonic, mode: t(key.endsWith("m") ? "minor" : "major") }), ended ? ended.cadence : ""] : [];
+    $("harmony").textContent = words.filter(Boolean).join(" · ");
+    $("legend").hidden = !now || !now.voices.length;
   },
 
   spell(pitch) {
@@ -316,6 +326,7 @@ document.addEventListener("DOMContentLoaded", () => {
     $(voice).value = "0";
   }
   bach.roll = new Roll($("roll"));
+  [...$("legend").children].forEach((name, voice) => name.style.setProperty("--voice", BACH.voices[voice]));
   bach.tell(null);
   bach.draw();
   setInterval(bach.alive, 1000);

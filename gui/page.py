@@ -23,6 +23,7 @@ from gui.moods import MOODS
 from gui.websocket import WebSocketHandler
 from gui.widgets import tag
 from gui.words import quoted
+from music.instruments import VOICE_COLORS
 from music.synth import RATE
 from stream.accounts import is_guest, number_of
 from stream.app import station_link
@@ -124,6 +125,7 @@ class Page(AuthenticatedApp):
         trains = self.context.server.training
         learning = [training.training_card(self.context, t)] if trains else []
         figures = [] if is_guest(self.user) else [*learning, cards.figures(t)]
+        figures += [cards.quiz(t)] if self.context.quiz.model() else []
         return figures + ([cards.account(self.user, t)] if number_of(self.login) else [])
 
     def _dress(self, t: Texts) -> None:
@@ -143,6 +145,7 @@ class Page(AuthenticatedApp):
             "cookie": COOKIE,
             "texts": t.all(),
             "moods": MOODS,
+            "voices": VOICE_COLORS,
         }
         script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
         told = f'"use strict";\nconst BACH = {json.dumps(settings)};'
@@ -242,6 +245,7 @@ class Page(AuthenticatedApp):
             "share": station_link(self.context, "share", station=name, owner=self._listener),
             "scale": station_link(self.context, "scale", program=program),
             "tunes": station_link(self.context, "tunes", user=self.user),
+            "quiz": station_link(self.context, "quiz", user=self.user),
         }
 
     def _send(self, function: str, what: Any) -> None:
@@ -357,4 +361,5 @@ def _note(x: PlayedEvent) -> list[Any]:
     likely = [[name, round(p, 4)] for name, p in x.predicted.likely]
     onset, seconds = round(x.onset / RATE, 3), round(x.seconds, 3)
     chosen = [x.predicted.chosen, round(x.predicted.probability, 4)]
-    return [x.number, onset, seconds, x.event.drawn, likely, chosen, x.predicted.from_corpus]
+    told = [x.number, onset, seconds, x.event.drawn, likely, chosen, x.predicted.from_corpus]
+    return [*told, x.event.voices, x.predicted.key, x.predicted.cadence]

@@ -8,9 +8,10 @@ from typing import Any
 
 from remi import server as remi
 
+from gui.handler import AuthenticatedHandler
 from gui.page import Page
 from stream.connections import Connections
-from stream.context import ServerContext
+from stream.context import LoginContext
 from stream.tls import handshake
 
 log = logging.getLogger("play_bach")
@@ -26,8 +27,9 @@ class PageServer(remi.ThreadedHTTPServer):
     block_on_close = False
     allow_reuse_address = os.name == "posix"  # elsewhere it would share a port with others
     request_queue_size = 64
+    handler: type[AuthenticatedHandler] = Page  # what answers requests
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: LoginContext) -> None:
         self.context = context
         self.connections = Connections(context.server.max_per_address, context.server.proxies)
         self.most_sessions = context.server.max_pages
@@ -35,7 +37,19 @@ class PageServer(remi.ThreadedHTTPServer):
         address = (context.server.host, context.server.remi_port)
         self.address_family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
         super().__init__(
-            address, Page, None, True, False, UPDATE, 1000, 100, TITLE, self, None, None, None
+            address,
+            self.handler,
+            None,
+            True,
+            False,
+            UPDATE,
+            1000,
+            100,
+            TITLE,
+            self,
+            None,
+            None,
+            None,
         )
 
     def server_bind(self) -> None:
@@ -48,7 +62,7 @@ class PageServer(remi.ThreadedHTTPServer):
         """Accept a connection; the handshake of TLS is for its own thread."""
         request, client_address = super().get_request()
         if self.context.certificate is not None:
-            request.settimeout(Page.timeout)
+            request.settimeout(self.handler.timeout)
             request = self.context.certificate.wrap(request)
         return request, client_address
 

@@ -73,8 +73,8 @@ function take(latest) {
   last = latest.last;
   answered = performance.now();
   if (!on) refusal = "";
-  for (const [number, onset, seconds, pitches] of latest.notes) {
-    if (!notes.some((n) => n.number === number)) notes.push({ number, onset, seconds, pitches });
+  for (const [number, onset, seconds, pitches, voices, cadence] of latest.notes) {
+    if (!notes.some((n) => n.number === number)) notes.push({ number, onset, seconds, pitches, voices, cadence });
   }
   notes = notes.slice(-160);
   told = latest;

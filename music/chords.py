@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from music.keys import Key
@@ -42,6 +42,8 @@ TRIADS = {
 OTHER = "other"
 NUMERALS = ("I", "♭II", "II", "♭III", "III", "IV", "♯IV", "V", "♭VI", "VI", "♭VII", "VII")
 MINOR_NUMERALS = ("I", "♭II", "II", "III", "♯III", "IV", "♯IV", "V", "VI", "♯VI", "VII", "♯VII")
+LEADING_NOTE = 11  # semitones above the tonic; a diminished chord on it is vii in either mode
+TRIAD_FIGURES, SEVENTH_FIGURES = ("", "6", "64"), ("7", "65", "43", "42")  # by the note in the bass
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,43 @@ class Chord:
         )
 
     def degree(self, key: Key) -> str:
-        """The Roman numeral of a triad or a seventh in a key: 'V', 'ii', 'vii°'; '' for others."""
+        """The Roman numeral of a triad or a seventh in a key: 'V', 'ii', 'viiø7'; '' for others."""
+        numeral = self._leading(key)._numeral(key)
+        return numeral + ("7" if numeral and self._is_seventh else "")
+
+    def label(self, key: Key) -> str:
+        """The same with the figures of its position: 'ii6', 'V65', 'I64'; '' for others."""
+        chord = self._leading(key)
+        numeral = chord._numeral(key)
+        return numeral + chord._figures() if numeral else ""
+
+    def _leading(self, key: Key) -> Chord:
+        """A diminished seventh, whose root any note could be, on the leading note if it has it."""
+        leading = (key.tonic + LEADING_NOTE) % 12
+        if self.quality == "diminished seventh" and (leading - self.root) % 3 == 0:
+            return replace(self, root=leading)
+        return self
+
+    @property
+    def _is_seventh(self) -> bool:
+        return "seventh" in self.quality
+
+    def _figures(self) -> str:
+        above = (self.bass - self.root) % 12
+        third = next(i for i, highest in enumerate((0, 4, 8, 11)) if above <= highest)
+        return (SEVENTH_FIGURES if self._is_seventh else TRIAD_FIGURES)[third]
+
+    def _numeral(self, key: Key) -> str:
         steps = QUALITIES.get(self.quality, ())
         if len(steps) < 3 or steps[1] not in (3, 4):
             return ""
-        names = MINOR_NUMERALS if key.minor else NUMERALS
-        numeral = names[(self.root - key.tonic) % 12]
-        numeral = numeral.lower() if steps[1] == 3 else numeral
+        above = (self.root - key.tonic) % 12
         sign = "°" if 6 in steps else "+" if 8 in steps else ""
-        return numeral + sign + ("7" if "seventh" in self.quality else "")
+        if self.quality == "half-diminished seventh":
+            sign = "ø"
+        led = above == LEADING_NOTE and sign in ("°", "ø")
+        numeral = (MINOR_NUMERALS if key.minor and not led else NUMERALS)[above]
+        return (numeral.lower() if steps[1] == 3 else numeral) + sign
 
 
 def chord_of(pitches: Iterable[int]) -> Chord | None:

@@ -11,6 +11,9 @@ Programs = int | Sequence[int]  # General MIDI 1..128: one for all voices, or on
 VOICES = 4
 VOICE_NAMES = ("soprano", "alto", "tenor", "bass")
 ORGAN = 20  # it holds its notes as voices do
+# of the four voices in pictures, scores and pages: told apart with any colour blindness, and on white
+# as on the dark roll of the pages (at least 3:1); see docs/decisions.md
+VOICE_COLORS = ("#e06c00", "#c86fb0", "#009e73", "#7a76e0")
 VOICE_RANGES = ((60, 81), (53, 74), (48, 69), (36, 64))  # MIDI pitches of Bach's four voices
 
 FAMILIES: dict[str, list[str]] = json.loads(

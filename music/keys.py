@@ -91,3 +91,9 @@ def key_name(notes: Iterable[Note]) -> str:
     """The key of notes as MIDI files have it: 'G', 'F#m'; empty without notes."""
     heard = heard_in(notes)
     return key_of(heard).midi_name if heard.any() else ""
+
+
+def key_or_best(name: str, notes: Iterable[Note]) -> Key | None:
+    """The key of a name ('F#m'), without one the key that fits the notes best; None without notes."""
+    found = name or key_name(notes)
+    return key_named(found) if found else None

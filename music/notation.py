@@ -8,8 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 from config_bach import UserError
+from music.cadences import cadence_names
 from music.events import Bar, Event, Note, bars_of, fermatas_of, notes_from_events
-from music.instruments import Programs, by_voice
+from music.instruments import VOICE_COLORS, Programs, by_voice
+from music.keys import key_named
 from music.sounds import DRUMS, program_name, program_of, voice_of
 
 LONGEST = 20_000  # events of a score; music21 takes 5 ms and 50 KB for each
@@ -40,6 +42,7 @@ class Staff:
     clef: str
     program: int
     name: str = ""
+    color: str = ""  # of its notes, as '#rrggbb'; '' is the usual one
 
 
 def score_of(
@@ -50,13 +53,16 @@ def score_of(
     marks: Mapping[Fraction, str] = NO_MARKS,
     *,
     signature: str = "",
+    tonality: str = "",
 ) -> Any:
     """Events as a music21 score with key, bars, ties and fermatas, at a tempo (BPM).
 
     Voices that are told apart have a staff each, instruments one or, as all other music, two for a
     wide range; percussion stands on a staff of its own, as unpitched notes. marks:
     words above the first staff, by the quarter length at which they stand. signature: 'F#m'; by
-    default that of the key that fits best. Raises UserError as `check_length` does.
+    default that of the key that fits best. tonality: the key in which the chords of phrase ends are
+    named below the lowest voice; by default the signature, without which they are not named: what was
+    kept of a station may be in several keys. Raises UserError as `check_length` does.
     """
     check_length(len(events))
     from music21 import layout, metadata, stream
@@ -74,6 +80,9 @@ def score_of(
     ]
     for time, text in marks.items():
         _mark(parts[0], bars, time, text)
+    told = tonality or signature
+    for time, text in cadence_names(events, key_named(told) if told else None).items():
+        _mark(parts[-1], bars, time, text, "below")
     for part in parts:
         score.insert(0, part)
     if len(parts) > 1:
@@ -90,15 +99,15 @@ def check_length(events: int) -> None:
         )
 
 
-def _mark(part: Any, bars: Sequence[Bar], time: Fraction, text: str) -> None:
-    """Write words above a staff at a time in quarter lengths."""
+def _mark(part: Any, bars: Sequence[Bar], time: Fraction, text: str, where: str = "above") -> None:
+    """Write words above or below a staff at a time in quarter lengths."""
     from music21 import expressions, stream
 
     measures = part.getElementsByClass(stream.Measure)
     for bar, measure in zip(bars, measures, strict=True):
         if bar.start <= time < bar.stop:
             words = expressions.TextExpression(text)
-            words.placement = "above"
+            words.placement = where
             measure.insert(time - bar.start, words)
 
 
@@ -124,7 +133,7 @@ def _instrument_staves(notes: Sequence[Note]) -> list[Staff]:
 
 
 def _voice_staves(notes: Sequence[Note], programs: Programs) -> list[Staff]:
-    rows = zip(VOICE_CLEFS, by_voice(programs), VOICE_NAMES, strict=True)
+    rows = zip(VOICE_CLEFS, by_voice(programs), VOICE_NAMES, VOICE_COLORS, strict=True)
     return [Staff([n for n in notes if n.voice == voice], *row) for voice, row in enumerate(rows)]
 
 
@@ -149,6 +158,9 @@ def _part(
     length = Fraction(0)
     for bar, notes in zip(bars, _by_bar(staff.notes, bars), strict=True):
         measure = _measure(bar, notes, key, fermatas)
+        if staff.color:
+            for sound in measure.notes:
+                sound.style.color = staff.color
         if bar.length != length:
             length = bar.length
             measure.timeSignature = _time_signature(length)

@@ -33,8 +33,13 @@ mp3.py              sound -> MP3
 recording.py        music that was kept as MIDI, score, picture and sound
 recordings.py       all that was kept: titles, owners, files
 recording_views.py  the requests about them, and about tunes
+job_process.py      a process of its own for work beside the music
 tunes.py            tunes of listeners: what they may be, one at a time
 tune_worker.py      the process that reads them and composes around them
+quiz.py             'Bach or not?': rounds of excerpts, the answers
+quiz_worker.py      the process that composes and renders them
+quiz_views.py       the requests about them
+quiz_schemas.py     the form of what is asked and told
 uploads.py          the scores that users send to train with
 training_table.py   what was read of them, and what was lost
 training_reader.py  the process that reads them

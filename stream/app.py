@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 
 from config_bach import UserError
 from music.synth import RATE
-from stream import friends, openapi, radio, recording, recording_views, training_views
+from stream import friends, openapi, quiz_views, radio, recording, recording_views, training_views
 from stream.accounts import LOGIN_COOKIE, is_guest
 from stream.auth import DEVICE_COOKIE, REALM
 from stream.connections import client_of, is_secure
@@ -45,6 +45,7 @@ TYPES = {
 }
 SIGNED = (  # links carry their own proof
     *("listen", "share", "news", "scale", "keep", "tunes", "upload", "sample"),
+    *("quiz", "round", "excerpt", "guess"),
 )
 OPEN = ("ping", "ready")
 FOR_GUESTS = ("play", "answer")  # beside those: a station of their own, and /openapi.json
@@ -92,6 +93,7 @@ def create_app(context: ServerContext) -> Flask:
     )
     recording_views.register(app, context)
     training_views.register(app, context)
+    quiz_views.register(app, context)
     for what in (_new, _back):
         name = what.__name__.strip("_")
         view = functools.partial(what, context)

@@ -9,6 +9,7 @@ from stream.auth import Authenticator
 from stream.links import Clock, SignedLinks
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
+from stream.quiz import Quiz
 from stream.recordings import Recording, Recordings, dated
 from stream.settings import Server, store_of
 from stream.station import Station
@@ -20,25 +21,37 @@ from stream.tunes import Tunes
 from stream.workers import Workers
 
 
-class ServerContext:
-    """What the requests of both servers share; made once when they start."""
+class LoginContext:
+    """What a server needs to let people in: settings, certificate, users, and what it remembers."""
 
     def __init__(self, server: Server, paths: Paths) -> None:
         self.server = server
         self.certificate = Certificate(server, paths.root) if server.certificate else None
         self.store = Store(store_of(paths), server.recordings_mb * 2**20)
-        self.store.tidy()
-        self.models = ModelCache(paths, server.variant, server.runtime)
-        workers = Workers(self.models, paths, server)
-        self.stations = Stations(server, self.models, self.store, workers)
         self.links = SignedLinks(
             server.link_hours, self.store.key(), Clock(self.store.latest_time())
         )
         self.accounts = Accounts(server.passwords, server.guests, self.links, self.store.has_ended)
         self.authenticator = Authenticator(self.accounts)
+
+    def close(self) -> None:
+        """Close what it remembers in; all that is to survive is written already."""
+        self.store.close()
+
+
+class ServerContext(LoginContext):
+    """What the requests of both servers share; made once when they start."""
+
+    def __init__(self, server: Server, paths: Paths) -> None:
+        super().__init__(server, paths)
+        self.store.tidy()
+        self.models = ModelCache(paths, server.variant, server.runtime)
+        workers = Workers(self.models, paths, server)
+        self.stations = Stations(server, self.models, self.store, workers)
         self.recordings = Recordings(self.store)
         self.store.adopt(server.user)
         self.tunes = Tunes(self.models, paths, server)
+        self.quiz = Quiz(self.models, paths, server)
         self.trainings = Trainings(self.models, paths, server)
 
     def default_settings(self, model: str | None = None) -> PlayerSettings:
@@ -69,9 +82,10 @@ class ServerContext:
     def close(self) -> None:
         """End all stations. What is to survive is written already."""
         self.tunes.close()
+        self.quiz.close()
         self.trainings.close()
         self.stations.close()
-        self.store.close()
+        super().close()
 
 
 def minutes(played: Sequence[PlayedEvent]) -> str:

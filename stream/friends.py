@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Response, g, jsonify, render_template, request
 
+from music.instruments import VOICE_COLORS
 from music.synth import RATE
 from stream.context import ServerContext
 from stream.player_settings import PlayerSettings
@@ -60,7 +61,15 @@ def _news(station: Station, title: str, t: Texts) -> dict[str, Any]:
         "composed": round(station.seconds, 3),
         "last": played[-1].number if played else 0,
         "notes": [
-            [x.number, round(x.onset / RATE, 3), round(x.seconds, 3), x.event.drawn] for x in played
+            [
+                x.number,
+                round(x.onset / RATE, 3),
+                round(x.seconds, 3),
+                x.event.drawn,
+                x.event.voices,
+                x.predicted.cadence,
+            ]
+            for x in played
         ],
     }
 
@@ -95,13 +104,20 @@ def page(context: ServerContext, station: Station, t: Texts) -> Response:
         "language": t.language,
         "cookie": COOKIE,
         "texts": t.all(),
+        "voices": VOICE_COLORS,
     }
+    return document("share.html", told, t)
+
+
+def document(template: str, told: dict[str, Any], t: Texts, media: str = "'self'") -> Response:
+    """A page of gui/ that may load nothing but what it holds, and talk to this server alone.
+
+    told: what its script knows as BACH. media: where its sound may come from.
+    """
     nonce = secrets.token_urlsafe(16)
-    response = Response(
-        render_template("share.html", page=told, t=t, nonce=nonce, languages=LANGUAGES)
-    )
+    response = Response(render_template(template, page=told, t=t, nonce=nonce, languages=LANGUAGES))
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; media-src 'self'; connect-src 'self'; img-src data:; "
+        f"default-src 'none'; media-src {media}; connect-src 'self'; img-src data:; "
         f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

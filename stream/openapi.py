@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 from flask import Response, jsonify
 
-from stream import radio, training_schemas
+from stream import quiz_schemas, radio, training_schemas
 from stream.accounts import LOGIN_COOKIE
 from stream.context import ServerContext
 from stream.piece import LARGEST_SEED
@@ -64,7 +64,8 @@ ANSWERED: Json = {
     "events": {
         "type": "array",
         "items": {"type": "array"},
-        "description": "onset and length in seconds, and MIDI pitches",
+        "description": "onset and length in seconds, MIDI pitches, those of four voices (-1: silent), "
+        "the chord where a phrase ends on it",
     },
 }
 OTHERS = {
@@ -102,7 +103,8 @@ NEWS: Json = {
     "notes": {
         "type": "array",
         "items": {"type": "array"},
-        "description": "[number, onset in seconds, seconds, MIDI pitches]",
+        "description": "[number, onset in seconds, seconds, MIDI pitches, those of four voices (-1: "
+        "silent), the chord where a phrase ends on it]",
     },
     "start": {"type": ["number", "null"], "description": "the second at which this friend began"},
     "owner": {"type": ["boolean", "null"], "description": "whether who shared it listens"},
@@ -163,6 +165,7 @@ def document() -> Json:
                 "Answered": _object(ANSWERED),
                 **_tune_schemas(),
                 **_training_schemas(),
+                **quiz_schemas.told(_object),
                 "Piece": _object(PIECE),
                 "NewPiece": {**_object({"seed": SEED}), "required": []},
                 "Nothing": _object({}),
@@ -283,6 +286,35 @@ def _paths() -> Json:
             "delete": _login("Delete it", _json("Deleted"), 404),
         },
         **_training_paths(),
+        **_quiz_paths(),
+    }
+
+
+def _quiz_paths() -> Json:
+    part = _parameter("filename", "the number of the excerpt, counted from 1: 1.mp3, 2.mp3")
+    guess = {"required": True, "content": _json("Guess")}
+    return {
+        "/quiz/{token}": {
+            "parameters": [TOKEN],
+            "get": _open("The page 'Bach or not?'", _kinds("text/html"), 403),
+        },
+        "/round/{token}": {
+            "parameters": [TOKEN],
+            "post": _open("Begin a round of excerpts", _json("Round"), 400, 403, 503),
+        },
+        "/excerpt/{token}/{filename}": {
+            "parameters": [TOKEN, part],
+            "get": _open(
+                "An excerpt: the one to be answered, or the next",
+                _kinds("audio/mpeg"),
+                *(206, 400, 403, 404, 410, 416, 503),
+            ),
+        },
+        "/guess/{token}": {
+            "parameters": [TOKEN],
+            "post": _open("Say whether it is Bach", _json("Guessed"), 400, 403, 410, 413, 415)
+            | {"requestBody": guess},
+        },
     }
 
 

@@ -1,11 +1,15 @@
 """The requests about recordings: what somebody kept, and tunes of their own that models answer."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from flask import Flask, Response, abort, g, jsonify, request
 
 from config_bach import UserError
+from music.cadences import cadence_names
+from music.events import notes_from_events
+from music.keys import key_or_best
 from stream.context import ServerContext
 from stream.recordings import WRITERS, checked, dated
 from stream.store import Kept
@@ -115,9 +119,14 @@ def _tunes(context: ServerContext, token: str = "") -> Response:
 
 
 def _events(played: Any) -> list[list[Any]]:
-    """What the page draws: onset and length in seconds, MIDI pitches."""
-    found, now = [], 0.0
+    """What the page draws: onset and length in seconds, MIDI pitches, those of the voices, chords where
+    phrases end."""
+    found, now, quarters = [], 0.0, Fraction(0)
+    events = [x.event for x in played[:SEEN]]
+    names = cadence_names(events, key_or_best("", notes_from_events(events)))
     for x in played[:SEEN]:
-        found.append([round(now, 3), round(x.seconds, 3), x.event.drawn])
+        timed = (round(now, 3), round(x.seconds, 3))
+        found.append([*timed, x.event.drawn, x.event.voices, names.get(quarters, "")])
         now += x.seconds
+        quarters += x.event.duration
     return found

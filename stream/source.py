@@ -11,8 +11,10 @@ import numpy as np
 from config_bach import Composing, UserError
 from families.base import Composer, LoadedModel, Prediction
 from families.sampling import with_temperature
+from music.cadences import CadenceNamer
 from music.copies import Copy, CopyTracker, sixteenths
 from music.events import Event
+from music.keys import key_named
 from stream.piece import Origin, Sampling
 
 log = logging.getLogger("play_bach")
@@ -26,7 +28,8 @@ class StreamEvent:
     """One event, and what else could have come: (symbol, probability), the likeliest first.
 
     probability: of the symbol that was chosen. from_corpus: it is not composed, but from a piece; else
-    origin tells what it comes of.
+    origin tells what it comes of. key: of the piece, where it is known ('F#m'). cadence: the name of the
+    chord, where a phrase ends on it.
     """
 
     event: Event
@@ -35,6 +38,8 @@ class StreamEvent:
     probability: float = 0.0
     from_corpus: bool = False
     origin: Origin | None = None
+    key: str = ""
+    cadence: str = ""
 
 
 def composer_of(model: LoadedModel, temperature: float, seed: int, scale: str = "") -> Composer:
@@ -122,6 +127,7 @@ class Source:
         self._failures = 1 if trouble else 0
         self._retry = time.monotonic() + RETRY_AFTER[0] if trouble else 0.0
         self._traced: TracedComposer | None = None
+        self._namer = CadenceNamer()
         self._use(model)
         if not trouble:
             self._try(samplings)
@@ -216,8 +222,16 @@ class Source:
         self.trouble = why
 
     def _predict(self, traced: TracedComposer) -> StreamEvent:
-        symbols = traced.symbols
+        """The next event, with its key and, at the end of a phrase, the name of its chord."""
         predicted, origin = traced.compose()
+        key = key_named(predicted.key) if predicted.key else None
+        cadence = self._namer.name(predicted.event, key)
+        return replace(
+            self._shown(predicted, origin, traced.symbols), key=predicted.key, cadence=cadence
+        )
+
+    def _shown(self, predicted: Prediction, origin: Origin, symbols: Sequence[str]) -> StreamEvent:
+        """An event, with what else could have come."""
         if predicted.likely:
             told = (predicted.likely, predicted.name, predicted.probability)
             return StreamEvent(predicted.event, *told, origin=origin)

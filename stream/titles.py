@@ -1,6 +1,8 @@
 """What models and stations are called: on the page, in playlists and in radio apps."""
 
+import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from families.base import ModelFamily
@@ -18,6 +20,7 @@ CORPORA = {  # and their names in the table of texts
     "music21:essenFolksong": "corpus_folk",
     "music21:ryansMammoth": "corpus_fiddle",
 }
+WORK = re.compile(r"bwv(\d+(\.\d+)?)", re.IGNORECASE)
 LONGEST = 200  # characters; model files may be called anything
 
 
@@ -50,6 +53,12 @@ def now_playing(context: ServerContext, settings: PlayerSettings, t: Texts = ENG
     voices = manifest and _family(manifest).voices
     programs = settings.programs if voices else (settings.program,)
     return _line(f"{title} ({', '.join(map(instrument_name, dict.fromkeys(programs)))})")
+
+
+def work_of(piece: str) -> str:
+    """'BWV 10.7' of 'bwv10.7.mxl'; the name without its suffix where it is no work of Bach's."""
+    work = WORK.match(piece)
+    return f"BWV {work[1]}" if work else _line(PurePath(piece).stem)
 
 
 def _model(context: ServerContext, settings: PlayerSettings) -> tuple[str, dict[str, Any]]:

@@ -1,13 +1,10 @@
 """Tunes of listeners: what they may be, and the process that composes around them, one at a time."""
 
 import contextlib
-import logging
-import multiprocessing
 import secrets
 import tempfile
-import threading
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,23 +14,17 @@ from families.registry import family_of
 from music.events import from_json
 from music.instruments import by_voice
 from music.synth import RATE
-from stream.listener import Full
+from stream.job_process import JobProcess
 from stream.model_cache import ModelCache
 from stream.player_settings import PlayedEvent, PlayerSettings, range_of
 from stream.settings import Server
 from stream.source import StreamEvent
 from stream.tune_worker import Done, Job, run
 
-log = logging.getLogger("play_bach")
-
 LARGEST_TUNE = 2**20  # bytes of a request
 MOST_NOTES = 256
 MOST_QUARTERS = 64.0  # sixteen bars of 4/4
 STEP = 0.25  # quarters
-WAITING = 3  # tunes beside the one that is composed
-PATIENCE = 25.0  # seconds that one of them may wait
-LONGEST = 40.0  # seconds that reading and composing may take
-IDLE = 600.0  # seconds that the process outlives its last tune
 BPM_LOW, BPM_HIGH = range_of("bpm")
 TITLE = 80  # characters
 
@@ -80,18 +71,19 @@ def tune_request(fields: dict[str, str]) -> TuneRequest:
         raise UserError(f"this request is not understood ({error}); see /openapi.json.") from error
 
 
-class Tunes:
+class Tunes(JobProcess):
     """Composes around tunes in a process of its own. All methods may be called from any thread."""
 
+    name = "play_bach tunes"
+    crowded = "too many tunes are being composed; try again later."
+    waited = "other tunes take their time; try again later."
+    slow = "this tune takes too long here; send a shorter one."
+    failed = "this tune could not be read; try another."
+
     def __init__(self, models: ModelCache, paths: Paths, server: Server) -> None:
-        self._models, self._paths, self._server = models, paths, server
-        self._places = threading.BoundedSemaphore(1 + WAITING)
-        self._turn = threading.Lock()
+        super().__init__(run, paths, server)
+        self._models = models
         self._folder = tempfile.TemporaryDirectory(prefix="play_bach")
-        self._process: Any = None
-        self._connection: Any = None
-        self._idle: threading.Timer | None = None
-        self._closed = False
 
     def compose(self, wanted: TuneRequest, file: bytes = b"") -> tuple[PlayedEvent, ...]:
         """The tune with what a model made of it. file: an upload, where there are no notes.
@@ -112,8 +104,7 @@ class Tunes:
 
     def close(self) -> None:
         """End the process."""
-        self._closed = True
-        self._end()
+        super().close()
         self._folder.cleanup()
 
     def _model_for(self, way: str) -> str:
@@ -124,24 +115,11 @@ class Tunes:
                 return name
         raise UserError("there is no model here that harmonises; train one of model type 5.")
 
-    # ---- the process
-
     def _do(self, job: Job, file: bytes) -> Done:
-        if not self._places.acquire(blocking=False):
-            raise Full("too many tunes are being composed; try again later.")
-        try:
-            if not self._turn.acquire(timeout=PATIENCE):
-                raise Full("other tunes take their time; try again later.")
-            try:
-                return self._exchange(job, file)
-            finally:
-                self._turn.release()
-        finally:
-            self._places.release()
+        with self._taking_turns():
+            return self._exchange(job, file)
 
     def _exchange(self, job: Job, file: bytes) -> Done:
-        if self._closed:
-            raise Full("the server ends.")
         path = Path(self._folder.name) / "tune"
         if file:
             path.write_bytes(file)
@@ -155,60 +133,6 @@ class Tunes:
         if done.refused:
             raise UserError(done.refused)
         return done
-
-    def _ask(self, question: bytes) -> bytes:
-        """Raises UserError, and ends the process, if there is no answer in time, or none at all."""
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._process is None or not self._process.is_alive():
-            self._start()
-        answer = None
-        try:
-            self._connection.send_bytes(question)
-            if self._connection.poll(LONGEST):
-                answer = self._connection.recv_bytes()
-                return bytes(answer)
-            raise UserError("this tune takes too long here; send a shorter one.")
-        except (EOFError, OSError) as error:
-            raise UserError("this tune could not be read; try another.") from error
-        finally:
-            if answer is None:
-                self._end()
-            else:
-                self._rest_later()
-
-    def _start(self) -> None:
-        self._end()
-        context = multiprocessing.get_context("spawn")  # a fork would copy threads in mid-work
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=run,
-            args=(theirs, self._paths, self._server),
-            daemon=True,
-            name="play_bach tunes",
-        )
-        self._process.start()
-        theirs.close()
-
-    def _rest_later(self) -> None:
-        """Free the memory of the process when nobody has sent a tune for a while."""
-        self._idle = threading.Timer(IDLE, self._rest)
-        self._idle.daemon = True
-        self._idle.start()
-
-    def _rest(self) -> None:
-        if self._turn.acquire(blocking=False):
-            try:
-                self._end()
-            finally:
-                self._turn.release()
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()  # it has nothing to save
-            process.join(1)
-            self._connection.close()
 
 
 def _played(done: Done, model: str) -> tuple[PlayedEvent, ...]:

@@ -53,17 +53,25 @@ def write(
     events, begins = [*prime, *piece.events], duration_of(prime)
     picture = piano_roll.suffix(piece.events, prime) if plots.available() else ""
     how = (events, piece.bpm, piece.programs)
+    tonality = piece.tonality or piece.key
     told: dict[str, Any] = {"title": piece.title, "begins": begins, "key": piece.key}
     writers: list[tuple[str, str, bool, Callable[[Path], None]]] = [
         ("music", midi.suffix, True, lambda p: midi_io.write_midi(p, *how, **told)),
-        ("score", ".musicxml", musicxml, lambda p: midi_io.write_musicxml(p, *how, **told)),
+        (
+            "score",
+            ".musicxml",
+            musicxml,
+            lambda p: midi_io.write_musicxml(p, *how, **told, tonality=tonality),
+        ),
         ("sound", ".wav", wav, lambda p: write_wav(p, *how)),
         *(
             (
                 "picture",
                 suffix,
                 suffix == picture,
-                lambda p: piano_roll.draw(p, piece.events, piece.title, prime, source),
+                lambda p: piano_roll.draw(
+                    p, piece.events, piece.title, prime, source, key=tonality
+                ),
             )
             for suffix in piano_roll.SUFFIXES
         ),

@@ -72,6 +72,7 @@ class SatbComposer:
         """`settings` may be replaced at any time; what is composed from then on follows the new ones."""
         self.settings = settings
         self._model, self._style = model, style_in(model.metadata)
+        self._key = ""  # of the chorale that is composed
         self._seed = drawn() if settings.seed is None else settings.seed
         self._steps = self._compose(self._seed)
         self._next: Step | None = None  # the first step of the next event; None: a new piece
@@ -94,12 +95,13 @@ class SatbComposer:
             length += 1
         symbols = first.symbols.tolist()
         event = event_of(symbols, first.sounds.tolist(), first.plan.tolist(), length)
-        return Prediction(event, first.soprano, symbols[0], begins)
+        return Prediction(event, first.soprano, symbols[0], begins, key=self._key)
 
     def _compose(self, seed: int) -> Iterator[Step]:
         """The steps of a chorale and of a rest."""
         settings = replace(self.settings, seed=seed)
         plan = plan_of_piece(self._model.metadata, self._style, seed, scale=settings.scale)
+        self._key = plan.key.midi_name
         sampler = sampler_of(self._model, settings, self._style, plan.key)
         yield from PlannedComposer(
             sampler, plan, settings=lambda: self._model.limited(self.settings)

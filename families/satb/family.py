@@ -311,6 +311,7 @@ class FourVoices(ModelFamily):
             prime.name if prime else "",
             made.key,
             made.remarks,
+            made.tonality,
         )
 
     def check_prime(self, path: Path | Score, paths: Paths, encoding: Encoding) -> None:
@@ -325,13 +326,14 @@ class FourVoices(ModelFamily):
 
 @dataclass(frozen=True)
 class _Made:
-    """A composed chorale. key: as MIDI files have it. prime: what it continues. remarks: on a melody."""
+    """A composed chorale. prime: what it continues. key, remarks, tonality: see Composition."""
 
     chorale: Chorale
     title: str
     key: str
     prime: Chorale | None = None
     remarks: tuple[str, ...] = ()
+    tonality: str = ""
 
 
 def _composed(
@@ -364,7 +366,7 @@ def _composed_around(
     how = request.settings, constraints
     chorale = inpaint(model.predictor, given, free, *how, particles=particles, aim=aim)
     signature = melody.key or key.midi_name
-    return _Made(chorale, f"around {chorale.name}", signature, remarks=melody.remarks)
+    return _Made(chorale, f"around {chorale.name}", signature, None, melody.remarks, key.midi_name)
 
 
 def _prime(model: LoadedModel, request: CompositionRequest, paths: Paths) -> Chorale | None:

@@ -242,7 +242,7 @@ class Other:
         number = free_port()
         command = [sys.executable, str(ROOT / "play_bach.py"), "--duet", "--midi-in"]
         self.process = subprocess.Popen(
-            [*command, f"listen:{number}", "--model-type", "5", "--seed", "4", *words],
+            [*command, f"listen:{number}", "--no-page", "--model-type", "5", "--seed", "4", *words],
             env={**os.environ, "PLAY_BACH_HOME": str(home)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

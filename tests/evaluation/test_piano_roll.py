@@ -13,6 +13,7 @@ from evaluation import piano_roll
 from evaluation.piano_roll import ORIGINAL, PAGES, QUARTERS_A_ROW, ROWS_A_PAGE
 from evaluation.plots import ACCENT, SECOND
 from music.events import Event
+from music.instruments import VOICE_COLORS, VOICE_NAMES
 from music.sounds import Sound
 
 PAGE = QUARTERS_A_ROW * ROWS_A_PAGE  # quarter lengths
@@ -61,7 +62,10 @@ def test_it_has_a_row_for_every_64_quarters(
     assert len(figure.axes) == rows
     assert figure._suptitle.get_text() == "a title"
     assert sum(len(drawn(ax)) for ax in figure.axes) == quarters
-    assert [ax.get_xlim() for ax in figure.axes] == [(64 * i, 64 * i + 64) for i in range(rows)]
+    ends = [min(64 * i + 64, quarters) for i in range(rows)]
+    assert [ax.get_xlim() for ax in figure.axes] == [(64 * i, end) for i, end in enumerate(ends)]
+    wide = [ax.get_position().width / (b - a) for ax in figure.axes for a, b in [ax.get_xlim()]]
+    assert wide == pytest.approx(wide[:1] * rows)  # a quarter is as wide in all of them
     assert not figure.legends
     with Image.open(tmp_path / "roll.png") as image:
         assert image.format == "PNG"
@@ -149,3 +153,39 @@ def test_the_legend_names_the_instruments_and_stands_on_nothing(
     box, page = legend.get_window_extent(), pages[-1]
     assert box.y0 >= page.axes[0].get_window_extent().y1
     assert lines == 1 or box.y1 <= page._suptitle.get_window_extent().y0 + 1
+
+
+def voiced(voices: tuple[int, ...], fermata: bool = False) -> Event:
+    return Event(tuple(sorted(voices)), Fraction(2), 120, voices, (True,) * 4, None, fermata)
+
+
+def test_four_voices_have_their_colours_and_phrase_ends_their_chords(
+    tmp_path: Path, pages: list[Any]
+) -> None:
+    music = [
+        voiced((71, 62, 55, 43)),
+        voiced((71, 62, 55, 43), True),
+        voiced((72, 64, 55, 48), True),
+    ]
+    piano_roll.draw(tmp_path / "roll.png", music[:2], "x", scale(64), "a tune", key="G")
+    assert pages[-1]._suptitle.get_text() == "x, G major"
+    first, last = pages[-1].axes
+    assert {(round(pitch), color) for *_, pitch, color in drawn(last)} == {
+        *zip((71, 62, 55, 43), VOICE_COLORS, strict=True)
+    }
+    assert [t.get_text() for t in pages[-1].legends[0].get_texts()][1:] == list(VOICE_NAMES)
+    assert [(t.get_position()[0], t.get_text()) for t in last.texts] == [(66, "I")]
+    assert not first.texts
+    (y,) = [t.get_position()[1] for t in last.texts]
+    assert last.get_ylim()[0] < y < 42.5  # under the lowest note
+    assert last.get_xlim() == (64, 68)
+
+
+def test_without_a_key_that_of_the_notes_names_the_chords(tmp_path: Path, pages: list[Any]) -> None:
+    music = [voiced((72, 64, 55, 48)), voiced((71, 62, 55, 43)), voiced((72, 64, 55, 48))]
+    piano_roll.draw(tmp_path / "roll.png", music, "x")
+    assert pages[-1]._suptitle.get_text() == "x, C major"
+    assert [t.get_text() for t in pages[-1].axes[0].texts] == ["I"]
+    with Image.open(tmp_path / "roll.png") as image:
+        seen = {tuple(x) for x in np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()}
+    assert seen >= {tuple(bytes.fromhex(color[1:])) for color in VOICE_COLORS}

@@ -18,6 +18,7 @@ from evaluation.report import LEAKS, Real
 from families.base import LoadedModel
 from midi_io import write_midi
 from music.events import Event, Piece
+from storage.answers import answers_of, fingerprint_of
 from storage.bundle import Bundle
 
 
@@ -45,6 +46,7 @@ def test_the_report_card_of_a_model_of_events(
     bundle, paths = event_bundle
     monkeypatch.setattr(report.report, "__defaults__", (4,))
     path = tmp_path / "c.json"
+    answers_of(paths).add(bundle.name, fingerprint_of(bundle), real=False, right=True)
     play_bach.run(["--app", "tunes", "--evaluate", unseen, "--json", str(path)], paths)
     card = json.loads(path.read_text())
     assert (card["pieces"], card["composed"], card["unit"]) == (3, 4, "event")
@@ -58,10 +60,13 @@ def test_the_report_card_of_a_model_of_events(
     )
     assert set(card["style"]["composed"]) == {"pitch classes", "intervals", "rhythm", "harmony"}
     assert "faults" not in card
+    counts = {"real": 0, "real_right": 0, "composed": 1, "composed_right": 1}
+    assert card["listeners"] == counts
     assert "judge" not in card
     out = capsys.readouterr().out
     assert "nats per event" in out
     assert "distance, harmony" in out
+    assert "rightly in 100% of 1 answer" in out
     assert Image.open(paths.models / f"{bundle.name}.report.png").size[0] > 800
 
 
@@ -181,6 +186,18 @@ def test_a_card_without_copies_and_one_with_faults() -> None:
     assert not any("copied" in line for line in text)
     assert sum("faults per 100 notes" in line for line in text) == 6
     assert text[-2] == f"  {'faults per 100 notes, all':<40}   1.500   1.500"
+
+
+def test_what_people_answered_is_told() -> None:
+    counts = {"real": 40, "real_right": 30, "composed": 20, "composed_right": 12}
+    text = report.lines({**CARD, "listeners": counts})
+    assert text[-3:] == [
+        "  people told real from composed rightly in 70% of 60 answers (guessing: 50%)",
+        "    took for real: 40% of 20 that were composed",
+        "    took for real: 75% of 40 real ones",
+    ]
+    text = report.lines({**CARD, "listeners": {"composed": 1, "composed_right": 1}})
+    assert text[-1] == "    took for real: 0% of 1 that were composed"
 
 
 def test_a_card_is_saved_as_json(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from live import LOGIN, MODEL, OTHER, get, raw, until
 from remi import server as remi
 
 from config_bach import Paths
+from music.instruments import VOICE_COLORS
 from storage.bundle import Bundle, load
 from storage.catalog import path_of
 from stream.server import Servers
@@ -327,6 +328,27 @@ def test_when_the_model_fails_the_page_says_so_and_music_goes_on(
     until(lambda: ask("document.getElementById('audio').currentTime") > before + 2)
 
 
+HARMONY = "document.getElementById('harmony').textContent"
+PAINT = f"backgroundColor === 'rgb{tuple(bytes.fromhex(VOICE_COLORS[-1][1:]))}'"
+CHORD = (
+    "{number: 1, onset: 0, seconds: 9, pitches: [48, 55, 64, 72], voices: [72, 64, 55, 48],"
+    " key: 'Bbm', cadence: 'V65', likely: [], chosen: ['hold', 1]}"
+)
+DRAW = f"bach.roll.lowest = 40, bach.roll.highest = 80, bach.roll.draw([{CHORD}], 1)"
+SEEN = """(() => {
+  const c = document.getElementById('roll'), seen = new Set();
+  const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+  for (let i = 0; i < data.length; i += 4)
+    if (data[i + 3] === 255) seen.add(data.slice(i, i + 3).join());
+  return [...seen];
+})()"""
+
+
+def colors(ask: Callable[[str], Any]) -> set[tuple[int, ...]]:
+    """Red, green, blue of what is drawn of a chord."""
+    return {tuple(map(int, x.split(","))) for x in ask(f"({DRAW}, {SEEN})")}
+
+
 def test_each_voice_has_its_instrument(
     phone: Any, new_servers: NewServers, equipped: Paths, satb_bundle: tuple[Bundle, Paths]
 ) -> None:
@@ -342,6 +364,15 @@ def test_each_voice_has_its_instrument(
     choose(phone, "bass", "44")
     touch(phone, "play")
     until(lambda: ask("document.getElementById('audio').currentTime > 4"))
+    assert {tuple(bytes.fromhex(color[1:])) for color in VOICE_COLORS} <= colors(ask)
+    assert ask(
+        f"getComputedStyle(document.querySelector('#legend :last-child'), '::before').{PAINT}"
+    )
+    assert ask("document.getElementById('legend').checkVisibility()")
+    assert re.match(r"[A-G][♯♭]? (major|minor)", ask(HARMONY))
+    assert (
+        ask(f"(bach.notes = [{CHORD}], bach.harmony(bach.notes[0]), {HARMONY})") == "B♭ minor · V65"
+    )
     touch(phone, "keep")
     until(lambda: ask("!document.getElementById('downloads').hidden"))
     link = ask("document.getElementById('keep-mid').href")

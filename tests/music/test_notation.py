@@ -1,14 +1,17 @@
 """A score has the key, staves, bars, ties and fermatas that its events tell of."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
+from music21 import converter, layout
 from music21 import key as keys
-from music21 import layout
+from music21.expressions import TextExpression
 
 from config_bach import UserError
 from music.events import Event, Note, notes_from_events
+from music.instruments import VOICE_COLORS
 from music.notation import key_of, score_of, spelled
 
 
@@ -188,3 +191,42 @@ def test_words_stand_where_the_new_music_begins() -> None:
 def test_a_score_that_would_take_minutes_is_refused() -> None:
     with pytest.raises(UserError, match=r"20,001 notes .* too long for MusicXML"):
         score_of([event((60,), "1")] * 20_001, "x", 90, 20)
+
+
+def voiced(voices: tuple[int, ...], fermata: bool) -> Event:
+    return Event(tuple(sorted(voices)), Fraction(2), 90, voices, (True,) * 4, None, fermata)
+
+
+CADENCE = [voiced((71, 62, 55, 43), False), voiced((71, 62, 55, 43), True),
+           voiced((72, 64, 55, 43), False), voiced((72, 64, 55, 48), True)]  # fmt: skip
+
+
+def test_each_voice_has_its_colour_and_other_music_none() -> None:
+    score = score_of(CADENCE, "x", 80, 20)
+    colors = [{n.style.color for n in part.flatten().notes} for part in score.parts]
+    assert colors == [{color} for color in VOICE_COLORS]
+    plain = score_of([event((60, 64), "1")], "x", 80, 20)
+    assert {n.style.color for n in plain.flatten().notes} == {None}
+
+
+def test_music21_reads_colours_and_chords_of_phrase_ends_back(tmp_path: Path) -> None:
+    score_of(CADENCE, "x", 80, 20, signature="C").write("musicxml", tmp_path / "x.musicxml")
+    parts = converter.parse(tmp_path / "x.musicxml").parts
+    told = [
+        [(w.getOffsetInHierarchy(p), w.content, w.placement) for w in p[TextExpression]]
+        for p in parts
+    ]
+    assert told == [[], [], [], [(2, "V", "below"), (6, "I", "below")]]
+    colors = [next(n.style.color for n in p.flatten().notes).lower() for p in parts]
+    assert colors == list(VOICE_COLORS)
+
+
+@pytest.mark.parametrize(
+    ("signature", "tonality", "names"),
+    [("", "", []), ("C", "G", ["I", "IV"]), ("G", "", ["I", "IV"]), ("", "Em", ["III", "VI"])],
+)
+def test_chords_are_named_in_the_key_of_the_piece(
+    signature: str, tonality: str, names: list[str]
+) -> None:
+    score = score_of(CADENCE, "x", 80, 20, signature=signature, tonality=tonality)
+    assert [w.content for w in score.flatten()[TextExpression]] == names

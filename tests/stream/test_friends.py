@@ -91,7 +91,8 @@ def test_news_need_their_own_link_and_tell_what_is_new(new_servers: NewServers) 
     latest = asked(name="x", owner="me")
     assert latest["owner"] is True
     assert latest["start"] is not None
-    number, onset, seconds, pitches = latest["notes"][0]
+    number, onset, seconds, pitches, voices, cadence = latest["notes"][0]
+    assert (voices, cadence) == ([], "")  # the model tells no voices apart
     played = station.news(0)[0]
     assert (number, pitches) == (played.number, list(played.event.pitches))
     assert (onset, seconds) == pytest.approx((played.onset / 44100, played.seconds), abs=0.001)

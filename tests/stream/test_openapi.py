@@ -94,6 +94,10 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "tunes": token("tunes", user="bach"),
         "upload": token("upload", user="bach"),
         "sample": token("sample", user="bach", app="mine", epoch=1),
+        "quiz": token("quiz", user="bach"),
+        "round": token("round", user="bach"),
+        "excerpt": context.links.sign("excerpt", "gone"),
+        "guess": context.links.sign("guess", "gone"),
         "recording": context.keep(station),
         "another": context.keep(station),
     }
@@ -158,10 +162,20 @@ ASKED = [
     ("get", "/sample/{token}/{filename}", "/sample/{sample}/x.mp3", 200, "audio/mpeg"),
     ("get", "/sample/{token}/{filename}", "/sample/{sample}/x.exe", 404, TEXT),
     ("get", "/sample/{token}/{filename}", "/sample/{keep}/x.mp3", 403, TEXT),
+    ("get", "/quiz/{token}", "/quiz/{quiz}", 200, "text/html"),
+    ("get", "/quiz/{token}", "/quiz/{keep}", 403, TEXT),
+    ("post", "/round/{token}", "/round/{round}", 400, TEXT),
+    ("post", "/round/{token}", "/round/{quiz}", 403, TEXT),
+    ("get", "/excerpt/{token}/{filename}", "/excerpt/{excerpt}/1.mp3", 410, TEXT),
+    ("get", "/excerpt/{token}/{filename}", "/excerpt/{excerpt}/1.wav", 404, TEXT),
+    ("get", "/excerpt/{token}/{filename}", "/excerpt/{guess}/1.mp3", 403, TEXT),
+    ("post", "/guess/{token}", "/guess/{guess}", 410, TEXT),
+    ("post", "/guess/{token}", "/guess/{excerpt}", 403, TEXT),
 ]
 BODIES = {
     "tunes": {"notes": [[60, 1], [62, 1], [64, 2]], "way": "continue"},
     "recordings": {"title": "Mine"},
+    "guess": {"number": 1, "bach": True},
 }
 
 

@@ -1,17 +1,23 @@
 """What a station plays: the models it may have, and the events they give."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 
+import numpy as np
 import pytest
 
 from config_bach import Composing, Paths, UserError
-from families.base import LoadedModel
+from families.base import LoadedModel, Prediction
 from families.drums.kit import NAMES
 from families.sampling import with_temperature
+from families.satb.plan import plan_of_piece
+from families.satb.style import style_in
 from litert.loading import loaded
 from music.copies import CopyTracker, sixteenths
+from music.events import Event
 from storage.bundle import Bundle
 from storage.catalog import path_of
 from stream.context import ServerContext
@@ -86,6 +92,48 @@ def test_four_voices_copy_no_more_than_their_limit(
         for part in sixteenths((prediction.event,)):
             unlimited = max(unlimited, tracker.feed(part))
     assert unlimited > limit >= longest
+
+
+class Fixed:
+    """A composer of dominant, suspension and tonic, in F sharp minor, and of nothing after them."""
+
+    def __init__(self, symbols: int) -> None:
+        self.settings, self._p = Composing(), np.full(symbols, 1 / symbols, np.float32)
+        chords = ((73, 65, 56, 49), (73, 71, 61, 54), (73, 69, 61, 54), (73, 69, 61, 54))
+        self._events = [
+            Event(tuple(sorted(voices)), Fraction(1), 90, voices, (True,) * 4, None, number > 0)
+            for number, voices in enumerate(chords)
+        ]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return self
+
+    def __next__(self) -> Prediction:
+        return Prediction(self._events.pop(0), self._p, 0, key="F#m")
+
+
+def test_the_key_is_told_and_the_chord_where_a_phrase_ends(
+    event_model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    symbols = len(event_model.vocabulary.fields[0].symbols)
+    monkeypatch.setattr(type(event_model.family), "stream", lambda *_: Fixed(symbols))
+    told = list(islice(Source(event_model, 1.0, seed=1), 4))
+    assert [(x.key, x.cadence) for x in told] == [
+        ("F#m", ""),
+        ("F#m", ""),
+        ("F#m", "i"),
+        ("F#m", ""),
+    ]
+
+
+def test_four_voices_tell_the_key_of_their_plan(satb_model: LoadedModel) -> None:
+    (first,) = islice(Source(satb_model, 1.0, seed=1), 1)
+    plan = plan_of_piece(satb_model.metadata, style_in(satb_model.metadata), 1)
+    assert first.key == plan.key.midi_name
+
+
+def test_what_composes_without_a_key_tells_none(event_model: LoadedModel) -> None:
+    assert {(x.key, x.cadence) for x in islice(Source(event_model, 1.0, seed=1), 5)} == {("", "")}
 
 
 def test_what_is_shown_is_the_distribution_at_that_temperature(event_model: LoadedModel) -> None:

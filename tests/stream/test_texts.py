@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from duet.knobs import controllable
+from duet.settings import CHOICES, TEXTS
 from families.registry import families
 from stream.texts import ENGLISH, ERROR, LANGUAGES, TABLE, texts, texts_for
 
@@ -50,6 +52,10 @@ def test_every_text_is_used() -> None:
     names = ROOT / "music" / "instruments.py"  # of the voices
     source = "\n".join(p.read_text("utf-8") for p in (*PAGES, *PYTHON, names))
     used = {family.kind for family in families()} | set(re.findall(r'"(\w+)"', source))
+    used |= {f"duet_{x}" for x in (*controllable(), *TEXTS)}
+    used |= {f"duet_{name}_{x}" for name, choices in CHOICES.items() for x in choices}
+    used |= {f"duet_pad_{x}" for x in used}
+    used |= set(re.findall(r"\b(duet_\w+):", source))
     assert [k for k in TABLE if not k.startswith(ERROR) and k not in used] == []
 
 
@@ -105,7 +111,7 @@ def in_page(path: Path) -> list[str]:
 
 SHOWN = [
     ROOT / "gui" / f"{n}.py"
-    for n in ("cards", "page", "widgets", "melody", "listening", "training")
+    for n in ("cards", "page", "widgets", "melody", "listening", "training", "duet_news")
 ] + PAGES
 
 

@@ -147,7 +147,7 @@ def test_a_tune_goes_on(servers: Servers) -> None:
     wanted = {"notes": TUNE, "way": "continue", "model": SHIPPED.stem}
     status, _, told = post(servers, "/tunes", wanted)
     assert (status, told["model"]) == (200, SHIPPED.stem)
-    pitches = [pitches for _, _, pitches in told["events"]]
+    pitches = [pitches for _, _, pitches, *_ in told["events"]]
     assert pitches[:5] == [[67], [69], [71], [], [72]]
     assert len(pitches) > 40
     wanted = {"notes": TUNE, "way": "continue", "model": VOICES.stem}
@@ -340,7 +340,7 @@ def test_a_tune_that_takes_too_long_is_given_up_and_the_next_one_succeeds(
     first = tunes._process.pid
     wanted = tapped(json.dumps({"notes": [[60, 4]] * 16}).encode())
     with monkeypatch.context() as hurry:
-        hurry.setattr("stream.tunes.LONGEST", 0.05)
+        hurry.setattr("stream.job_process.LONGEST", 0.05)
         with pytest.raises(UserError, match="takes too long"):
             tunes.compose(wanted)
     assert not psutil.pid_exists(first)
@@ -374,7 +374,7 @@ def test_one_at_a_time_a_few_wait_and_others_are_told_to_come_again(
         thread.join()
     assert results.count(True) == 4
     assert results.count("too many tunes are being composed; try again later.") == 3
-    monkeypatch.setattr("stream.tunes.PATIENCE", 0.01)
+    monkeypatch.setattr("stream.job_process.PATIENCE", 0.01)
     with tunes._turn, pytest.raises(Full, match="take their time"):
         tunes.compose(wanted)
     with tunes._turn:
@@ -391,7 +391,7 @@ def test_the_process_gives_way_to_those_who_listen_and_rests_when_idle(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tunes = servers.context.tunes
-    monkeypatch.setattr("stream.tunes.IDLE", 0.2)
+    monkeypatch.setattr("stream.job_process.IDLE", 0.2)
     tunes.warm()
     process = psutil.Process(tunes._process.pid)
     if os.name == "posix":
