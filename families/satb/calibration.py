@@ -48,10 +48,10 @@ def with_temperatures(logits: Any, onset: Any, pitch: Any) -> Any:
     return ops.concatenate([others / onset, among + struck / onset], axis=-1)
 
 
-def fit(temperatures: Temperatures, nats: Callable[[Callable[[Any], Any]], float]) -> None:
+def fit(temperatures: Temperatures, nats: Callable[[Temperatures], float]) -> None:
     """Set both temperatures to what predicts best, one after the other.
 
-    nats: those of the validation pieces, given what is done with the logits of each.
+    nats: those of the validation pieces, at the temperatures as they stand.
     """
     for weight in (temperatures.onset, temperatures.pitch):
 
