@@ -125,9 +125,16 @@ class FourVoices(ModelFamily):
         return satb_vocabulary(encoding)
 
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
-        """Templates, and the style of the training pieces, besides what every bundle knows."""
+        """Templates, and the style of the training pieces, besides what every bundle knows.
+
+        temperatures: of composing, besides those of the network, which `calibrated` fits.
+        """
         held_out = [*split.test, *split.valid]
-        own = {"templates": templates_of(held_out), "style": style_of(split.train)}
+        own = {
+            "templates": templates_of(held_out),
+            "style": style_of(split.train),
+            "temperatures": {"onset": 1.0, "pitch": 1.0},
+        }
         return {**super().metadata(corpus, split, bundle), **own}
 
     def pack(self, pieces: Sequence[Chorale]) -> bytes:
