@@ -4,7 +4,8 @@ family.py       what ModelFamily asks for
 encoding.py     a chorale as symbols: what each voice does at every sixteenth, with bars and phrases
 dataset.py      scores and the public JSB form -> chorales -> step sequences
 features.py     what the network is told before every step
-key_bias.py     pitch classes that sounded more often become more likely
+key_bias.py     how much each pitch class sounded so far; those become more likely
+calibration.py  temperatures, fitted on validation pieces
 network.py      the Keras LSTM and its four heads                     (TensorFlow)
 batches.py      stateful batches                                      (TensorFlow)
 predictor.py    the exported step
