@@ -7,6 +7,8 @@ PY = .venv/bin/python
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 # only what is imported is compiled, when it is: installing takes a third less time
 PIP = $(PY) -m pip install -q --disable-pip-version-check --no-compile
+# without their bytecode each of many processes would compile TensorFlow anew: 8 seconds of a core
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: play live quick test setup clean
