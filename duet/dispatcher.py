@@ -122,12 +122,13 @@ class Dispatcher:
             return following
 
     def _send(self, item: Item, late: float) -> None:
+        if item.output.ahead:  # it was told when this was planned
+            return
         self._note(late)
         if late > DROPPED and item.rank == ON:
             self.dropped += 1
             return
-        if not item.output.ahead:
-            item.output.send(item.message, item.owner)
+        item.output.send(item.message, item.owner)
 
     def _note(self, late: float) -> None:
         if len(self.lateness) < KEPT:
