@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ class Cast:
         number = 0
         for index, role in enumerate(self.roles):
             if role.kind != "model":
-                part = Part(role.name, role.program or DEFAULT_PROGRAM)
+                part = Part(role.name, role.program or self._program_of_people)
                 players.append(Person(role.name, part, role.port))
                 continue
             model = self._models[role.source]
@@ -124,6 +125,12 @@ class Cast:
         return Session(
             settings, players, dispatcher, seed, background=background, outputs=everywhere
         )
+
+    @property
+    def _program_of_people(self) -> int:
+        """Who plays with drums alone is a drummer, too."""
+        alone = self._models and all(program_of(m, None) == DRUMS for m in self._models.values())
+        return DRUMS if alone else DEFAULT_PROGRAM
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """For each model how surprised it is by music like that it learned: nats per note, from the
@@ -163,7 +170,7 @@ def _by_bar(model: LoadedModel, events: Sequence[Event]) -> list[float]:
     time, heard, figures = Fraction(0), Surprise(), []
     before: Event | None = None
     for event in events:
-        for step in _steps(before, event):
+        for step in _steps(before, event, time, composer.grid):
             heard += composer.hear(step, Place(time))
             time += step.duration
             if time % 4 == 0 and heard.per_note is not None:
@@ -173,12 +180,18 @@ def _by_bar(model: LoadedModel, events: Sequence[Event]) -> list[float]:
     return figures[1:]
 
 
-def _steps(before: Event | None, event: Event) -> list[Event]:
-    """An event in steps of sixteenths, as `Part.step` gives them."""
+def _steps(
+    before: Event | None, event: Event, start: Fraction, grid: Sequence[Fraction]
+) -> list[Event]:
+    """An event that begins at a time, in steps of a grid, as `Part.step` gives them."""
     held = {pitch for _, pitch in held_over(before, event)}
-    sixteenth = Fraction(1, 4)
+    stop = start + event.duration
+    inside = [
+        p for n in range(int(start), int(stop) + 1) for g in grid if start < (p := n + g) < stop
+    ]
     plain = (Sound(1, p, event.velocity, p not in held) for p in event.pitches)
     first = event.sounds or tuple(plain)
     later = tuple(Sound(s.program, s.pitch, s.velocity, False) for s in first if not s.drum)
-    count = max(round(event.duration / sixteenth), 1)
-    return [Event.of(first if i == 0 else later, sixteenth) for i in range(count)]
+    return [
+        Event.of(later if a > start else first, b - a) for a, b in pairwise([start, *inside, stop])
+    ]

@@ -4,6 +4,7 @@ The sampler knows a Predictor and token ids, nothing of files or sound. What dif
 (which tokens are allowed, what event a step is) is in a few methods that they override.
 """
 
+import copy
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -173,6 +174,15 @@ class StepSampler(Generic[F]):
     def given_probability(self, p: Probabilities, head: int, token: int, rows: Rows) -> Any:
         """The probability of a given token in every piece [pieces]."""
         return p[:, token].astype(np.float64)
+
+    def copy(self) -> Self:
+        """Another that goes on by itself."""
+        twin = copy.copy(self)
+        twin.features = [f.copy() for f in self.features]
+        twin.rng = copy.deepcopy(self.rng)
+        twin.log_weights = self.log_weights.copy()
+        twin.probabilities = dict(self.probabilities)
+        return twin
 
     # the algorithm
 

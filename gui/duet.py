@@ -298,18 +298,21 @@ class DuetServer(PageServer):
 
     handler = DuetHandler
     context: DuetContext
+    _started = False
 
     def end(self) -> None:
         """Stop, and close all pages."""
         for page in list(self.context.sockets):
             page.close()
         self.connections.close()
-        self.shutdown()
+        if self._started:  # else it would wait for ever
+            self.shutdown()
         self.server_close()
         self.context.close()
 
     def start(self) -> None:
         """Serve, in a thread."""
+        self._started = True
         threading.Thread(target=self.serve_forever, daemon=True, name="page server").start()
 
 

@@ -9,5 +9,6 @@ network.py    the Keras LSTM, and what it strikes                     (TensorFlo
 batches.py    windows of an epoch                                     (TensorFlow)
 predictor.py  the exported step
 sampler.py    step after step: a piece, music without end, an answer
+live.py       playing together
 baselines.py  a table of counts
 """

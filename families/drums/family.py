@@ -49,6 +49,7 @@ from families.drums.encoding import (
     places_of,
 )
 from families.drums.features import rows_of
+from families.drums.live import DrumLive
 from families.drums.predictor import DrumPredictor
 from families.drums.reading import Reading, read_drums
 from families.drums.sampler import DrumComposer, compose, metre_of
@@ -260,6 +261,9 @@ class Drums(ModelFamily):
 
     def stream(self, model: LoadedModel, settings: Composing) -> DrumComposer:
         return DrumComposer(model, settings)
+
+    def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> DrumLive:
+        return DrumLive(model, settings)
 
 
 # ---- files and bundles

@@ -49,15 +49,6 @@ class LiveSampler(EventSampler):
             for p, token, f in zip(heads, row, fields, strict=True)
         )
 
-    def copy(self) -> Self:
-        """Another that goes on by itself."""
-        twin = copy.copy(self)
-        twin.features = [f.copy() for f in self.features]
-        twin.rng = copy.deepcopy(self.rng)
-        twin.log_weights = self.log_weights.copy()
-        twin.probabilities = dict(self.probabilities)
-        return twin
-
 
 class EventLive:
     """Steps that nothing is struck in are joined to the event before, so a chord is one event.

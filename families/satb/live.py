@@ -103,11 +103,8 @@ class LiveSampler(SatbSampler):
         return self.event(tokens, self._rows[0].tolist())
 
     def copy(self) -> Self:
-        """Another that goes on by itself."""
-        twin = copy.copy(self)
-        twin.features = [f.copy() for f in self.features]
-        twin.rng = copy.deepcopy(self.rng)
-        twin.nats, twin.probabilities = self.nats.copy(), dict(self.probabilities)
+        twin = super().copy()
+        twin.nats = self.nats.copy()
         return twin
 
 

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -339,3 +340,12 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(duet: Duet, tmp_path: Path) 
     taken = settings(remi_port=duet.number)
     with pytest.raises(UserError, match="change remi_port in"):
         serve(taken, Paths(tmp_path), BrowserPort(Inbox()))
+
+
+def test_a_server_that_never_started_ends(tmp_path: Path) -> None:
+    """A duet that is refused, for a player that is not there, has its page already."""
+    server = serve(settings(), Paths(tmp_path), BrowserPort(Inbox()))
+    ended = threading.Thread(target=server.end, daemon=True)
+    ended.start()
+    ended.join(5)
+    assert not ended.is_alive()

@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from config_bach import Paths, Runtime, UserError
 from families.base import LoadedModel
 from families.registry import family_of
+from families.satb.network import ROW
 from families.steps import Predictor
 from litert.interpreter import LiteRTRunner
 from litert.keras_runner import network_of, on_keras
@@ -33,7 +34,7 @@ def walk(predictor: Predictor, batch: int, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     state, found = predictor.initial_state(batch), []
     for _ in range(STEPS):
-        rows = rng.integers(0, 4, (batch, 28)).astype(np.int32)
+        rows = rng.integers(0, 4, (batch, ROW)).astype(np.int32)
         tokens = rng.integers(3, 60, (batch, 4)).astype(np.int32)
         context, state = predictor.advance(rows, state)
         found += [predictor.head(head, context, rows, tokens) for head in predictor.order]
@@ -68,7 +69,7 @@ def test_batches_have_no_xnnpack_and_single_pieces_share_no_memory(
     runner = LiteRTRunner(satb_model.bundle.steps[satb_model.variant])
     predictor = satb_model.family.predictor(runner)
     for batch, interpreters in ((1, 1), (7, 2), (48, 2), (1, 2)):
-        predictor.advance(np.zeros((batch, 28), np.int32), predictor.initial_state(batch))
+        predictor.advance(np.zeros((batch, ROW), np.int32), predictor.initial_state(batch))
         assert len(made) == interpreters
     single, batched = made
     assert single["experimental_preserve_all_tensors"]
@@ -82,7 +83,7 @@ def test_batches_have_no_xnnpack_and_single_pieces_share_no_memory(
 def test_a_batch_is_as_many_single_pieces(satb_model: LoadedModel) -> None:
     predictor = satb_model.predictor
     rng = np.random.default_rng(1)
-    rows = rng.integers(0, 4, (3, 28)).astype(np.int32)
+    rows = rng.integers(0, 4, (3, ROW)).astype(np.int32)
     state = {
         k: rng.normal(size=(3, v.shape[1])).astype(np.float32)
         for k, v in predictor.initial_state().items()
@@ -101,7 +102,7 @@ def test_a_batch_is_as_many_single_pieces(satb_model: LoadedModel) -> None:
 def test_the_state_of_the_caller_is_not_touched(satb_model: LoadedModel) -> None:
     predictor = satb_model.predictor
     state = predictor.initial_state()
-    predictor.advance(np.ones((1, 28), np.int32), state)
+    predictor.advance(np.ones((1, ROW), np.int32), state)
     assert all(not value.any() for value in state.values())
 
 
