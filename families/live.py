@@ -6,10 +6,13 @@ it was heard while it was played.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
 
 from config_bach import Composing
 from music.events import COMMON_TIME, Event
@@ -49,6 +52,32 @@ class Surprise:
     def per_note(self) -> float | None:
         """Nats per note; None without notes."""
         return self.nats / self.notes if self.notes else None
+
+
+class Sampled:
+    """What is the same for all that go on by a sampler (see sampling.StepSampler)."""
+
+    _sampler: Any
+
+    @property
+    def settings(self) -> Composing:
+        """How it samples."""
+        settings: Composing = self._sampler.settings
+        return settings
+
+    @settings.setter
+    def settings(self, settings: Composing) -> None:
+        self._sampler.settings = settings
+
+    def reseed(self, seed: int) -> None:
+        """Draw by another seed from here on."""
+        self._sampler.rng = np.random.default_rng(seed)
+
+    def copy(self) -> Self:
+        """Another that goes on by itself from here."""
+        twin = copy.copy(self)
+        twin._sampler = self._sampler.copy()
+        return twin
 
 
 class LiveComposer(Protocol):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 
@@ -23,12 +21,12 @@ from families.drums.encoding import (
 from families.drums.kit import KIND_OF
 from families.drums.sampler import DrumSampler
 from families.drums.sampler import Place as Slot
-from families.live import Place, Surprise
+from families.live import Place, Sampled, Surprise
 from families.sampling import LEAST
 from music.events import Event
 
 
-class DrumLive:
+class DrumLive(Sampled):
     """Steps of sixteenths and triplets. Who plays is taken for a drummer: pads often send notes like a
     piano."""
 
@@ -38,15 +36,6 @@ class DrumLive:
         """Equal seeds, and equal music heard, give equal music."""
         rng = np.random.default_rng(settings.seed)
         self._sampler = DrumSampler(model.predictor, settings, rng)
-
-    @property
-    def settings(self) -> Composing:
-        """How it samples."""
-        return self._sampler.settings
-
-    @settings.setter
-    def settings(self, settings: Composing) -> None:
-        self._sampler.settings = settings
 
     def hear(self, event: Event, place: Place) -> Surprise:
         symbols = symbols_of(event)
@@ -60,14 +49,6 @@ class DrumLive:
         slot = slot_of(place)
         symbols = self._sampler.play(slot)
         return event_of(symbols, slot[1], 1), self._surprise(symbols)
-
-    def reseed(self, seed: int) -> None:
-        self._sampler.rng = np.random.default_rng(seed)
-
-    def copy(self) -> Self:
-        twin = copy.copy(self)
-        twin._sampler = self._sampler.copy()
-        return twin
 
     def _surprise(self, symbols: Sequence[int]) -> Surprise:
         """How likely the last step was to be so; a step without strokes counts, and is no note."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from families.base import LoadedModel
 from families.events.encoding import knows_durations
 from families.events.rhythm import Rhythm
 from families.events.sampler import LONGEST_RUN, EventSampler
-from families.live import SIXTEENTHS, Place, Surprise
+from families.live import SIXTEENTHS, Place, Sampled, Surprise
 from families.sampling import LEAST
 from music.events import HELD, Event
 
@@ -50,7 +48,7 @@ class LiveSampler(EventSampler):
         )
 
 
-class EventLive:
+class EventLive(Sampled):
     """Steps that nothing is struck in are joined to the event before, so a chord is one event.
 
     The event that sounds is heard when another begins: at the end of a call there is one to hear.
@@ -66,15 +64,6 @@ class EventLive:
         self._longest = vocabulary.encoding.max_duration
         self._model, self._begun = model, False
         self._pending: Event | None = None
-
-    @property
-    def settings(self) -> Composing:
-        """How it samples."""
-        return self._sampler.settings
-
-    @settings.setter
-    def settings(self, settings: Composing) -> None:
-        self._sampler.settings = settings
 
     def hear(self, event: Event, place: Place) -> Surprise:
         pending, struck = self._pending, any(s.struck for s in event.sounds if not s.drum)
@@ -108,11 +97,3 @@ class EventLive:
         event = self._sampler.next()
         nats = Surprise(self._sampler.chosen_nats(), int(bool(event.pitches)))
         return replace(event, beat=place.beat), nats
-
-    def reseed(self, seed: int) -> None:
-        self._sampler.rng = np.random.default_rng(seed)
-
-    def copy(self) -> Self:
-        twin = copy.copy(self)
-        twin._sampler = self._sampler.copy()
-        return twin

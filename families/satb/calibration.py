@@ -14,7 +14,7 @@ from keras import ops
 from families.satb.encoding import FIRST
 
 LEAST, MOST = 0.5, 2.0  # temperatures
-ROUNDS = 10  # halvings of what is left between them, by golden sections: to 1 %
+ROUNDS = 10  # golden sections of what is between them: to 1 %
 GOLDEN = (5**0.5 - 1) / 2
 
 

@@ -6,7 +6,6 @@ heard with the harmony that it would give it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from config_bach import Composing
 from families.base import LoadedModel
-from families.live import SIXTEENTHS, Place, Surprise
+from families.live import SIXTEENTHS, Place, Sampled, Surprise
 from families.sampling import LEAST
 from families.satb.encoding import (
     BARS,
@@ -108,7 +107,7 @@ class LiveSampler(SatbSampler):
         return twin
 
 
-class SatbLive:
+class SatbLive(Sampled):
     """Hears, goes on and accompanies, a sixteenth at a time."""
 
     grid = SIXTEENTHS
@@ -119,15 +118,6 @@ class SatbLive:
         self._voice = voice
         self._heard: set[int] = set()  # voices of which the last step was heard
         self._planned: Tokens | None = None
-
-    @property
-    def settings(self) -> Composing:
-        """How it samples."""
-        return self._sampler.settings
-
-    @settings.setter
-    def settings(self, settings: Composing) -> None:
-        self._sampler.settings = settings
 
     # hearing and going on
 
@@ -206,10 +196,7 @@ class SatbLive:
         pitches = tuple(sorted({p for p in voices if p >= 0}))
         return Event(pitches, event.duration, event.velocity, voices, struck, event.beat)
 
-    def reseed(self, seed: int) -> None:
-        self._sampler.rng = np.random.default_rng(seed)
-
     def copy(self) -> Self:
-        twin = copy.copy(self)
-        twin._sampler, twin._heard = self._sampler.copy(), set(self._heard)
+        twin = super().copy()
+        twin._heard = set(self._heard)
         return twin

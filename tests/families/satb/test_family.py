@@ -67,6 +67,24 @@ def test_it_learns_more_than_the_frequency_of_symbols(satb_bundle: tuple[Bundle,
 
 
 @pytest.mark.slow
+def test_a_trained_network_is_calibrated_and_composes_at_its_own_temperatures(
+    satb_bundle: tuple[Bundle, Paths],
+) -> None:
+    bundle = satb_bundle[0]
+    temperatures = [float(w) for w in bundle.weights[-2:]]
+    assert temperatures != [1.0, 1.0]
+    assert all(0.5 <= t <= 2 for t in temperatures)
+    assert bundle.metadata["temperatures"] == {"onset": 1.0, "pitch": 1.0}
+
+
+def test_training_asks_two_predictions_to_agree_where_the_batch_has_pairs() -> None:
+    family = family_of(5)
+    bundle = untrained_bundle(4, 2)
+    assert family.build_for_training(bundle).consistency == bundle.training.consistency > 0
+    odd = replace(bundle, training=replace(bundle.training, batch=3))
+    assert family.build_for_training(odd).consistency == 0
+
+
 def test_the_file_is_whole_and_in_half_precision(satb_bundle: tuple[Bundle, Paths]) -> None:
     bundle, paths = satb_bundle
     loaded = bundles.load(path_of(bundle.name, paths))
