@@ -59,6 +59,10 @@ def live(model: LoadedModel, **settings: object) -> LiveComposer:
 MELODY = [67, 69, 71, 72, 71, 69, 67, -1]
 
 
+def test_it_hears_sixteenths(model: LoadedModel) -> None:
+    assert live(model).grid == (0, Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
+
+
 def test_the_same_seed_and_the_same_call_give_the_same_answer(model: LoadedModel) -> None:
     answers = []
     for call in (MELODY, MELODY, [60, 60, 62, 64, 65, 64, 62, 60]):

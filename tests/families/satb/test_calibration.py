@@ -54,3 +54,11 @@ def test_the_temperatures_of_what_really_came_are_found() -> None:
 @pytest.mark.parametrize("place", [0.5, 0.9, 1.37, 2.0])
 def test_the_least_of_a_function_is_found(place: float) -> None:
     assert least(lambda x: (x - place) ** 2, 0.5, 2.0) == pytest.approx(place, abs=0.02)
+
+
+def test_what_was_fitted_before_is_left_out_of_account() -> None:
+    temperatures = Temperatures()
+    for weight in temperatures.weights:
+        weight.assign(1.7)
+    temperatures.reset()
+    assert [float(t) for t in temperatures.weights] == [1.0, 1.0]
