@@ -195,6 +195,7 @@ class Network(Settings):
     recurrent_dropout: float = setting(0.0, 0.0, 0.95, "share of LSTM states set to zero")
     token_dropout: float = setting(0.0, 0.0, 0.95, "share of input tokens hidden in training")
     profiles: bool = False  # whether it is told how much each pitch class sounded so far
+    retrieval: bool = False  # whether it is told how training pieces with the same tune went on
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from families.base import Corpus, CorpusRow
 from families.corpus import not_kept, read_entries, read_entry
 from families.satb.encoding import STEP, VOICES, Chorale, plan_of, symbols_of, symbols_of_notes
 from families.satb.features import rows_of
+from families.satb.retrieval import TuneIndex
 from families.steps import StepSequence
 from midi_io import ALL
 from music.events import Note
@@ -35,10 +36,10 @@ class SatbSequence(StepSequence):
     tells_struck: bool = True
 
 
-def sequence_of(piece: Chorale) -> SatbSequence:
-    """The features before each step and the symbols at it."""
+def sequence_of(piece: Chorale, index: TuneIndex | None = None) -> SatbSequence:
+    """The features before each step and the symbols at it. index: see features.rows_of."""
     return SatbSequence(
-        piece.name, rows_of(piece), piece.symbols.astype(np.int32), piece.tells_struck
+        piece.name, rows_of(piece, index), piece.symbols.astype(np.int32), piece.tells_struck
     )
 
 

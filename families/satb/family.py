@@ -56,6 +56,7 @@ from families.satb.inpainting import PARTICLES, Aim, free_bars, free_voices, inp
 from families.satb.live import SatbLive
 from families.satb.melody import Melody, key_of_given, read_melody
 from families.satb.predictor import SatbPredictor
+from families.satb.retrieval import TuneIndex
 from families.satb.style import key_of_piece, style_in, style_of
 from families.satb.templates import packed, templates_of, unpacked
 from families.steps import Array, Probabilities, Rows, StepRunner, StepSequence
@@ -91,6 +92,7 @@ class FourVoices(ModelFamily):
         recurrent_dropout=0.3,
         token_dropout=0.2,
         profiles=True,
+        retrieval=True,
     )
     training = Training(
         epochs=20,
@@ -146,12 +148,21 @@ class FourVoices(ModelFamily):
     # -- network
 
     def sequences(self, pieces: Sequence[Chorale], bundle: Bundle) -> list[StepSequence]:
-        return [sequence_of(piece) for piece in pieces]
+        index = self._index(bundle)
+        return [sequence_of(piece, index) for piece in pieces]
+
+    def _index(self, bundle: Bundle) -> TuneIndex | None:
+        """The training pieces that a bundle carries, if its network is told of them."""
+        if not bundle.network.retrieval or not bundle.music:
+            return None
+        return TuneIndex(self.unpack(bundle.music))
 
     def dataset(self, split: Split, bundle: Bundle) -> Dataset:
         """Training pieces in their own key: the batches transpose them."""
+        index = TuneIndex(split.train) if bundle.network.retrieval else None
         train, valid, test = (
-            self.sequences(x, bundle) for x in (split.train, split.valid, split.test)
+            [sequence_of(piece, index) for piece in x]
+            for x in (split.train, split.valid, split.test)
         )
         figures = {
             "most frequent symbol": table(split.train, split.valid, depth=1).to_json(),
@@ -256,9 +267,10 @@ class FourVoices(ModelFamily):
 
     def measure(self, model: LoadedModel, pieces: Sequence[Chorale]) -> dict[str, dict[str, Any]]:
         """The model, the mean of its probabilities over keys, and the table of counts."""
+        index = self._index(model.bundle)
         own, averaged = metrics.Totals(VOICES), metrics.Totals(VOICES)
         for piece in tqdm(pieces, "measuring", leave=False, disable=None):
-            nats, right = self._in_keys(model, piece)
+            nats, right = self._in_keys(model, sequence_of(piece, index), piece)
             own.add(nats[0], right[0])
             averaged.add(-np.log(np.exp(-nats).mean(0)), right[0])
         found = {
@@ -270,14 +282,13 @@ class FourVoices(ModelFamily):
         return found
 
     def _in_keys(
-        self, model: LoadedModel, piece: Chorale
+        self, model: LoadedModel, first: SatbSequence, piece: Chorale
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """The scores of a piece in several keys [keys, steps, 4], its own first.
 
         To listen in several keys and average is still a prediction: nothing of what is to come is used.
         """
         shifts = [0, *(k for k in _around(KEYS) if fits(piece.symbols, k))]
-        first = sequence_of(piece)
         moved = [
             replace(
                 first,
@@ -328,7 +339,7 @@ class FourVoices(ModelFamily):
         return SatbComposer(model, settings)
 
     def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> SatbLive:
-        return SatbLive(model, settings, voice)
+        return SatbLive(model, settings, voice, self._index(model.bundle))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from families.satb.encoding import (
     event_of,
     symbol,
 )
+from families.satb.features import SatbFeatures
+from families.satb.retrieval import TuneIndex, TuneTracker
 from families.satb.sampler import SatbSampler
 from families.steps import Rows, State
 from music.events import Event
@@ -59,8 +61,13 @@ def within(pitch: int) -> int:
 class LiveSampler(SatbSampler):
     """A SatbSampler whose step can be drawn more than once before it counts."""
 
-    def __init__(self, model: LoadedModel, settings: Composing) -> None:
+    def __init__(
+        self, model: LoadedModel, settings: Composing, index: TuneIndex | None = None
+    ) -> None:
+        """index: pieces in which the soprano is looked up, if the network is told of them."""
         super().__init__(model.predictor, settings, np.random.default_rng(settings.seed))
+        if index:
+            self.features = [SatbFeatures(tracker=TuneTracker(index))]
         self.nats = np.zeros(len(VOICES))  # of each voice in the last draw
         self._closed: dict[int, set[int]] = {head: set() for head in ORDER}
         self._rows: Rows = np.zeros((1, 0), np.int32)
@@ -112,9 +119,12 @@ class SatbLive(Sampled):
 
     grid = SIXTEENTHS
 
-    def __init__(self, model: LoadedModel, settings: Composing, voice: int) -> None:
-        """voice: that of one line; equal seeds, and equal music heard, give equal music."""
-        self._sampler = LiveSampler(model, settings)
+    def __init__(
+        self, model: LoadedModel, settings: Composing, voice: int, index: TuneIndex | None = None
+    ) -> None:
+        """voice: that of one line; equal seeds, and equal music heard, give equal music. index: see
+        LiveSampler."""
+        self._sampler = LiveSampler(model, settings, index)
         self._voice = voice
         self._heard: set[int] = set()  # voices of which the last step was heard
         self._planned: Tokens | None = None

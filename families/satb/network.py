@@ -28,9 +28,10 @@ from families.satb.encoding import (
     SYMBOLS,
     VOICES,
 )
-from families.satb.features import COLUMNS, LONGEST_HELD, LOOKBACK_LENGTHS
+from families.satb.features import COLUMNS, FEATURES, KEY, LONGEST_HELD, LOOKBACK_LENGTHS, RETRIEVED
 from families.satb.key_bias import CLASS_OF, CLASSES, HALF_LIVES, HUNDREDTHS, POWER
 from families.satb.predictor import ADVANCE
+from families.satb.retrieval import LENGTHS as RETRIEVED_LENGTHS
 from families.steps import STATE_PREFIX
 
 SPAN = 28  # semitones; larger intervals are not told apart
@@ -39,6 +40,8 @@ APART = INTERVALS  # the id of an interval with a silent voice
 PAIRS = tuple((a, b) for a in range(len(VOICES)) for b in range(a + 1, len(VOICES)))
 ROW = sum(COLUMNS.values())  # columns of a row
 OF_CLASS = np.concatenate([np.zeros((CLASSES, FIRST)), np.eye(CLASSES)[:, CLASS_OF]], axis=1)
+IS_RETRIEVED = np.isin(np.arange(ROW), np.r_[RETRIEVED])
+RETRIEVAL_DROPOUT = 0.25  # share of windows without what was retrieved
 PLAN_DROPOUT = 0.15  # share of windows without bars; of as many the phrases are hidden
 
 
@@ -60,6 +63,7 @@ class SatbNetwork(keras.Model):
         of how far two in a row of the batch, the same piece, may be apart (see Training)."""
         super().__init__(dtype=dtype)
         self.consistency, self.profiles = consistency, network.profiles
+        self.retrieval = network.retrieval
         size = network.embedding
         self.symbol = layers.Embedding(SYMBOLS, size, dtype=dtype)
         self.held = layers.Embedding(LONGEST_HELD, size // 4, dtype=dtype)
@@ -68,6 +72,9 @@ class SatbNetwork(keras.Model):
             layers.Embedding(count, size // 2, dtype=dtype) for count in (POSITIONS, BARS, PHRASES)
         ]
         self.interval = layers.Embedding(INTERVALS + 1, size // 4, dtype=dtype)
+        if self.retrieval:
+            self.retrieved_length = layers.Embedding(RETRIEVED_LENGTHS, size // 2, dtype=dtype)
+        self.retrieval_dropout = RetrievalDropout()
         self.token_dropout = TokenDropout(network.token_dropout)
         self.input_dropout = layers.Dropout(network.input_dropout, dtype=dtype)
         self.lstms = [
@@ -96,6 +103,7 @@ class SatbNetwork(keras.Model):
             (self.interval, len(PAIRS)),
             (self.lookback_length, COLUMNS["lookback_length"]),
             *((embedding, 1) for embedding in self.plan),
+            *([(self.retrieved_length, 1)] if self.retrieval else []),
         ]
         for embedding, _ in sizes:
             embedding.build()
@@ -112,6 +120,7 @@ class SatbNetwork(keras.Model):
     def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
         """The logits of all voices."""
         rows, symbols, *keep_state = inputs
+        rows = self.retrieval_dropout(rows, training=training)
         kept = self.token_dropout(rows, training=training)
         embedding = x = self.input_dropout(self.embedded(kept), training=training)
         for i, (lstm, dropout) in enumerate(zip(self.lstms, self.dropouts, strict=True)):
@@ -176,6 +185,8 @@ class SatbNetwork(keras.Model):
         parts += [flat(self.held(column["held"])), flat(self.interval(chord(column["sounding"])))]
         parts.append(flat(self.lookback_length(column["lookback_length"])))
         parts += [flat(embed(column[name])) for embed, name in zip(self.plan, PLAN, strict=True)]
+        if self.retrieval:
+            parts.append(flat(self.retrieved_length(column["retrieved_length"])))
         if self.profiles:
             parts.append(ops.cast(column["profiles"], parts[0].dtype) / HUNDREDTHS)
         return ops.concatenate(parts, axis=-1)
@@ -196,6 +207,22 @@ class SatbNetwork(keras.Model):
             after += new
             x = ops.concatenate([embedding, x], axis=-1)
         return x, after
+
+
+class RetrievalDropout(layers.Layer):
+    """While training, hides from whole windows what was retrieved: new music is composed without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seed = keras.random.SeedGenerator()
+
+    def call(self, rows: Any, training: bool = False) -> Any:
+        """Rows [..., ROW] -> the same, with 0 for what is hidden."""
+        if not training:
+            return rows
+        shape = (ops.shape(rows)[0], *(1,) * (len(rows.shape) - 1))
+        told = keras.random.uniform(shape, seed=self.seed) >= RETRIEVAL_DROPOUT
+        return ops.where(told | ops.convert_to_tensor(~IS_RETRIEVED), rows, 0)
 
 
 class TokenDropout(layers.Layer):
@@ -221,7 +248,7 @@ class TokenDropout(layers.Layer):
         position = ops.ones((*steps, COLUMNS["position"]), "bool")
         known = keras.random.uniform((steps[0], 1, len(PLAN) - 1), seed=self.seed) >= PLAN_DROPOUT
         plan = ops.broadcast_to(known, (*steps, len(PLAN) - 1))
-        key = ops.ones((*steps, COLUMNS["key"] + COLUMNS["profiles"]), "bool")
+        key = ops.ones((*steps, FEATURES - KEY.start), "bool")
         parts = [*[kept[..., :voices]] * 3, kept[..., voices:], key, position, plan]
         mask = ops.concatenate(parts, axis=-1)
         return rows * ops.cast(mask, rows.dtype)
@@ -240,16 +267,19 @@ class Head(layers.Layer):
         self.itself = layers.Dense(SYMBOLS, dtype=dtype)
         self.as_interval = [layers.Dense(INTERVALS, dtype=dtype) for _ in range(1 + index)]
         self.as_lookback = layers.Dense(1, dtype=dtype)
+        self.as_retrieved = layers.Dense(1, dtype=dtype) if network.retrieval else None
         self.as_profile = layers.Dense(len(HALF_LIVES), dtype=dtype) if network.profiles else None
 
     def build(self, shapes: Sequence[Any]) -> None:
         """Create the weights of the inner layers."""
         before = len(self.before)
-        width = shapes[0][-1] + before * (self.size + 2)
+        flags = 3 if self.as_retrieved else 2
+        width = shapes[0][-1] + before * (self.size + flags)
         if self.symbol:
             self.symbol.build(None)
         self.hidden.build((None, width))
-        for dense in (self.itself, *self.as_interval, self.as_lookback, self.as_profile):
+        told = (self.as_lookback, self.as_retrieved, self.as_profile)
+        for dense in (self.itself, *self.as_interval, *told):
             if dense:
                 dense.build((None, self.hidden.units))
 
@@ -258,22 +288,28 @@ class Head(layers.Layer):
         -> logits [..., SYMBOLS], float32."""
         context, rows, *chosen = inputs
         column = columns(rows)
-        own, found = column["sounding"][..., self.voice], column["lookback"][..., self.voice]
+        own = column["sounding"][..., self.voice]
         parts = [context, *(self.symbol(x) for x in chosen if self.symbol)]
+        sources = ["lookback", *(["retrieved"] if self.as_retrieved else [])]
         for x, voice in zip(chosen, self.before, strict=True):
-            then = column["lookback"][..., voice]
-            repeats = (x == then) | ((then == HOLD) & (x == column["sounding"][..., voice]))
-            parts.append(ops.cast(repeats[..., None], context.dtype))
             held = x == column["sounding"][..., voice]
-            parts.append(ops.cast(held[..., None], context.dtype))
+            flags = [self._repeats(x, held, column[name][..., voice]) for name in sources]
+            parts += [ops.cast(flag[..., None], context.dtype) for flag in (*flags, held)]
         hidden = self.dropout(self.hidden(ops.concatenate(parts, axis=-1)), training=training)
         logits = self.itself(hidden)
         for dense, known in zip(self.as_interval, [own, *chosen], strict=True):
             logits = logits + from_intervals(dense(hidden), known)
         if self.as_profile:
             logits = logits + from_profiles(self.as_profile(hidden), column["profiles"])
-        same = ops.cast(ops.arange(SYMBOLS) == found[..., None], logits.dtype)
-        return ops.cast(logits + self.as_lookback(hidden) * same, "float32")
+        for dense, name in zip((self.as_lookback, self.as_retrieved), sources, strict=False):
+            same = ops.arange(SYMBOLS) == column[name][..., self.voice : self.voice + 1]
+            logits = logits + dense(hidden) * ops.cast(same, logits.dtype)
+        return ops.cast(logits, "float32")
+
+    @staticmethod
+    def _repeats(sounds: Any, held: Any, then: Any) -> Any:
+        """Whether a voice does what it did at another place."""
+        return (sounds == then) | ((then == HOLD) & held)
 
 
 def divergence(first: Any, second: Any) -> Any:

@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from families.satb.encoding import HOLD, ORDER, PLAN, VOICES
-from families.satb.features import FEATURES, KEY
+from families.satb.features import FEATURES, KEY, PROFILES
 from families.satb.key_bias import with_key_bias
 from families.steps import Predictor, Probabilities, Rows, State, StepRunner, probabilities_of
 
 ADVANCE = "hear"
-BEFORE_PROFILES = np.r_[: KEY.stop, FEATURES : FEATURES + len(PLAN)]  # columns of earlier versions
+# The columns that networks of earlier versions take
+BEFORE_PROFILES = np.r_[: KEY.stop, FEATURES : FEATURES + len(PLAN)]
+BEFORE_RETRIEVAL = np.r_[: PROFILES.stop, FEATURES : FEATURES + len(PLAN)]
+EARLIER = {len(columns): columns for columns in (BEFORE_PROFILES, BEFORE_RETRIEVAL)}
 
 
 class SatbPredictor(Predictor):
@@ -27,8 +30,7 @@ class SatbPredictor(Predictor):
 
     def __init__(self, runner: StepRunner) -> None:
         super().__init__(runner)
-        columns = runner.shapes(ADVANCE)["rows"][-1]
-        self._earlier = columns == len(BEFORE_PROFILES)  # exported before networks knew of keys
+        self._columns = EARLIER.get(runner.shapes(ADVANCE)["rows"][-1])
 
     def advance(self, rows: Rows, state: State) -> tuple[npt.NDArray[np.float32], State]:
         """rows [pieces, columns] -> the context [pieces, n] of the heads, the next state."""
@@ -43,8 +45,8 @@ class SatbPredictor(Predictor):
             inputs["chosen"] = np.ascontiguousarray(sounds[:, before], np.int32)
         ((name, values),) = self.runner.run(VOICES[head], inputs).items()
         p = probabilities_of(name, values)
-        return with_key_bias(p, rows[:, KEY]) if self._earlier else p
+        return with_key_bias(p, rows[:, KEY]) if self._columns is BEFORE_PROFILES else p
 
     def _told(self, rows: Rows) -> Rows:
         """The columns that the network takes."""
-        return np.ascontiguousarray(rows[:, BEFORE_PROFILES]) if self._earlier else rows
+        return rows if self._columns is None else np.ascontiguousarray(rows[:, self._columns])

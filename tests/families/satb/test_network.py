@@ -12,12 +12,13 @@ from families import metrics
 from families.registry import family_of
 from families.satb.dataset import sequence_of
 from families.satb.encoding import FIRST, HOLD, ORDER, SILENCE, SYMBOLS, VOICES, symbol
-from families.satb.features import COLUMNS, FEATURES, KEY, rows_of
+from families.satb.features import COLUMNS, FEATURES, KEY, PROFILES, RETRIEVED, rows_of
 from families.satb.key_bias import with_key_bias
 from families.satb.network import (
     APART,
     ROW,
     SPAN,
+    RetrievalDropout,
     SatbNetwork,
     TokenDropout,
     built,
@@ -41,8 +42,8 @@ def model() -> SatbNetwork:
 
 @pytest.fixture(scope="module")
 def untold() -> SatbNetwork:
-    """The same of one that is not told the profiles."""
-    network = built(replace(tiny(), profiles=False))
+    """The same of one that is told neither the profiles nor what was retrieved."""
+    network = built(replace(tiny(), profiles=False, retrieval=False))
     rng = np.random.default_rng(0)
     network.set_weights([w + rng.normal(0, 0.1, w.shape) for w in network.get_weights()[:-2]])
     return network
@@ -67,8 +68,9 @@ def test_what_came_before_matters_and_the_key_columns_do_not(model: SatbNetwork)
     piece = chorale(1)
     rows, symbols = rows_of(piece)[None, :8], piece.symbols[None, :8].astype(np.int32)
     before = np.array(model((rows, symbols)))
-    columns = (0, True), (5, True), (9, True), (12, True), (14, False), (62, True)
-    for column, matters in (*columns, (KEY.stop, True), (FEATURES - 1, True)):
+    columns = (0, True), (5, True), (9, True), (12, True), (14, False), (FEATURES + 1, True)
+    told = (KEY.stop, True), (PROFILES.stop - 1, True), (FEATURES - 1, True)
+    for column, matters in (*columns, *told):
         changed = rows.copy()
         changed[0, 3, column] += 1
         after = np.array(model((changed, symbols)))
@@ -76,7 +78,7 @@ def test_what_came_before_matters_and_the_key_columns_do_not(model: SatbNetwork)
         assert not differs[:3].any()
         assert differs[3:].all() == differs[3:].any() == matters
     assert COLUMNS["key"] == KEY.stop - KEY.start == 12
-    assert COLUMNS["profiles"] == FEATURES - KEY.stop == 36
+    assert COLUMNS["profiles"] == PROFILES.stop - KEY.stop == 36
 
 
 def test_a_network_that_is_not_told_the_profiles_has_the_key_bias(untold: SatbNetwork) -> None:
@@ -99,7 +101,7 @@ def test_a_profile_raises_the_pitches_of_its_classes_as_far_as_it_is_trusted() -
 
 
 def test_weights_of_earlier_versions_leave_the_temperatures_at_1(untold: SatbNetwork) -> None:
-    other = built(replace(tiny(), profiles=False))
+    other = built(replace(tiny(), profiles=False, retrieval=False))
     other.temperatures.onset.assign(1.5)
     other.set_weights(untold.get_weights()[:-2])
     assert [float(t) for t in other.temperatures.weights] == [1, 1]
@@ -108,12 +110,15 @@ def test_weights_of_earlier_versions_leave_the_temperatures_at_1(untold: SatbNet
     )
 
 
-def test_networks_of_earlier_versions_are_told_what_they_know_and_biased_afterwards() -> None:
+@pytest.mark.parametrize(("known", "told"), [(28, range(25)), (64, range(61))])
+def test_networks_of_earlier_versions_are_told_what_they_know(known: int, told: range) -> None:
+    """And the first ones, that were not told the profiles, are biased afterwards."""
+
     class Earlier:
-        """Takes the 28 columns that there were; every symbol is as likely."""
+        """Takes the columns that there were; every symbol is as likely."""
 
         def shapes(self, signature: str) -> dict[str, tuple[int, ...]]:
-            return {"rows": (1, 28)}
+            return {"rows": (1, known)}
 
         def outputs(self, signature: str) -> list[str]:
             return []
@@ -124,8 +129,34 @@ def test_networks_of_earlier_versions_are_told_what_they_know_and_biased_afterwa
 
     runner, rows = Earlier(), np.arange(ROW, dtype=np.int32)[None]
     p = SatbPredictor(runner).head(0, np.zeros((1, 4)), rows, np.zeros((1, 4), np.int32))
-    assert runner.rows.tolist() == [[*range(25), FEATURES, FEATURES + 1, FEATURES + 2]]
-    assert p == pytest.approx(with_key_bias(np.full((1, SYMBOLS), 1 / SYMBOLS), rows[:, KEY]))
+    assert runner.rows.tolist() == [[*told, FEATURES, FEATURES + 1, FEATURES + 2]]
+    even = np.full((1, SYMBOLS), 1 / SYMBOLS, np.float32)
+    assert p == pytest.approx(with_key_bias(even, rows[:, KEY]) if known == 28 else even)
+
+
+def test_what_was_retrieved_is_pointed_at_and_hidden_from_some_windows(model: SatbNetwork) -> None:
+    piece = chorale(1)
+    rows, symbols = rows_of(piece)[None, :8], piece.symbols[None, :8].astype(np.int32)
+    told = rows.copy()
+    told[0, :, RETRIEVED] = [40, 30, 20, 10, 6]
+    for voice in range(4):
+        other = told.copy()
+        other[0, 5, RETRIEVED.start + voice] = 50
+        a, b = (np.array(model((r, symbols)))[0, :, voice] for r in (told, other))
+        moved = sorted(np.flatnonzero(np.abs(a - b)[5] > 1e-6))
+        assert moved == sorted([told[0, 5, RETRIEVED.start + voice], 50])
+        assert not np.abs(np.delete(a - b, 5, 0)).max() > 1e-6
+    unmatched = told.copy()
+    unmatched[0, 5, RETRIEVED.stop - 1] = 1
+    a, b = (np.array(model((r, symbols)))[0] for r in (told, unmatched))
+    assert np.abs(a - b)[5:].min() > 0
+    many = np.repeat(told, 400, 0)
+    seen = np.array(RetrievalDropout()(many, training=True))
+    hidden = (seen[..., RETRIEVED] == 0).all((1, 2))
+    assert 0.15 < hidden.mean() < 0.35
+    assert (seen[~hidden] == many[~hidden]).all()
+    assert (np.delete(seen, np.r_[RETRIEVED], -1) == np.delete(many, np.r_[RETRIEVED], -1)).all()
+    assert (np.array(RetrievalDropout()(many)) == many).all()
 
 
 def test_two_predictions_of_a_window_are_to_agree() -> None:
