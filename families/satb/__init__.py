@@ -5,6 +5,7 @@ encoding.py     a chorale as symbols: what each voice does at every sixteenth, w
 dataset.py      scores and the public JSB form -> chorales -> step sequences
 features.py     what the network is told before every step
 key_bias.py     how much each pitch class sounded so far; those become more likely
+retrieval.py    how training pieces with the same tune in the soprano went on
 calibration.py  temperatures, fitted on validation pieces
 network.py      the Keras LSTM and its four heads                     (TensorFlow)
 batches.py      stateful batches                                      (TensorFlow)

@@ -85,10 +85,12 @@ class SatbSampler(StepSampler[SatbFeatures]):
         """What a voice does in every piece [pieces]."""
         if self._power:
             p = with_key_bias(p, rows[:, KEY], self._power)
-        allowed = np.ones(p.shape, bool)
-        for i in range(len(rows)):
-            mask = self.allowed(head, i, tokens[i], rows[i], given)
-            allowed[i, closed_tokens(p.shape[1], mask, closed)] = False
+        allowed = np.stack(
+            [self.allowed(head, i, tokens[i], rows[i], given) for i in range(len(rows))]
+        )
+        if closed:
+            for i, mask in enumerate(allowed):
+                allowed[i, closed_tokens(len(mask), mask, closed)] = False
         onset, pitch = (t * self.settings.temperature for t in self._temperatures)
         how = Sampling(onset, pitch, self.settings.top_p)
         free = without_parallels(rows[:, head], self._moves(head, tokens, rows, given))

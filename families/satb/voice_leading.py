@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from families.satb.encoding import FIRST, SYMBOLS
 
-PERFECT = (0, 7)  # semitones, octaves left out
+UNISON, FIFTH = 0, 7  # semitones, octaves left out
 PITCHES = np.arange(FIRST, SYMBOLS)
 
 Symbols = npt.NDArray[np.integer]
@@ -29,7 +29,7 @@ def without_parallels(own: Symbols, others: Iterable[tuple[Symbols, Symbols]]) -
     for before, now in others:
         interval = np.abs(own - before) % 12
         sung = (own >= FIRST) & (before >= FIRST) & (now >= FIRST) & (now != before)
-        watched = sung & np.isin(interval, PERFECT)
+        watched = sung & ((interval == UNISON) | (interval == FIFTH))
         if watched.any():
             same = np.abs(PITCHES - now[:, None]) % 12 == interval[:, None]
             free &= ~(watched[:, None] & same & moves)
