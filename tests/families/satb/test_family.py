@@ -17,7 +17,9 @@ import play_bach
 from config_bach import Composing, Encoding, Paths, UserError
 from families import corpus, metrics
 from families.base import Composition, CompositionRequest, Corpus, LoadedModel, Split
+from families.live import Place
 from families.registry import family_of
+from families.satb.composer import sampler_of
 from families.satb.dataset import JSB_SIDES, of_score, read_chorale, sequence_of
 from families.satb.encoding import (
     HOLD,
@@ -30,13 +32,16 @@ from families.satb.encoding import (
     plan_of,
 )
 from families.satb.family import TABLE
-from families.satb.features import FEATURES
+from families.satb.features import FEATURES, RETRIEVED
+from families.satb.live import SatbLive
 from families.satb.network import built
-from families.satb.style import style_of
+from families.satb.retrieval import NOTES, TuneIndex
+from families.satb.style import style_in, style_of
 from litert.export import EXAMPLE_STEPS, calibration
 from midi_io import read_scores, write_midi
 from music.events import Event, duration_of, from_json
 from music.scales import scale_of
+from music.sounds import Sound
 from storage import bundle as bundles
 from storage.bundle import Bundle
 from storage.catalog import path_of
@@ -116,7 +121,8 @@ def test_int8_is_calibrated_with_the_true_bars_and_phrases() -> None:
     bundle = replace(untrained_bundle(2, 2), music=FAMILY.pack(pieces))
     calls = calibration(bundle, built(tiny()))
     heard = np.concatenate([inputs["rows"] for name, inputs in calls if name == "hear"])
-    expected = np.concatenate([sequence_of(p).rows[:EXAMPLE_STEPS] for p in pieces])
+    index = TuneIndex(pieces)
+    expected = np.concatenate([sequence_of(p, index).rows[:EXAMPLE_STEPS] for p in pieces])
     assert (heard == expected).all()
     assert (heard[:, FEATURES + 1 :] > 0).any(0).all()
 
@@ -292,7 +298,9 @@ def test_a_mean_over_keys_and_the_table_stand_beside_the_model(satb_model: Loade
     found = FAMILY.measure(satb_model, pieces)
     assert list(found) == ["model", "model, mean of 7 keys", TABLE]
     assert found["model"]["events"] == 4 * sum(map(len, pieces))
-    scored = metrics.stepwise(satb_model.predictor, [sequence_of(p) for p in pieces])
+    sequences = FAMILY.sequences(pieces, satb_model.bundle)
+    assert any(s.rows[:, RETRIEVED].any() for s in sequences)
+    scored = metrics.stepwise(satb_model.predictor, sequences)
     own = metrics.measure(FAMILY, scored, satb_model.vocabulary.fields)
     assert found["model"]["nll"] == pytest.approx(own.nll, abs=1e-4)
     assert found["model"]["accuracy"] == pytest.approx(own.accuracy, abs=0.02)
@@ -461,3 +469,46 @@ def test_a_split_without_pieces_has_no_figures() -> None:
     bundle = untrained_bundle(2, 2)
     dataset = FAMILY.dataset(Split("given", (chorale(0),), (), ()), bundle)
     assert dataset.baselines[TABLE]["events"] == 0
+
+
+# ---- what is looked up in the training pieces
+
+
+def test_sequences_are_told_of_the_training_pieces_if_the_network_is() -> None:
+    pieces = [chorale(i) for i in (1, 2, 3)]
+    carries = replace(untrained_bundle(4, 2), music=FAMILY.pack(pieces[:2]))
+    untold = replace(carries, network=replace(carries.network, retrieval=False))
+    other = replace(pieces[0], symbols=pieces[0].symbols[:, [0, 1, 2, 2]])  # its tune alone
+    expected = sequence_of(other, TuneIndex(pieces[:2])).rows
+    assert expected[:, RETRIEVED].any()
+    assert (FAMILY.sequences([other], carries)[0].rows == expected).all()
+    for bundle in (untold, replace(carries, music=b"")):
+        assert not FAMILY.sequences([other], bundle)[0].rows[:, RETRIEVED].any()
+    parts = Split("x", (pieces[0], other), (pieces[2],), (replace(other, name="test"),))
+    data = FAMILY.dataset(parts, carries)
+    rows = [s.rows[:, RETRIEVED] for s in (*data.train, *data.valid, *data.test)]
+    index = TuneIndex(parts.train)
+    for piece, found in zip((*parts.train, *parts.valid, *parts.test), rows, strict=True):
+        assert (found == sequence_of(piece, index).rows[:, RETRIEVED]).all()
+    assert not FAMILY.dataset(parts, untold).train[0].rows[:, RETRIEVED].any()
+
+
+def test_who_plays_a_known_tune_is_accompanied_by_a_network_that_is_told_how_it_goes_on(
+    satb_model: LoadedModel,
+) -> None:
+    piece = FAMILY.unpack(satb_model.bundle.music)[0]
+    live = FAMILY.live(satb_model, Composing(seed=1))
+    assert isinstance(live, SatbLive)
+    for step, pitch in enumerate(pitches(piece.symbols)[:80, 0].tolist()):
+        struck = piece.symbols[step, 0] != HOLD
+        live.hear(Event.of([Sound(1, pitch, 80, struck)], STEP), Place(step * STEP))
+    row = live._sampler.features[0].row()
+    assert row[RETRIEVED.stop - 1] == len(NOTES)
+    assert row[RETRIEVED.start] == piece.symbols[80, 0]
+
+
+def test_new_music_is_composed_without_looking_anything_up(satb_model: LoadedModel) -> None:
+    sampler = sampler_of(satb_model, Composing(seed=1), style_in(satb_model.metadata), None)
+    for symbols in FAMILY.unpack(satb_model.bundle.music)[0].symbols[:40].tolist():
+        sampler.features[0].feed(symbols)
+    assert not any(sampler.features[0].row()[RETRIEVED])
