@@ -149,7 +149,7 @@ def test_what_was_retrieved_is_pointed_at_and_hidden_from_some_windows(model: Sa
     unmatched = told.copy()
     unmatched[0, 5, RETRIEVED.stop - 1] = 1
     a, b = (np.array(model((r, symbols)))[0] for r in (told, unmatched))
-    assert np.abs(a - b)[5:].min() > 0
+    assert np.abs(a - b)[5:].max(-1).min() > 1e-6
     many = np.repeat(told, 400, 0)
     seen = np.array(RetrievalDropout()(many, training=True))
     hidden = (seen[..., RETRIEVED] == 0).all((1, 2))
