@@ -15,7 +15,6 @@ from cli.output import output_of
 from cli.run_log import told
 from config_bach import Paths, UserError, require
 from duet import recording
-from duet.browser import BrowserOutput
 from duet.casting import FILE, PERSON, Cast, Role, roles_of
 from duet.clock import Clock, FollowedClock, InternalClock
 from duet.conductor import Conductor, described, read_messages
@@ -211,7 +210,7 @@ def _ports(
         named = args.midi_out or ([] if both else _connected(True, False))
         outputs = ports.named(named, out=True) or both
         pages = [web.port] if web else []
-        yield [*inputs, *pages], [*(Output(p) for p in outputs), *map(BrowserOutput, pages)]
+        yield [*inputs, *pages], [*(Output(p) for p in outputs), *(web.outputs if web else [])]
     finally:
         ports.close()
 

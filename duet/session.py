@@ -26,6 +26,7 @@ LONGEST_LOG = 1_000_000  # inputs that are kept for a replay
 TEMPO_CHANGES = 0.005  # of a tempo
 CLICKS = (76, 77)  # General MIDI percussion of the first beat of a bar, and of the others
 CLICK_LENGTH, CLICK_VELOCITY = 0.1, 90
+METRONOME = "metronome"  # whose the clicks are, and what is told
 STATES = (20, 21, 22)  # control changes that tell beat, bar and surprise
 MOST_SURPRISED = 10.0  # nats per note that the highest value stands for
 
@@ -157,7 +158,7 @@ class Session:
 
     def _send(self, beat: float, message: Any) -> None:
         for output in self.outputs:
-            self.dispatcher.at(beat, output, message, "metronome")
+            self.dispatcher.at(beat, output, message, METRONOME)
 
     # what comes in
 
