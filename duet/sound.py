@@ -24,7 +24,7 @@ from music.events import Event
 from music.loudness import Fader, Levels
 from music.midi_synth import GAIN, MidiSynth
 from music.sounds import DRUMS
-from music.synth import RATE, TAIL, Pcm
+from music.synth import RATE, Pcm
 
 HEARD = ("note_on", "note_off", "control_change", "pitchwheel", "program_change")
 MOST_WAITING = 8192  # messages that are not rendered yet
@@ -208,8 +208,7 @@ class Renderer:
             self._synth = MidiSynth(self._levels)
         if port.begins:
             port.begins = False
-            self._synth.silence()
-            self._synth.render(TAIL)
+            self._synth.reset()
             self._tell(self._frames)
             self._sounding.clear()
         return self._synth

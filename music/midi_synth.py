@@ -46,6 +46,9 @@ class MidiSynth(Synth):
         """levels: how loud instruments are. Raises UserError as Synth does."""
         super().__init__(1, mix=Mix(pans=MIDDLE))
         self._levels = levels
+        self._prepare()
+
+    def _prepare(self) -> None:
         for channel in range(CHANNELS):
             self._synth.cc(channel, PAN, round(63.5 + 63.5 * PLACES[channel % len(PLACES)]))
             self._synth.cc(channel, REVERB_SEND, 127)
@@ -72,11 +75,10 @@ class MidiSynth(Synth):
         elif kind == "program_change" and message.channel != DRUM_CHANNEL:
             self.choose(message.channel, message.program + 1)
 
-    def silence(self) -> None:
-        """End all notes, and lift all pedals."""
-        for channel in range(CHANNELS):
-            for control in (64, 66, 67, SOUND_OFF, NOTES_OFF):
-                self._synth.cc(channel, control, 0)
+    def reset(self) -> None:
+        """Silence: as if it had just been made."""
+        super().reset()
+        self._prepare()
 
 
 @cache
