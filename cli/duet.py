@@ -22,6 +22,7 @@ from duet.dispatcher import Dispatcher
 from duet.knobs import Knobs
 from duet.notes import Output
 from duet.opening import open_port
+from duet.osc import OscOutput, osc_output
 from duet.ports import Inbox, Port
 from duet.session import Session
 from duet.settings import Together
@@ -170,6 +171,14 @@ class _Ports:
             self.opened[key] = open_port(name, self.inbox, out)
         return self.opened[key]
 
+    def osc(self, names: Iterable[str]) -> list[OscOutput]:
+        """Outputs to OSC. Raises UserError for an address that is none."""
+        outputs = []
+        for name in names:
+            outputs.append(osc_output(name))
+            self.opened[name, None] = outputs[-1].port
+        return outputs
+
     def close(self) -> None:
         """Close them all; twice does no harm."""
         for port in self.opened.values():
@@ -210,7 +219,8 @@ def _ports(
         named = args.midi_out or ([] if both else _connected(True, False))
         outputs = ports.named(named, out=True) or both
         pages = [web.port] if web else []
-        yield [*inputs, *pages], [*(Output(p) for p in outputs), *(web.outputs if web else [])]
+        others = [*(web.outputs if web else []), *ports.osc(args.osc_out)]
+        yield [*inputs, *pages], [*(Output(p) for p in outputs), *others]
     finally:
         ports.close()
 

@@ -32,6 +32,15 @@ MOST_SURPRISED = 10.0  # nats per note that the highest value stands for
 
 
 @dataclass(frozen=True)
+class State:
+    """What is told beside MIDI, to outputs that take it (`Output.tells`): see osc.py."""
+
+    name: str
+    values: tuple[str | int | float, ...]
+    type: str = "state"
+
+
+@dataclass(frozen=True)
 class Told:
     """How surprising a call or an answer was: when, whose network, what, nats and notes."""
 
@@ -133,6 +142,9 @@ class Session:
         from mido import Message
 
         bar, place = divmod(beat, self.settings.bar)
+        self._tell(beat, "beat", place + 1, bar + 1, self.dispatcher.clock.bpm)
+        if place == 0:
+            self._tell(beat, "bar", bar + 1)
         if self.settings.metronome:
             note, channel = CLICKS[place > 0], self.settings.metronome_channel - 1
             on = Message("note_on", note=note, velocity=CLICK_VELOCITY, channel=channel)
@@ -155,6 +167,11 @@ class Session:
                 value=min(max(value, 0), 127) if which == 2 else value % 128,
             ),
         )
+
+    def _tell(self, beat: float, name: str, *values: str | int | float) -> None:
+        for output in self.outputs:
+            if output.tells:
+                self.dispatcher.at(beat, output, State(name, values), METRONOME)
 
     def _send(self, beat: float, message: Any) -> None:
         for output in self.outputs:
@@ -249,6 +266,8 @@ class Session:
         if not surprise.notes:
             return
         self.tolds.append(Told(float(self.at), who, what, surprise.nats, surprise.notes))
+        nats = surprise.nats / surprise.notes
+        self._tell(float(self.at), "surprise", who, what, nats, surprise.notes)
         if self.settings.state_channel and surprise.per_note is not None:
             share = surprise.per_note / MOST_SURPRISED
             self._state(2, round(127 * share), float(self.at))

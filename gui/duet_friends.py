@@ -6,7 +6,7 @@ import threading
 import time
 
 from duet.conductor import Conductor
-from duet.dispatcher import LOOKING, real_time
+from duet.dispatcher import LOOKING, others_too, real_time
 from music.synth import find_soundfont, fluidsynth_module
 from stream.app import sound_app, station_link
 from stream.context import SoundContext
@@ -37,6 +37,7 @@ class Friends:
         """Serve, in a thread: the session is there."""
         self._conductor = conductor
         threading.Thread(target=self._serve, daemon=True, name="audio server").start()
+        others_too()
 
     def _serve(self) -> None:
         real_time(LOOKING)
