@@ -19,7 +19,7 @@ from music.sounds import Sound
 from storage.bundle import load
 
 STEP = Fraction(1, 4)
-MODELS = ("bach2_nc_mo", "bach5_nc_mo")
+MODELS = ("bach2_nc_mo", "bach5_nc_mo", "madrigals6_nc_mo")
 
 
 @pytest.fixture(scope="module", params=MODELS)
