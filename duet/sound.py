@@ -92,7 +92,8 @@ class SoundOutput(Output):
         """program_of: the instrument (1..128, or DRUMS) of whoever has not chosen one."""
         super().__init__(SoundPort())
         self.program_of = program_of
-        self._channels: dict[str, int] = {}  # by owner; who has played last stands last
+        # by owner and channel there; who has played last stands last
+        self._channels: dict[tuple[str, int], int] = {}
 
     def listen(self, listening: bool) -> None:
         """Whether somebody listens from now on."""
@@ -117,17 +118,17 @@ class SoundOutput(Output):
             return
         with self._lock:
             drums = message.channel == DRUM_CHANNEL or self.program_of(owner) == DRUMS
-            channel = DRUM_CHANNEL if drums else self._channel(owner)
+            channel = DRUM_CHANNEL if drums else self._channel(owner, message.channel)
             super().send(message.copy(channel=channel), owner)
 
-    def _channel(self, owner: str) -> int:
+    def _channel(self, owner: str, theirs: int) -> int:
         """The channel of somebody: that of whoever was silent for longest, if all are taken."""
-        channel = self._channels.pop(owner, None)
+        channel = self._channels.pop((owner, theirs), None)
         if channel is None:
             channel = self._new_channel()
             program = self.program_of(owner)
             self._send_to(channel, "program_change", program=program - 1)
-        self._channels[owner] = channel
+        self._channels[owner, theirs] = channel
         return channel
 
     def _new_channel(self) -> int:
@@ -135,15 +136,15 @@ class SoundOutput(Output):
         if free:
             return min(free)
         silent = next(iter(self._channels))
-        self.end(silent)
+        self.end(silent[0])
         return self._channels.pop(silent)
 
     def end(self, owner: str) -> None:
         """End all notes of somebody, and lift the pedal."""
         with self._lock:
             super().end(owner)
-            channel = self._channels.get(owner)
-            if channel is not None and channel in self._pedals:
+            own = {channel for (who, _), channel in self._channels.items() if who == owner}
+            for channel in own & self._pedals:
                 self._pedals.discard(channel)
                 self._send_to(channel, "control_change", control=PEDAL, value=0)
 

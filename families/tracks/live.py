@@ -231,7 +231,7 @@ class TrackLive(Sampled):
         missing = 1 if self._bar is None else (bar - self._bar) // long
         for _ in range(min(missing, MOST_SILENT_BARS + 1)):
             sampler.give(token(Kind.BAR))
-            if sampler.features[0].cursor.metre != metre:
+            if self._bar is None or sampler.features[0].cursor.metre != metre:
                 sampler.give(token(Kind.METRE, metre))
         if missing > 0:
             self._bar = bar

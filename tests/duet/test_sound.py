@@ -115,7 +115,7 @@ def test_instruments_are_those_that_were_chosen_while_nobody_listened() -> None:
         stage.renderer.end()
         stage.output.send(Message("program_change", channel=3, program=program - 1), "m")
         stage.renderer.begin()
-        stage.play("m", on(69))
+        stage.play("m", on(69, 3))
         found.append(spectrum(stage))
     likeness = [
         float(np.corrcoef(found[0], other)[0, 1]) for other in found[1:]
