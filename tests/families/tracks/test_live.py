@@ -163,7 +163,8 @@ def test_it_begins_at_once_and_plays_without_a_gap_in_one_metre_and_tempo() -> N
 
 def test_notes_last_as_long_as_their_tokens_say() -> None:
     composer = live(anything(HOLD=0.001))
-    lengths, sounding = [], {}
+    lengths: list[int] = []
+    sounding: dict[tuple[int, int], Fraction] = {}
     for time, event in played(composer, 0, 60):
         now = {(s.program, s.pitch): s.struck for s in event.sounds if not s.drum}
         ended = {key for key in sounding if key not in now}
