@@ -21,7 +21,7 @@ from duet.conductor import Conductor, described, read_messages
 from duet.dispatcher import Dispatcher
 from duet.knobs import Knobs
 from duet.notes import Output
-from duet.opening import open_port
+from duet.opening import address_of, open_port
 from duet.osc import OscOutput, osc_output
 from duet.ports import Inbox, Port
 from duet.session import Session
@@ -40,6 +40,8 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
     output, settings = output_of(args, "duet", paths.models), settings_of(args)
     if output.musicxml:
         require("music21", "writing MusicXML")
+    for address in args.osc_out:
+        address_of(address)  # refused now, not after models were loaded
     check_writable(output.midi.parent)
     seed = secrets.randbelow(LARGEST_SEED) if args.seed is None else args.seed
     roles = _roles(args, paths, bundle)
