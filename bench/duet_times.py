@@ -242,12 +242,9 @@ def accompany() -> None:
     knows the melody to its end."""
     bach = model("bach5")
     pieces = bach.family.unpack(bach.bundle.held_out)[:10]
-    rows = {
-        "Bach": pieces,
-        "harmonised": [harmonised(bach, piece) for piece in pieces],
-        "accompanied, notes in time": [accompanied(bach, piece, 0.0) for piece in pieces],
-        "accompanied, notes up to 20 ms off": [accompanied(bach, p, 0.02) for p in pieces],
-    }
+    rows = {"Bach": pieces, "harmonised": [harmonised(bach, piece) for piece in pieces]}
+    for name, off in OFF.items():
+        rows[f"accompanied, {name}"] = [accompanied(bach, piece, off) for piece in pieces]
     row("what", "faults", *FAULTS)
     row(*["---"] * (2 + len(FAULTS)))
     for name, found in rows.items():
@@ -255,6 +252,11 @@ def accompany() -> None:
         row(name, *(f"{figures[what]:.2f}" for what in ("all", *FAULTS)))
 
 
+OFF = {  # seconds by which notes are late
+    "notes 20 to 10 ms early": (-0.02, -0.01),
+    "exact": (0.0, 0.0),
+    "up to 20 ms early or late": (-0.02, 0.02),
+}
 FAULTS = ("parallel fifths", "parallel octaves", "crossings", "leaps")
 
 
@@ -264,9 +266,9 @@ def harmonised(bach: LoadedModel, piece: Chorale) -> Chorale:
     return inpaint(bach.predictor, piece, free, Composing(seed=1), particles=16)
 
 
-def accompanied(bach: LoadedModel, piece: Chorale, off: float) -> Chorale:
-    """The other three voices of a session in a time that is not real. off: seconds at BPM by which
-    notes are early or late, at random."""
+def accompanied(bach: LoadedModel, piece: Chorale, off: tuple[float, float]) -> Chorale:
+    """The other three voices of a session in a time that is not real. off: between how many seconds, at
+    BPM, notes are late at random."""
     cast = Cast(
         [Role("person", "person"), Role("model", "bach5", "bach5")], lambda path: bach, PATHS
     )
@@ -286,7 +288,7 @@ def accompanied(bach: LoadedModel, piece: Chorale, off: float) -> Chorale:
     return Chorale(piece.name, symbols_of(rows), piece.plan)
 
 
-def played(piece: Chorale, off: float) -> list[tuple[float, Message]]:
+def played(piece: Chorale, off: tuple[float, float]) -> list[tuple[float, Message]]:
     """The soprano as somebody plays it: beats and messages in order."""
     rng, step = random.Random(piece.name), float(STEP)
     sounds, found, last = pitches(piece.symbols)[:, 0].tolist(), [], -1
@@ -294,7 +296,7 @@ def played(piece: Chorale, off: float) -> list[tuple[float, Message]]:
         pitch = sounds[i] if i < len(sounds) else -1
         if pitch == last and symbol < FIRST:
             continue
-        beat = max(i * step + rng.uniform(-off, off) * BPM / 60, 0.0)
+        beat = max(i * step + rng.uniform(*off) * BPM / 60, 0.0)
         if last >= 0:
             found.append((beat, Message("note_off", note=last)))
         if pitch >= 0:
