@@ -79,6 +79,8 @@ def test_messages_are_rendered_in_the_order_of_their_times(stage: Stage) -> None
     stage.play("other", on(64), 0.05)
     stage.play("other", off(64), 0.1)
     stage.play("me", off(60), BLOCK / RATE + 0.1)
+    stage.play("me", on(36, 9), BLOCK / RATE + 0.1)
+    stage.play("me", on(38, 9), BLOCK / RATE + 0.1)
     stage.block()
     stage.block()
     pitches = [(round(at, 2), p, round(long, 2)) for at, p, long in stage.heard]
