@@ -15,8 +15,8 @@ from music.events import Event
 from music.synth import RATE, Pcm
 from stream.context import SoundContext
 from stream.listener import Listener
-from stream.live import LEAST_SLACK, LiveStation, LiveWorker
-from stream.messages import BLOCK_SECONDS
+from stream.live import LEAST_SLACK, SECOND, LiveProducer, LiveStation, LiveWorker
+from stream.messages import BLOCK_SECONDS, Begin
 from stream.texts import ENGLISH
 from stream.titles import playing_on, station_title
 
@@ -93,6 +93,14 @@ def test_it_is_heard_so_late_as_the_settings_say_and_without_a_gap(
         assert asked >= ended + Counter.delay, "not before all that is played can have come"
     assert air.station.underruns == 0
     assert max(air.station.lead, 0.3) >= LEAST_SLACK - 0.1
+
+
+def test_it_is_never_heard_so_soon_that_blocks_would_be_late() -> None:
+    begin = Begin(1, "x", SECOND, 0, 0, ())
+    for ahead, later in ((2.0, 2.0), (0.3, Counter.delay + BLOCK_SECONDS + LEAST_SLACK)):
+        producer = LiveProducer(begin, Counter(), settings(ahead=ahead), lambda report: None)
+        assert producer._later == pytest.approx(later)
+        assert producer.due() is None, "nobody listens"
 
 
 def test_nothing_is_rendered_while_nobody_listens(new: Callable[..., OnAir]) -> None:
