@@ -12,7 +12,7 @@ import multiprocessing
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -36,8 +36,7 @@ from duet.recording import parts_of
 from duet.settings import Together
 from evaluation.style import faults_per_100
 from families.base import LoadedModel
-from families.live import Accompanist, Place
-from families.satb.encoding import STEP, Chorale, pitches, symbols_of
+from families.satb.encoding import FIRST, STEP, Chorale, pitches, symbols_of
 from families.satb.inpainting import free_voices, inpaint
 from litert.loading import playing
 from storage.bundle import load
@@ -83,9 +82,9 @@ def tune(path: Path, beats: int, gap: bool) -> None:
 
 
 def session(
-    way: str, names: list[str], beats: int, **settings: Any
+    way: str, names: list[str], beats: int, others: Sequence[Output] = (), **settings: Any
 ) -> tuple[Conductor, MemoryPort]:
-    """A file and models, with an output in memory."""
+    """A file and models, with an output in memory and others."""
     roles = [Role("model", f"{n} {i}", n) for i, n in enumerate(names)]
     if way != "ring":
         roles.insert(0, Role("file", "file", "", port="file"))
@@ -96,8 +95,9 @@ def session(
     dispatcher = Dispatcher(InternalClock(BPM))
     if settings.get("clock") == "out":
         dispatcher.send_clock([output])
-    made = cast.session(Together(way=way, bpm=BPM, **settings), 1, dispatcher, {"": [output]})
-    conductor = Conductor(made, inbox, [], [output])
+    outputs = [output, *others]
+    made = cast.session(Together(way=way, bpm=BPM, **settings), 1, dispatcher, {"": outputs})
+    conductor = Conductor(made, inbox, [], outputs)
     if way != "ring":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "tune.mid"
@@ -125,6 +125,7 @@ def ways(only: str, minutes: float, others: int) -> None:
     for way, names in (
         ("answer", ["bach2"]),
         ("answer", ["bach5"]),
+        ("answer", ["madrigals6"]),
         ("continue", ["bach5"]),
         ("accompany", ["bach5"]),
         ("ring", ["bach2", "bach5"]),
@@ -237,18 +238,26 @@ def follow() -> None:
 
 
 def accompany() -> None:
-    """Held-out melodies accompanied in time, beside harmonising that knows the melody to its end."""
+    """Held-out melodies played in a session in time, exactly or as people do, beside harmonising that
+    knows the melody to its end."""
     bach = model("bach5")
     pieces = bach.family.unpack(bach.bundle.held_out)[:10]
-    live, offline = [], []
-    for piece in pieces:
-        live.append(accompanied(bach, piece))
-        offline.append(harmonised(bach, piece))
-    print("| what | voice-leading faults per 100 notes |")
-    print("| --- | --- |")
-    for name, found in (("Bach", pieces), ("harmonised", offline), ("accompanied in time", live)):
+    rows = {"Bach": pieces, "harmonised": [harmonised(bach, piece) for piece in pieces]}
+    for name, off in OFF.items():
+        rows[f"accompanied, {name}"] = [accompanied(bach, piece, off) for piece in pieces]
+    row("what", "faults", *FAULTS)
+    row(*["---"] * (2 + len(FAULTS)))
+    for name, found in rows.items():
         figures = faults_per_100([p.events for p in found])
-        print(f"| {name} | {figures} |", flush=True)
+        row(name, *(f"{figures[what]:.2f}" for what in ("all", *FAULTS)))
+
+
+OFF = {  # seconds by which notes are late
+    "notes 20 to 10 ms early": (-0.02, -0.01),
+    "exact": (0.0, 0.0),
+    "up to 20 ms early or late": (-0.02, 0.02),
+}
+FAULTS = ("parallel fifths", "parallel octaves", "crossings", "leaps")
 
 
 def harmonised(bach: LoadedModel, piece: Chorale) -> Chorale:
@@ -257,17 +266,43 @@ def harmonised(bach: LoadedModel, piece: Chorale) -> Chorale:
     return inpaint(bach.predictor, piece, free, Composing(seed=1), particles=16)
 
 
-def accompanied(bach: LoadedModel, piece: Chorale) -> Chorale:
-    """The other three voices, played with a soprano whose notes come one after the other."""
-    composer = bach.family.live(bach, Composing(seed=1), 0)
-    assert isinstance(composer, Accompanist)
-    soprano, sounds, rows = piece.symbols[:, 0], pitches(piece.symbols)[:, 0], []
-    for step in range(len(piece)):
-        event, _ = composer.plan(Place(step * STEP), bool(step and sounds[step] >= 0))
-        if soprano[step] >= 3:
-            event = composer.correct(int(sounds[step]), ())
-        rows.append([int(sounds[step]), *event.voices[1:]])
+def accompanied(bach: LoadedModel, piece: Chorale, off: tuple[float, float]) -> Chorale:
+    """The other three voices of a session in a time that is not real. off: between how many seconds, at
+    BPM, notes are late at random."""
+    cast = Cast(
+        [Role("person", "person"), Role("model", "bach5", "bach5")], lambda path: bach, PATHS
+    )
+    dispatcher = Dispatcher(InternalClock(BPM, 0.0), lambda: 0.0)
+    made = cast.session(Together(way="accompany", bpm=BPM), 1, dispatcher, {})
+    player = made.models[0]
+    sounds, rows = pitches(piece.symbols)[:, 0].tolist(), []
+    coming = played(piece, off)
+    made.tick()  # the first step, while nobody plays yet
+    for pitch in sounds:
+        while coming and coming[0][0] < made.due:
+            beat, message = coming.pop(0)
+            made.take(message, beat)
+        voices = dict(player._sounding)
+        rows.append([pitch, *(voices.get(v, -1) for v in (1, 2, 3))])
+        made.tick()
     return Chorale(piece.name, symbols_of(rows), piece.plan)
+
+
+def played(piece: Chorale, off: tuple[float, float]) -> list[tuple[float, Message]]:
+    """The soprano as somebody plays it: beats and messages in order."""
+    rng, step = random.Random(piece.name), float(STEP)
+    sounds, found, last = pitches(piece.symbols)[:, 0].tolist(), [], -1
+    for i, symbol in enumerate([*piece.symbols[:, 0].tolist(), 0]):
+        pitch = sounds[i] if i < len(sounds) else -1
+        if pitch == last and symbol < FIRST:
+            continue
+        beat = max(i * step + rng.uniform(*off) * BPM / 60, 0.0)
+        if last >= 0:
+            found.append((beat, Message("note_off", note=last)))
+        if pitch >= 0:
+            found.append((beat, Message("note_on", note=pitch, velocity=80)))
+        last = pitch
+    return found
 
 
 def ring(minutes: float) -> None:

@@ -15,14 +15,14 @@ from cli.output import output_of
 from cli.run_log import told
 from config_bach import Paths, UserError, require
 from duet import recording
-from duet.browser import BrowserOutput
 from duet.casting import FILE, PERSON, Cast, Role, roles_of
 from duet.clock import Clock, FollowedClock, InternalClock
 from duet.conductor import Conductor, described, read_messages
 from duet.dispatcher import Dispatcher
 from duet.knobs import Knobs
 from duet.notes import Output
-from duet.opening import open_port
+from duet.opening import address_of, open_port
+from duet.osc import OscOutput, osc_output
 from duet.ports import Inbox, Port
 from duet.session import Session
 from duet.settings import Together
@@ -40,6 +40,8 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
     output, settings = output_of(args, "duet", paths.models), settings_of(args)
     if output.musicxml:
         require("music21", "writing MusicXML")
+    for address in args.osc_out:
+        address_of(address)  # refused now, not after models were loaded
     check_writable(output.midi.parent)
     seed = secrets.randbelow(LARGEST_SEED) if args.seed is None else args.seed
     roles = _roles(args, paths, bundle)
@@ -171,6 +173,14 @@ class _Ports:
             self.opened[key] = open_port(name, self.inbox, out)
         return self.opened[key]
 
+    def osc(self, names: Iterable[str]) -> list[OscOutput]:
+        """Outputs to OSC. Raises UserError for an address that is none."""
+        outputs = []
+        for name in names:
+            outputs.append(osc_output(name))
+            self.opened[name, None] = outputs[-1].port
+        return outputs
+
     def close(self) -> None:
         """Close them all; twice does no harm."""
         for port in self.opened.values():
@@ -211,7 +221,8 @@ def _ports(
         named = args.midi_out or ([] if both else _connected(True, False))
         outputs = ports.named(named, out=True) or both
         pages = [web.port] if web else []
-        yield [*inputs, *pages], [*(Output(p) for p in outputs), *map(BrowserOutput, pages)]
+        others = [*(web.outputs if web else []), *ports.osc(args.osc_out)]
+        yield [*inputs, *pages], [*(Output(p) for p in outputs), *others]
     finally:
         ports.close()
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from cli.run_log import told
 from config_bach import Paths, UserError
-from duet.browser import BrowserPort
+from duet.browser import BrowserOutput, BrowserPort
 from duet.conductor import Conductor
+from duet.notes import Output
 from duet.ports import Inbox
 
 
@@ -19,6 +20,9 @@ class WebPage:
 
     def __init__(self, server: Any, port: BrowserPort, address: str) -> None:
         self.port, self._server, self._address = port, server, address
+        self.outputs: list[Output] = [BrowserOutput(port)]
+        if server.context.friends:
+            self.outputs.append(server.context.sound)
 
     def begin(self, conductor: Conductor, ranges: dict[str, tuple[float, float]]) -> None:
         """The session is there: let pages in, and say where."""
@@ -53,7 +57,8 @@ def _served(paths: Paths, inbox: Inbox) -> WebPage | None:
     try:
         server, new = settings.load_or_create(paths)
         port = BrowserPort(inbox)
-        web = WebPage(serve(server, paths, port), port, address_of(server))
+        page = serve(server, paths, port, lambda why: told(f"  no sound for friends: {why}"))
+        web = WebPage(page, port, address_of(server))
     except UserError as error:
         told(f"  no page: {error}")
         return None

@@ -345,6 +345,8 @@ OPTIONS = (
     Option("--midi-in PORT", TOGETHER, "a part of a port's name, virtual:NAME, listen:PORT or "
            "connect:HOST:PORT; may be repeated (every one there is)", how=REPEATED),
     Option("--midi-out PORT", TOGETHER, "where it plays, likewise", how=REPEATED),
+    Option("--osc-out ADDRESS", TOGETHER, "send notes, beats, bars and surprise as OSC to HOST:PORT, or "
+           "PORT of this machine; may be repeated", how=REPEATED),
     Option("--clock KIND", TOGETHER, "MIDI clock: in follows, out sends (internal)", str, "clock",
            how={"choices": CHOICES["clock"]}),
     Option("--way KIND", TOGETHER, "answer a call, accompany a voice, continue where you stop, or a "

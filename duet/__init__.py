@@ -7,6 +7,8 @@ opening.py     opens a port by its name
 hardware.py    ports of this machine and virtual ones                  (python-rtmidi, optional)
 network.py     ports over TCP
 browser.py     the port of pages in browsers: what they may say, and how much
+sound.py       all that is played, rendered for friends who listen
+osc.py         notes, beats, bars and surprise as OSC                   (python-osc, optional)
 notes.py       an output that ends every note it has begun
 dispatcher.py  messages sent at their beats; MIDI clock sent
 parts.py       what somebody plays, and a performer that plans it at the outputs
@@ -19,5 +21,5 @@ conductor.py   a session in real time: its threads
 recording.py   .mid, score and what plays a session again
 
 Nothing here knows HTTP: gui/duet.py connects pages to BrowserPort and Conductor.control, and shows the
-state of Conductor and Session.
+state of Conductor and Session; gui/duet_friends.py sends the sound.
 """

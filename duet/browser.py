@@ -130,6 +130,7 @@ SHAPES: dict[str, tuple[Callable[[Any], bool], ...]] = {
     "off": (_flag, _whole(0, 127), _number),
     "pedal": (_flag, _number),
     "knob": (_whole(0, 119), _whole(0, 127), _number),  # a control change
+    "instrument": (_whole(1, 128),),  # for friends; the page itself sounds by it already
     "set": (_text, _value),
     "do": (_text,),
     "learn": (_text,),
@@ -205,6 +206,10 @@ class Hands:
     def knob(self, number: int, value: int, when: float) -> None:
         """A control change."""
         self._give("control_change", False, when, control=number, value=value)
+
+    def instrument(self, program: int) -> None:
+        """Others hear these notes by another instrument (1..128) from now on."""
+        self._give("program_change", False, self._now(), program=program - 1)
 
     def let_go(self) -> None:
         """The page is gone: all that it began ends."""

@@ -14,7 +14,7 @@ from typing import Any
 from config_bach import DEFAULT_PROGRAM, Composing, Paths, UserError
 from duet.dispatcher import Dispatcher
 from duet.notes import Output
-from duet.parts import Part, Performer
+from duet.parts import DRUM_CHANNEL, Part, Performer
 from duet.players import ModelPlayer, Person
 from duet.session import Session, channel_of
 from duet.settings import Together
@@ -76,11 +76,14 @@ def bundle_path(text: str, paths: Paths) -> Path:
 
 
 def program_of(model: LoadedModel, wanted: int | None) -> int:
-    """The instrument of a model: that wanted, else its own; DRUMS if all its music is percussion."""
+    """The instrument of a model: that wanted, else its own, of several the usual one; DRUMS if all its
+    music is percussion."""
     sounds = [s for e in model.example for s in e.sounds]
     if sounds and all(s.drum for s in sounds):
         return DRUMS
-    return wanted or model.metadata.get("instrument") or DEFAULT_PROGRAM
+    usual = Counter(s.program for s in sounds if not s.drum).most_common(1)
+    own = usual[0][0] if usual else model.metadata.get("instrument")
+    return wanted or own or DEFAULT_PROGRAM
 
 
 class Cast:
@@ -104,6 +107,7 @@ class Cast:
         players: list[Person | ModelPlayer] = []
         background: list[ModelPlayer] = []
         number = 0
+        spare = self._spare_channels(settings)
         for index, role in enumerate(self.roles):
             if role.kind != "model":
                 part = Part(role.name, role.program or self._program_of_people)
@@ -117,7 +121,8 @@ class Cast:
             composing = Composing(seed=(seed + index) % 2**62)
             composer = model.family.live(model, composing, settings.voice - 1)
             own = outputs.get(role.name, outputs.get("", ()))
-            performer = Performer(part, own, channel, dispatcher)
+            others = None if role.program else spare
+            performer = Performer(part, own, channel, dispatcher, others)
             (background if role.background else players).append(
                 ModelPlayer(composer, performer, Fraction(settings.bar))
             )
@@ -125,6 +130,13 @@ class Cast:
         return Session(
             settings, players, dispatcher, seed, background=background, outputs=everywhere
         )
+
+    def _spare_channels(self, settings: Together) -> list[int]:
+        """MIDI channels (0..15) for further instruments of models, the last one first."""
+        models = sum(role.kind == "model" for role in self.roles)
+        taken = {channel_of(n, settings.channel, False) for n in range(models)}
+        taken |= {DRUM_CHANNEL, settings.state_channel - 1, settings.metronome_channel - 1}
+        return [channel for channel in range(1, 16) if channel not in taken]
 
     @property
     def _program_of_people(self) -> int:

@@ -170,6 +170,8 @@ class Conductor:
             return
         if isinstance(self.clock, FollowedClock) and self.clock.take(message, when):
             return
+        if message.type == "program_change":  # models keep the instruments of their channels
+            self._hear(message, when, port)
         if message.type not in PLAYED:
             return
         if wish := self.knobs.take(message):
@@ -177,9 +179,16 @@ class Conductor:
             return
         if self.session.settings.through:
             for output in self.outputs:
-                if output.name != port:
+                if output.name != port and not output.everything:
                     self.dispatcher.now(output, message, port)
+        self._hear(message, when, port)
         self._queue.put(("midi", self._beat(when), message, port))
+
+    def _hear(self, message: Any, when: float, port: str) -> None:
+        """Tell outputs that hear everything what somebody has played."""
+        for output in self.outputs:
+            if output.everything:
+                output.hear(message, port, when)
 
     def _beat(self, when: float) -> float:
         return straight(self.clock.beat_at(when), self.dispatcher.swing)

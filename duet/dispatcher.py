@@ -211,18 +211,27 @@ class ClockSender:
             output.send(Message(kind, **values))
 
 
-def real_time(priority: int = PRIORITY) -> bool:
-    """Ask for real-time priority for this thread; whether the system permits it (only Linux has it).
+def real_time(priority: int = PRIORITY, thread: int = 0) -> bool:
+    """Ask for real-time priority for this thread, or the one that has this number for the system;
+    whether that permits it (only Linux has it).
 
     Every thread that runs Python while music plays should have it: one without, put aside by a busy
     machine while it holds the interpreter, holds up all others. What it starts has it not.
     """
     try:
         policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
+        os.sched_setscheduler(thread, policy, os.sched_param(priority))
     except (AttributeError, OSError):
         return False
     return True
+
+
+def others_too() -> None:
+    """Ask for it for all threads there are and that have none; the main thread asks for itself."""
+    for thread in set(threading.enumerate()) - {threading.main_thread()}:
+        with contextlib.suppress(AttributeError, OSError):
+            if thread.native_id and os.sched_getscheduler(thread.native_id) == os.SCHED_OTHER:
+                real_time(LOOKING, thread.native_id)
 
 
 def ordinary() -> None:

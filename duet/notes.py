@@ -21,6 +21,8 @@ class Output:
     """
 
     ahead = False  # whether it is told what is planned, and keeps the time by itself
+    everything = False  # whether it hears all that people play, even if that does not go out
+    tells = False  # whether it takes what is told beside MIDI (session.State)
 
     def __init__(self, port: Port) -> None:
         self.port, self.name = port, port.name
@@ -48,6 +50,10 @@ class Output:
             else:
                 self._watch_pedal(message)
                 self.port.send(message)
+
+    def hear(self, message: Any, owner: str, when: float) -> None:
+        """Somebody played that at a time (time.monotonic), perhaps a moment ago."""
+        self.send(message, owner)
 
     def planned(self, beat: float, message: Any, owner: str) -> None:
         """A message of somebody comes at a beat (swung); told to outputs that are `ahead`."""

@@ -19,12 +19,16 @@ DRUM_CHANNEL = 9
 
 @dataclass
 class PlayedNote:
-    """A note: onset and end in quarter lengths since playing began (end None: it sounds)."""
+    """A note: onset and end in quarter lengths since playing began (end None: it sounds).
+
+    program: General MIDI 1..128, or DRUMS; None: that of its part.
+    """
 
     onset: float
     end: float | None
     pitch: int
     velocity: int
+    program: int | None = None
 
 
 class Part:
@@ -35,16 +39,16 @@ class Part:
         self.name, self.program = name, program
         self.notes: list[PlayedNote] = []
 
-    def on(self, beat: float, pitch: int, velocity: int) -> None:
+    def on(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
         """A note begins."""
-        self.notes.append(PlayedNote(beat, None, pitch, velocity))
+        self.notes.append(PlayedNote(beat, None, pitch, velocity, program))
         if len(self.notes) > LONGEST:
             del self.notes[: LONGEST // 10]
 
-    def off(self, beat: float, pitch: int) -> None:
+    def off(self, beat: float, pitch: int, program: int | None = None) -> None:
         """The oldest note of a pitch that sounds ends."""
         for note in self._recent:
-            if note.end is None and note.pitch == pitch:
+            if note.end is None and (note.pitch, note.program) == (pitch, program):
                 note.end = max(beat, note.onset)
                 return
 
@@ -90,24 +94,38 @@ class Part:
         held = [n for n in earlier if n.end is None or n.end >= high]
         if not struck and not held:
             held = [n for n in earlier if n.end is not None and n.end >= low]
-        new = {n.pitch for n in struck}
-        sounds = [Sound(self.program, n.pitch, n.velocity) for n in struck]
-        if self.program != DRUMS:
-            sounds += [
-                Sound(self.program, n.pitch, n.velocity, False) for n in held if n.pitch not in new
-            ]
+        sounds = [self._sound(n) for n in struck]
+        new = {s.key for s in sounds}
+        going_on = (self._sound(n, struck=False) for n in held)
+        sounds += [s for s in going_on if not s.drum and s.key not in new]
         return Event.of(sounds, stop - start)
+
+    def _sound(self, note: PlayedNote, struck: bool = True) -> Sound:
+        program = self.program if note.program is None else note.program
+        return Sound(program, note.pitch, note.velocity, struck)
 
 
 class Performer:
-    """Writes notes into a part and plans them at outputs, on a MIDI channel (0..15)."""
+    """Writes notes into a part and plans them at outputs, on a MIDI channel (0..15).
+
+    Percussion is on its own channel; other instruments than that of the part get one of those that are
+    spare, while there are any, and are played by that of the part then.
+    """
 
     def __init__(
-        self, part: Part, outputs: Sequence[Output], channel: int, dispatcher: Dispatcher
+        self,
+        part: Part,
+        outputs: Sequence[Output],
+        channel: int,
+        dispatcher: Dispatcher,
+        spare: list[int] | None = None,
     ) -> None:
+        """spare: channels that several performers share; one that is taken is taken out."""
         self.part, self.outputs, self.channel = part, outputs, channel
         self.offset = 0.0  # quarter lengths
         self._dispatcher = dispatcher
+        self._spare = [] if spare is None else spare
+        self._channels: dict[int, int] = {DRUMS: DRUM_CHANNEL, part.program: channel}
 
     @property
     def name(self) -> str:
@@ -117,17 +135,28 @@ class Performer:
     def introduce(self) -> None:
         """Choose the instrument."""
         if self.part.program != DRUMS:
-            self._now("program_change", program=self.part.program - 1)
+            self._now("program_change", self.channel, program=self.part.program - 1)
 
-    def begin(self, beat: float, pitch: int, velocity: int) -> None:
-        """Strike a note at a beat."""
-        self.part.on(beat, pitch, velocity)
-        self._plan(beat, "note_on", note=pitch, velocity=velocity)
+    def begin(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
+        """Strike a note at a beat, of an instrument; None: that of the part."""
+        own, channel = self._instrument(program)
+        self.part.on(beat, pitch, velocity, own)
+        self._plan(beat, "note_on", channel, note=pitch, velocity=velocity)
 
-    def end(self, beat: float, pitch: int) -> None:
+    def end(self, beat: float, pitch: int, program: int | None = None) -> None:
         """End a note at a beat."""
-        self.part.off(beat, pitch)
-        self._plan(beat, "note_off", note=pitch, velocity=0)
+        own, channel = self._instrument(program)
+        self.part.off(beat, pitch, own)
+        self._plan(beat, "note_off", channel, note=pitch, velocity=0)
+
+    def _instrument(self, program: int | None) -> tuple[int | None, int]:
+        """An instrument, None if it is that of the part, and its channel."""
+        if program is not None and program not in self._channels and self._spare:
+            self._channels[program] = channel = self._spare.pop()
+            self._now("program_change", channel, program=program - 1)
+        if program is None or program == self.part.program or program not in self._channels:
+            return None, self.channel
+        return program, self._channels[program]
 
     def cancel(self, since: float) -> None:
         """Forget what was planned from a beat on."""
@@ -145,19 +174,20 @@ class Performer:
         for note in notes:
             onset, end = note.onset + later, min((note.end or note.onset) + later, until)
             if onset < until - 1e-6:
-                self.begin(onset, note.pitch, note.velocity)
-                self.end(end, note.pitch)
+                self.begin(onset, note.pitch, note.velocity, note.program)
+                self.end(end, note.pitch, note.program)
 
-    def _plan(self, beat: float, kind: str, **values: int) -> None:
-        message = self._message(kind, **values)
+    def _plan(self, beat: float, kind: str, channel: int, **values: int) -> None:
+        message = _message(kind, channel, **values)
         for output in self.outputs:
             self._dispatcher.at(beat + self.offset, output, message, self.name)
 
-    def _now(self, kind: str, **values: int) -> None:
+    def _now(self, kind: str, channel: int, **values: int) -> None:
         for output in self.outputs:
-            self._dispatcher.now(output, self._message(kind, **values), self.name)
+            self._dispatcher.now(output, _message(kind, channel, **values), self.name)
 
-    def _message(self, kind: str, **values: int) -> Any:
-        from mido import Message
 
-        return Message(kind, channel=self.channel, **values)
+def _message(kind: str, channel: int, **values: int) -> Any:
+    from mido import Message
+
+    return Message(kind, channel=channel, **values)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from duet.parts import Part, Performer
 from families.live import LiveComposer, Place, Surprise
 from music.events import Event, held_over
+from music.sounds import program_of
 
 Key = tuple[int, int]  # voice, pitch
 
@@ -111,16 +112,17 @@ class ModelPlayer:
         """Plan an event: what it does not hold ends, what is new begins."""
         held = held_over(self._last, event) & self._sounding
         self._earlier = (self._last, set(self._sounding))
-        for _, pitch in sorted(self._sounding - held):
-            self.performer.end(float(at), pitch)
+        for voice, pitch in sorted(self._sounding - held):
+            self.performer.end(float(at), pitch, program_of(voice))
         for voice, pitch in sorted(set(event.sounding) - held):
-            self.performer.begin(float(at), pitch, event.velocity_of(voice, pitch))
+            velocity = event.velocity_of(voice, pitch)
+            self.performer.begin(float(at), pitch, velocity, program_of(voice))
         self._last, self._sounding = event, set(event.sounding)
 
     def rest(self, at: Fraction) -> None:
         """End what sounds at a time."""
-        for _, pitch in sorted(self._sounding):
-            self.performer.end(float(at), pitch)
+        for voice, pitch in sorted(self._sounding):
+            self.performer.end(float(at), pitch, program_of(voice))
         self._last, self._sounding = None, set()
 
     def stop(self, beat: float) -> None:

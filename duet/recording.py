@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -36,10 +37,7 @@ def notes_of(part: Part, session: Session) -> list[PlayedNote]:
     person = any(p.part is part for p in session.people)
     quantise = person and session.settings.quantise
     now = float(session.until)
-    ended = [
-        PlayedNote(n.onset, now if n.end is None else n.end, n.pitch, n.velocity)
-        for n in part.notes
-    ]
+    ended = [replace(n, end=now if n.end is None else n.end) for n in part.notes]
     return [_on_grid(n) for n in ended] if quantise else ended
 
 
@@ -47,11 +45,12 @@ def _on_grid(note: PlayedNote) -> PlayedNote:
     step = float(GRID)
     onset = round(note.onset / step) * step
     end = max(round((note.end or onset) / step) * step, onset + step)
-    return PlayedNote(onset, end, note.pitch, note.velocity)
+    return replace(note, onset=onset, end=end)
 
 
 def midi_of(session: Session, title: str) -> Any:
-    """A mido file: title, tempo map and markers, then a track for each player."""
+    """A mido file: title, tempo map and markers, then a track for each player, and for each further
+    instrument of a player."""
     from mido import MetaMessage, MidiFile
 
     midi = MidiFile(type=1, ticks_per_beat=TICKS, charset="latin1")
@@ -64,9 +63,18 @@ def midi_of(session: Session, title: str) -> Any:
     midi.tracks.append(_track(timed))
     channels = (c for c in range(16) if c != DRUM_CHANNEL)
     for part in parts_of(session):
-        channel = DRUM_CHANNEL if part.program == DRUMS else next(channels, 0)
-        midi.tracks.append(_track(_part_messages(part, notes_of(part, session), channel)))
+        notes = notes_of(part, session)
+        others = {n.program for n in notes if n.program is not None} - {part.program}
+        for program in (part.program, *sorted(others)):
+            channel = DRUM_CHANNEL if program == DRUMS else next(channels, 0)
+            own = (n for n in notes if _program(n, part) == program)
+            name = f"{part.name}: {program_name(program)}" if program in others else part.name
+            midi.tracks.append(_track(_part_messages(name, program, own, channel)))
     return midi
+
+
+def _program(note: PlayedNote, part: Part) -> int:
+    return part.program if note.program is None else note.program
 
 
 def _markers(session: Session) -> Iterator[tuple[float, str]]:
@@ -76,15 +84,13 @@ def _markers(session: Session) -> Iterator[tuple[float, str]]:
 
 
 def _part_messages(
-    part: Part, notes: Iterable[PlayedNote], channel: int
+    name: str, program: int, notes: Iterable[PlayedNote], channel: int
 ) -> list[tuple[float, int, Any]]:
     from mido import Message, MetaMessage
 
-    timed: list[tuple[float, int, Any]] = [
-        (0.0, 0, MetaMessage("track_name", name=_latin(part.name)))
-    ]
-    if part.program != DRUMS:
-        change = Message("program_change", program=part.program - 1, channel=channel)
+    timed: list[tuple[float, int, Any]] = [(0.0, 0, MetaMessage("track_name", name=_latin(name)))]
+    if program != DRUMS:
+        change = Message("program_change", program=program - 1, channel=channel)
         timed.append((0.0, 1, change))
     for n in notes:
         values = {"note": n.pitch, "channel": channel}
@@ -119,8 +125,9 @@ def score_events(session: Session) -> list[Event]:
         for n in (_on_grid(n) for n in notes_of(part, session)):
             onset = Fraction(n.onset).limit_denominator(12)
             end = Fraction(n.end or n.onset).limit_denominator(12)
-            end = onset + PERCUSSION_LENGTH if part.program == DRUMS else end
-            notes.append((onset, end, Sound(part.program, n.pitch, max(n.velocity, 1))))
+            program = _program(n, part)
+            end = onset + PERCUSSION_LENGTH if program == DRUMS else end
+            notes.append((onset, end, Sound(program, n.pitch, max(n.velocity, 1))))
     return _cut(notes, Fraction(session.settings.bar))
 
 

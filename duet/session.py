@@ -26,8 +26,18 @@ LONGEST_LOG = 1_000_000  # inputs that are kept for a replay
 TEMPO_CHANGES = 0.005  # of a tempo
 CLICKS = (76, 77)  # General MIDI percussion of the first beat of a bar, and of the others
 CLICK_LENGTH, CLICK_VELOCITY = 0.1, 90
+METRONOME = "metronome"  # whose the clicks are, and what is told
 STATES = (20, 21, 22)  # control changes that tell beat, bar and surprise
 MOST_SURPRISED = 10.0  # nats per note that the highest value stands for
+
+
+@dataclass(frozen=True)
+class State:
+    """What is told beside MIDI, to outputs that take it (`Output.tells`): see osc.py."""
+
+    name: str
+    values: tuple[str | int | float, ...]
+    type: str = "state"
 
 
 @dataclass(frozen=True)
@@ -132,6 +142,9 @@ class Session:
         from mido import Message
 
         bar, place = divmod(beat, self.settings.bar)
+        self._tell(beat, "beat", place + 1, bar + 1, self.dispatcher.clock.bpm)
+        if place == 0:
+            self._tell(beat, "bar", bar + 1)
         if self.settings.metronome:
             note, channel = CLICKS[place > 0], self.settings.metronome_channel - 1
             on = Message("note_on", note=note, velocity=CLICK_VELOCITY, channel=channel)
@@ -155,9 +168,14 @@ class Session:
             ),
         )
 
+    def _tell(self, beat: float, name: str, *values: str | int | float) -> None:
+        for output in self.outputs:
+            if output.tells:
+                self.dispatcher.at(beat, output, State(name, values), METRONOME)
+
     def _send(self, beat: float, message: Any) -> None:
         for output in self.outputs:
-            self.dispatcher.at(beat, output, message, "metronome")
+            self.dispatcher.at(beat, output, message, METRONOME)
 
     # what comes in
 
@@ -248,6 +266,8 @@ class Session:
         if not surprise.notes:
             return
         self.tolds.append(Told(float(self.at), who, what, surprise.nats, surprise.notes))
+        nats = surprise.nats / surprise.notes
+        self._tell(float(self.at), "surprise", who, what, nats, surprise.notes)
         if self.settings.state_channel and surprise.per_note is not None:
             share = surprise.per_note / MOST_SURPRISED
             self._state(2, round(127 * share), float(self.at))

@@ -371,6 +371,7 @@ class Accompany(Way):
         self.active = False
         self.surprise = Surprise()
         self._kept: set[int] = set()
+        self._at = Fraction(0)  # the last point of the composer's own grid
 
     @property
     def doing(self) -> str:
@@ -384,6 +385,9 @@ class Accompany(Way):
         return composer
 
     def step(self, at: Fraction, until: Fraction) -> None:
+        if at % 1 not in self.composer.grid:  # a point of somebody else's
+            return
+        self._at = at
         if not self.active:
             return
         last = self.person.part.last_end()
@@ -414,7 +418,7 @@ class Accompany(Way):
     def struck(self, person: Person, pitch: int, beat: float) -> None:
         if person is not self.person:
             return
-        at = self.stage.at
+        at = self._at
         if not self.active:
             self.active, self.surprise = True, Surprise()
             self._plan(at)

@@ -17,6 +17,7 @@ device.js              memory, sleep timer, waking up, keys, the lock screen
 share.html .css .js    the page for friends, which stream/friends.py serves
 quiz.html .css .js     the page 'Bach or not?', which stream/quiz_views.py serves
 duet.py duet_news.py   the page for playing together: requests and WebSocket; what it is told
+duet_friends.py        its sound for friends, beside it
 duet.html, duet*.js, .css  what stands and moves on it
 head.html              links to manifest and icons
 """

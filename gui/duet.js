@@ -42,6 +42,13 @@ const bach = {
   ping() { bach.say("ping", performance.now()); },
   pill(text, css) { $("pill").textContent = text; $("pill").className = `pill ${css}`; },
 
+  on_friends(link, count) {
+    const friends = $("friends");
+    friends.dataset.link = soundUrl(link, BACH.dns || location.hostname);
+    friends.hidden = false;
+    if (count !== bach.listeners) $("shared").textContent = count ? t("duet_listen", { count }) : t("duet_friends");
+    bach.listeners = count;
+  },
   on_pong(sent, server) { bach.pong(sent, server); },
   on_hello({ players, bar }) {
     bach.players = Object.fromEntries(players.map((p) => [p.name, p]));
@@ -52,6 +59,7 @@ const bach = {
     for (const p of players) if (p.model) bach.sound.load(p.program);
     bach.sound.load(bach.program);
     bach.sound.load(DRUMS);
+    if (bach.program !== 1) bach.say("instrument", bach.program); // else another page's choice stays
   },
 
   // ---- notes
@@ -261,7 +269,8 @@ bach.build();
 bach.keys = new Keys(bach.press, bach.release);
 bach.keys.onknob = (number, value) => bach.say("knob", number, value, bach.server(performance.now()));
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => bach.sound.wake(), { capture: true });
-$("instrument").onchange = (e) => { bach.program = Number(e.target.value); bach.sound.load(bach.program); };
+$("instrument").onchange = (e) => { bach.program = Number(e.target.value); bach.sound.load(bach.program); bach.say("instrument", bach.program); };
+$("share").onclick = () => handOut($("friends").dataset.link, (text) => { $("shared").textContent = text; });
 $("language").onchange = (e) => speak(e.target.value);
 setInterval(bach.ping, PINGS);
 setInterval(bach.schedule, 25);

@@ -16,6 +16,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import Any, cast
@@ -23,24 +24,28 @@ from urllib.parse import urlparse
 
 import jinja2
 
-from config_bach import Paths, UserError
+from config_bach import DEFAULT_PROGRAM, Paths, UserError
 from duet.browser import BrowserPort, Hands, Message, Rate, checked
 from duet.conductor import Conductor
 from duet.dispatcher import LOOKING, READING, real_time
 from duet.settings import ACTIONS
+from duet.sound import Renderer, SoundOutput
 from gui.assets import ICONS, MANIFEST, icon, manifest
+from gui.duet_friends import Friends
 from gui.duet_news import controls, introduction, state
 from gui.handler import AuthenticatedHandler
 from gui.login import HERE
 from gui.server import PageServer
 from gui.websocket import TEXT, WebSocketHandler
 from music.instruments import FAMILIES
+from music.loudness import Levels
 from music.samples import PERCUSSION, PITCHES, Samples
 from music.scales import scale_of
 from music.sounds import DRUMS
 from stream.auth import DEVICE_COOKIE
-from stream.context import LoginContext
+from stream.context import SoundContext
 from stream.links import REMEMBERED
+from stream.live import LiveWorker
 from stream.settings import Server
 from stream.texts import COOKIE as LANGUAGE_COOKIE
 from stream.texts import LANGUAGES
@@ -53,11 +58,14 @@ MOST_PAGES = 16  # that play at the same time
 SAMPLE = re.compile(r"/sample/(\d{1,3})/(\d{1,3})\.wav", re.ASCII)
 
 
-class DuetContext(LoginContext):
+class DuetContext(SoundContext):
     """What the requests of the page share. The conductor comes when all players are there."""
 
     def __init__(self, server: Server, paths: Paths, port: BrowserPort) -> None:
-        super().__init__(server, paths)
+        self.sound = SoundOutput(self.program_of)
+        renderer = Renderer(self.sound, Levels())
+        super().__init__(server, paths, LiveWorker(renderer, server))
+        self.friends: Friends | None = None  # None: without sound
         self.port, self.samples = port, Samples()
         self.conductor: Conductor | None = None
         self.ranges: dict[str, tuple[float, float]] = {}
@@ -68,6 +76,14 @@ class DuetContext(LoginContext):
         self.ranges = ranges
         conductor.on_refusal = lambda sentence: self.port.tell("refused", sentence)
         self.conductor = conductor
+
+    def program_of(self, owner: str) -> int:
+        """The instrument (1..128, or DRUMS) of a player, or of who plays at a port."""
+        session = self.conductor and self.conductor.session
+        person = session.person_at(owner) if session else None
+        models = [m for m in session.models if m.name == owner] if session else []
+        part = models[0].part if models else person.part if person else None
+        return part.program if part else DEFAULT_PROGRAM
 
 
 class DuetHandler(AuthenticatedHandler):
@@ -143,6 +159,9 @@ class DuetHandler(AuthenticatedHandler):
             "controls": controls(),
             "actions": ACTIONS,
             "pitches": PITCHES,
+            "port": self.context.server.flask_port,
+            "dns": self.context.server.dns,
+            "sound": self.context.server.sound_url,
         }
         html = _template().render(
             page=told, t=self.texts, nonce=nonce, languages=LANGUAGES, families=_instruments()
@@ -249,6 +268,8 @@ class DuetSocket(WebSocketHandler):
                 self._waiting.clear()
             if time.monotonic() >= news:
                 messages.append(["state", state(self._conductor)])
+                if friends := self._context.friends:
+                    messages.append(["friends", *friends.news()])
                 news = time.monotonic() + NEWS
             if messages and not self._frame(TEXT, json.dumps(messages).encode()):
                 self.close()
@@ -309,18 +330,32 @@ class DuetServer(PageServer):
             self.shutdown()
         self.server_close()
         self.context.close()
+        if self.context.friends:
+            self.context.friends.close()
 
     def start(self) -> None:
         """Serve, in a thread."""
         self._started = True
+        if self.context.friends and self.context.conductor:
+            self.context.friends.start(self.context.conductor)
         threading.Thread(target=self.serve_forever, daemon=True, name="page server").start()
 
 
-def serve(server: Server, paths: Paths, port: BrowserPort) -> DuetServer:
-    """The server of the page, listening already. Raises UserError if it cannot."""
+def serve(
+    server: Server, paths: Paths, port: BrowserPort, refused: Callable[[str], None] = log.warning
+) -> DuetServer:
+    """The server of the page, listening already. Raises UserError if it cannot.
+
+    refused: is told, in a sentence, why there is no sound for friends, if so.
+    """
     context = DuetContext(server, paths, port)
     try:
-        return DuetServer(context)
+        page = DuetServer(context)
+        try:
+            context.friends = Friends(context)
+        except UserError as error:
+            refused(str(error))
+        return page
     except OSError as error:
         context.close()
         raise UserError(

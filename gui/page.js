@@ -11,9 +11,7 @@ const bach = {
 
   // ---- sound
 
-  url(path, host = location.hostname) {
-    return `${BACH.sound || `${location.protocol}//${host}:${BACH.port}`}${path}`;
-  },
+  url: soundUrl,
 
   play() { // straight from the touch, or iPhones will not
     if (bach.wanted || bach.piece) return bach.stop();
@@ -131,16 +129,7 @@ const bach = {
     $("downloads").hidden = false;
   },
 
-  async share() {
-    const link = bach.url(bach.links.share, BACH.dns || location.hostname);
-    try {
-      if (navigator.share) return await navigator.share({ title: "Play Bach", url: link });
-      await navigator.clipboard.writeText(link);
-      $("shared").textContent = t("copied");
-    } catch (error) {
-      if (error.name !== "AbortError") $("shared").textContent = link;
-    }
-  },
+  share() { handOut(bach.url(bach.links.share, BACH.dns || location.hostname), (text) => { $("shared").textContent = text; }); },
 
   async ping() {
     const begun = performance.now();

@@ -13,6 +13,7 @@ function state() { // one sentence, the most important one
   const sounding = on && !audio.paused && audio.currentTime > 0;
   if (on && !sounding) return t("tuning_in");
   if (on && performance.now() < back) return t("friend_goes_on");
+  if (BACH.live && answered) return t(on ? "duet_friend_hears" : "duet_friend_play");
   if (on) return told.owner === false ? t("friend_stopped") : t("friend_hears");
   if (!answered) return "";
   return told.owner ? t("friend_listens") : told.resting ? t("friend_quiet") : t("friend_others");

@@ -8,6 +8,7 @@ instruments.py  the 128 General MIDI instruments
 scales.py       'G major' -> its notes
 sounds.py       notes by instruments that are told apart, and percussion
 synth.py        events -> sound, through FluidSynth
+midi_synth.py   MIDI messages -> sound
 samples.py      single notes as WAV files, for pages that sound by themselves
 loudness.py     how loud instruments are; gain, limiter, volume
 wav.py          events -> a WAV file

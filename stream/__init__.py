@@ -29,7 +29,9 @@ permalink.py        links by which a piece plays again
 source.py           events from the model or, when it fails, from the corpus
 model_cache.py      the models that stations play, read once
 listener.py         the bounded backlog of one listener
+formats.py          the last blocks of a sound in the formats that are listened to
 mp3.py              sound -> MP3
+live.py             a station for what is played at this moment
 recording.py        music that was kept as MIDI, score, picture and sound
 recordings.py       all that was kept: titles, owners, files
 recording_views.py  the requests about them, and about tunes

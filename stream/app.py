@@ -11,7 +11,7 @@ for its end.
 import functools
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from stream import friends, openapi, quiz_views, radio, recording, recording_vie
 from stream.accounts import LOGIN_COOKIE, is_guest
 from stream.auth import DEVICE_COOKIE, REALM
 from stream.connections import client_of, is_secure
-from stream.context import ServerContext
+from stream.context import ServerContext, SoundContext
 from stream.links import REMEMBERED
 from stream.listener import Full, Listener
 from stream.mp3 import Mp3
@@ -58,35 +58,16 @@ EXPORTS = threading.Semaphore(2)  # downloads that are made at once
 
 def create_app(context: ServerContext) -> Flask:
     """The Flask app. Everything but /ping needs the login or a signed link."""
-    app = Flask(
-        "play_bach", template_folder=str(Path(__file__).parent.parent / "gui"), static_folder=None
-    )
-    app.extensions["news"] = friends.News(context)
-    app.config["MAX_CONTENT_LENGTH"] = 4096
-    app.before_request(functools.partial(_authenticate, context))
-    app.after_request(functools.partial(_add_headers, context))
-    app.register_error_handler(Full, _full)
-    app.register_error_handler(UserError, lambda error: _text(400, str(error)))
-    app.register_error_handler(HTTPException, lambda error: _text(error.code, error.name))
-    rules: tuple[tuple[str, Callable[..., Response]], ...] = (
-        ("/ping", _ping),
+    app = sound_app(context)
+    _add(app, context, (
         ("/ready", _ready),
         ("/metrics", _metrics),
         ("/status", _status),
         ("/openapi.json", openapi.answer),
         ("/play.<kind>", _play),
-        ("/listen/<token>", _listen),
-        ("/listen/<token>/<filename>", _listen),
-        ("/share/<token>", _share),
-        ("/news/<token>", _news),
         ("/scale/<token>/<filename>", _scale),
         ("/keep/<token>/<filename>", _keep),
-    )
-    for rule, view in rules:
-        name = view.__name__.strip("_")
-        if name not in app.view_functions:
-            app.view_functions[name] = functools.partial(view, context)
-        app.add_url_rule(rule, name)
+    ))  # fmt: skip
     app.add_url_rule("/stations/<name>", "station", functools.partial(_station, context))
     app.add_url_rule(
         "/stations/<name>", "update", functools.partial(_update, context), methods=["POST"]
@@ -101,7 +82,40 @@ def create_app(context: ServerContext) -> Flask:
     return app
 
 
-def _authenticate(context: ServerContext) -> Response | None:
+def sound_app(context: SoundContext) -> Flask:
+    """The part that sends the sound of stations, and what friends see of them."""
+    app = Flask(
+        "play_bach", template_folder=str(Path(__file__).parent.parent / "gui"), static_folder=None
+    )
+    app.extensions["news"] = friends.News(context)
+    app.config["MAX_CONTENT_LENGTH"] = 4096
+    app.before_request(functools.partial(_authenticate, context))
+    app.after_request(functools.partial(_add_headers, context))
+    app.register_error_handler(Full, _full)
+    app.register_error_handler(UserError, lambda error: _text(400, str(error)))
+    app.register_error_handler(HTTPException, lambda error: _text(error.code, error.name))
+    _add(app, context, (
+        ("/ping", _ping),
+        ("/listen/<token>", _listen),
+        ("/listen/<token>/<filename>", _listen),
+        ("/share/<token>", _share),
+        ("/news/<token>", _news),
+    ))  # fmt: skip
+    return app
+
+
+def _add(
+    app: Flask, context: SoundContext, rules: Iterable[tuple[str, Callable[..., Response]]]
+) -> None:
+    """Let views, each of which is given the context, answer paths."""
+    for rule, view in rules:
+        name = view.__name__.strip("_")
+        if name not in app.view_functions:
+            app.view_functions[name] = functools.partial(view, context)
+        app.add_url_rule(rule, name)
+
+
+def _authenticate(context: SoundContext) -> Response | None:
     """Check login or link; runs before everything, also before 'not found'."""
     if request.endpoint in OPEN:
         return None
@@ -131,7 +145,7 @@ def _authenticate(context: ServerContext) -> Response | None:
     return refusal
 
 
-def _add_headers(context: ServerContext, response: Response) -> Response:
+def _add_headers(context: SoundContext, response: Response) -> Response:
     """Headers of every answer. What needs no login may be asked for by any page."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -163,7 +177,7 @@ def _full(error: Full) -> Response:
     return response
 
 
-def _ping(context: ServerContext) -> Response:
+def _ping(context: SoundContext) -> Response:
     return jsonify(ping="pong")
 
 
@@ -254,7 +268,7 @@ def _play(context: ServerContext, kind: str) -> Response:
     return _sound(context, context.stations.open(context.default_settings(), brief=True), kind, "")
 
 
-def _listen(context: ServerContext, token: str, filename: str = "") -> Response:
+def _listen(context: SoundContext, token: str, filename: str = "") -> Response:
     station = context.stations.get(g.claims["station"])
     if station is None:
         return _text(410, "this station has ended.")
@@ -271,7 +285,7 @@ def _kind(filename: str) -> str:
     return "wav" if best == "audio/wav" else "mp3"
 
 
-def _sound(context: ServerContext, station: Station, kind: str, name: str) -> Response:
+def _sound(context: SoundContext, station: Station, kind: str, name: str) -> Response:
     """Join a station and send what it plays, until one of the two ends it."""
     asked = RANGE.fullmatch(request.headers.get("Range", ""))
     first, last = (int(asked[1]), int(asked[2] or TOTAL - 1)) if asked else (0, TOTAL - 1)
@@ -317,7 +331,7 @@ def _beginning(kind: str) -> bytes:
     return Mp3(128).encode(np.zeros((RATE // 4, 2), np.int16))
 
 
-def _share(context: ServerContext, token: str) -> Response:
+def _share(context: SoundContext, token: str) -> Response:
     """A page for friends: they hear what the one who shared it hears."""
     station = context.stations.get(g.claims["station"])
     if station is None:
@@ -325,7 +339,7 @@ def _share(context: ServerContext, token: str) -> Response:
     return friends.page(context, station, _texts())
 
 
-def _news(context: ServerContext, token: str) -> Response:
+def _news(context: SoundContext, token: str) -> Response:
     """News for a page of a friend."""
     station = context.stations.get(g.claims["station"])
     if station is None:
@@ -357,6 +371,6 @@ def _keep(context: ServerContext, token: str, filename: str) -> Response:
     return response
 
 
-def station_link(context: ServerContext, purpose: str, **what: Any) -> str:
+def station_link(context: SoundContext, purpose: str, **what: Any) -> str:
     """A signed path of this server, such as '/listen/...' for a station and a listener's name."""
     return f"/{purpose}/{context.links.sign(purpose, what)}"

@@ -18,7 +18,7 @@ from stream.store import Store
 from stream.tls import Certificate
 from stream.training import Trainings
 from stream.tunes import Tunes
-from stream.workers import Workers
+from stream.workers import Link, Workers
 
 
 class LoginContext:
@@ -39,15 +39,28 @@ class LoginContext:
         self.store.close()
 
 
-class ServerContext(LoginContext):
+class SoundContext(LoginContext):
+    """What the sound of stations needs beside that."""
+
+    def __init__(self, server: Server, paths: Paths, only: Link | None = None) -> None:
+        """only: the one worker that produces sound; None: as many as the settings say."""
+        super().__init__(server, paths)
+        self.models = ModelCache(paths, server.variant, server.runtime)
+        workers = Workers(self.models, paths, server, only)
+        self.stations = Stations(server, self.models, self.store, workers)
+
+    def close(self) -> None:
+        """End all stations."""
+        self.stations.close()
+        super().close()
+
+
+class ServerContext(SoundContext):
     """What the requests of both servers share; made once when they start."""
 
     def __init__(self, server: Server, paths: Paths) -> None:
         super().__init__(server, paths)
         self.store.tidy()
-        self.models = ModelCache(paths, server.variant, server.runtime)
-        workers = Workers(self.models, paths, server)
-        self.stations = Stations(server, self.models, self.store, workers)
         self.recordings = Recordings(self.store)
         self.store.adopt(server.user)
         self.tunes = Tunes(self.models, paths, server)
@@ -84,7 +97,6 @@ class ServerContext(LoginContext):
         self.tunes.close()
         self.quiz.close()
         self.trainings.close()
-        self.stations.close()
         super().close()
 
 

@@ -13,11 +13,11 @@ from flask import Response, g, jsonify, render_template, request
 
 from music.instruments import VOICE_COLORS
 from music.synth import RATE
-from stream.context import ServerContext
+from stream.context import SoundContext
 from stream.player_settings import PlayerSettings
 from stream.station import Station
 from stream.texts import COOKIE, LANGUAGES, Texts
-from stream.titles import now_playing
+from stream.titles import playing_on
 
 FRESH = 0.25  # seconds for which the news of a station serve all friends
 MOST = 96  # notes that are told; more than the roll shows
@@ -27,7 +27,7 @@ FORGET = 60.0  # seconds after which news that nobody asks for are forgotten
 class News:
     """The latest news of stations. May be asked from any thread."""
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: SoundContext) -> None:
         self._context = context
         self._told: dict[tuple[str, str], tuple[float, PlayerSettings, dict[str, Any]]] = {}
         self._lock = threading.Lock()
@@ -38,9 +38,9 @@ class News:
         with self._lock:
             when, settings, news = self._told.get(key, (-FRESH, station.settings, {}))
             if now - when >= FRESH:
-                known = bool(news) and settings is station.settings
+                known = bool(news) and settings is station.settings and not station.title(t)
                 settings = station.settings
-                title = news["title"] if known else now_playing(self._context, settings, t)
+                title = news["title"] if known else playing_on(self._context, station, t)
                 news = _news(station, title, t)
                 self._told[key] = (now, settings, news)
                 self._forget(now - FORGET)
@@ -94,7 +94,7 @@ def news(told: News, station: Station, t: Texts) -> Response:
     )
 
 
-def page(context: ServerContext, station: Station, t: Texts) -> Response:
+def page(context: SoundContext, station: Station, t: Texts) -> Response:
     """The page. Its links are relative: a proxy may have put a path before ours."""
     friend = {"station": station.name, "name": secrets.token_urlsafe(6)}
     known = {"owner": g.claims["owner"]} if "owner" in g.claims else {}
@@ -105,6 +105,7 @@ def page(context: ServerContext, station: Station, t: Texts) -> Response:
         "cookie": COOKIE,
         "texts": t.all(),
         "voices": VOICE_COLORS,
+        "live": station.live,
     }
     return document("share.html", told, t)
 

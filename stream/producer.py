@@ -4,12 +4,10 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-
 from music.synth import RATE, Pcm
+from stream.formats import Formats
 from stream.messages import (
     BLOCK,
     BLOCK_SECONDS,
@@ -23,7 +21,6 @@ from stream.messages import (
     State,
 )
 from stream.model_cache import ModelCache
-from stream.mp3 import Mp3
 from stream.piece import Sampling
 from stream.player import Player
 from stream.player_settings import PlayerSettings
@@ -32,8 +29,6 @@ from stream.settings import Server
 from stream.source import Source, StreamEvent, composer_of
 
 log = logging.getLogger("play_bach")
-
-Encoder = Callable[[Pcm], bytes]
 
 STUCK = 0.4  # of the time ahead; a composer that takes longer is given up
 LEAST_LIFE = 1.0  # seconds between two restarts, twice as many after each
@@ -61,8 +56,7 @@ class Producer:
         self._model = models.model(begin.settings.model)
         self._seed = begin.seed
         self._ahead = int(server.ahead * RATE)
-        self._encoders: dict[str, Encoder] = {}  # of the formats that are listened to
-        self._ring: deque[tuple[int, Pcm]] = deque()  # what is composed and not yet heard
+        self._formats = Formats(server.mp3_kbps)
         self._frames = begin.first  # composed so far
         self._begun: float | None = None  # when frame 0 was heard
         self._asked = time.monotonic()  # since when somebody listens
@@ -116,31 +110,21 @@ class Producer:
 
     def end(self) -> None:
         """Let others have the synth."""
-        self._encoders = {}
+        with self._lock:
+            self._formats.want(())
         self.pool.remove(self._player)
 
     @property
     def listening(self) -> bool:
         """Whether anybody listens."""
-        return bool(self._encoders)
+        return bool(self._formats)
 
     def _want(self, kinds: tuple[str, ...]) -> None:
         """Encode these formats from now on, and what is not yet heard in those that are new."""
         with self._lock:
-            if not kinds:
-                self._ring.clear()
-            before = self._encoders
-            self._encoders = {k: before.get(k) or self._encoder(k) for k in kinds}
-            again = [
-                Earlier(self.number, k, {frame: encode(pcm) for frame, pcm in self._ring})
-                for k, encode in self._encoders.items()
-                if k not in before
-            ]
-        for report in again:
-            self._report(report)
-
-    def _encoder(self, kind: str) -> Encoder:
-        return Mp3(self._server.mp3_kbps).encode if kind == "mp3" else np.ndarray.tobytes
+            earlier = self._formats.want(kinds)
+        for kind, blocks in earlier.items():
+            self._report(Earlier(self.number, kind, blocks))
 
     # ---- the player's side
 
@@ -168,14 +152,11 @@ class Producer:
             if player is not self._player or not self.listening:
                 return
             self._keep_time(player)
-            pcm = pcm.astype("<i2", copy=False)
-            self._ring.append((self._frames, pcm))
-            sound = {kind: encode(pcm) for kind, encode in self._encoders.items()}
+            sound = self._formats.add(self._frames, pcm)
             events, self._events = tuple(self._events), []
             block = Block(self.number, self._frames, sound, events, self.state())
             self._frames += BLOCK
-            while self._ring[0][0] + BLOCK <= self._frames - self.lead * RATE:
-                self._ring.popleft()
+            self._formats.forget(self._frames - self.lead * RATE - BLOCK)
         self._report(block)
 
     def _keep_time(self, player: Player) -> None:

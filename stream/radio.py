@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from flask import Response, request
 
 from config_bach import UserError
-from stream.context import ServerContext
+from stream.context import SoundContext
 from stream.mp3 import bit_rate
 from stream.settings import Server
 from stream.station import Station
-from stream.titles import now_playing, station_title
+from stream.titles import playing_on, station_title
 
 PLAYLISTS = {"m3u": "audio/x-mpegurl", "pls": "audio/x-scpls"}
 METAINT = 16_000  # bytes of sound between two titles, as SHOUTcast has it
@@ -24,11 +24,11 @@ LARGEST = 255 * UNIT - len("StreamTitle='';")
 HOST = re.compile(r"([a-z0-9][a-z0-9._-]{0,252}|\[[0-9a-f:.]{2,45}\])(:\d{1,5})?", re.IGNORECASE)
 
 
-def playlist(context: ServerContext, station: Station, token: str, kind: str) -> Response:
+def playlist(context: SoundContext, station: Station, token: str, kind: str) -> Response:
     """A playlist of one entry: the MP3 stream of a signed link. kind: 'm3u' or 'pls'."""
     address = address_of(context.server, request.headers.get("Host", ""))
     source = f"{address}/listen/{token}/bach.mp3"
-    title = station_title(context, station.settings)
+    title = station_title(context, station)
     lines = {
         "m3u": ("#EXTM3U", f"#EXTINF:-1,{title}", source),
         "pls": (
@@ -64,9 +64,9 @@ def wants_titles() -> bool:
     return request.headers.get("Icy-MetaData", "").strip() == "1"
 
 
-def icy_headers(context: ServerContext, station: Station) -> dict[str, str]:
+def icy_headers(context: SoundContext, station: Station) -> dict[str, str]:
     """What is told before a stream with titles. Names are UTF-8, which WSGI carries as Latin-1."""
-    name = station_title(context, station.settings)
+    name = station_title(context, station)
     return {
         "icy-name": name.encode().decode("latin-1"),
         "icy-br": str(bit_rate(context.server.mp3_kbps)),
@@ -75,10 +75,10 @@ def icy_headers(context: ServerContext, station: Station) -> dict[str, str]:
 
 
 def with_titles(
-    context: ServerContext, station: Station, pieces: Iterable[bytes]
+    context: SoundContext, station: Station, pieces: Iterable[bytes]
 ) -> Iterator[bytes]:
     """The sound of a station, with what plays written into it."""
-    return titled(pieces, lambda: now_playing(context, station.settings))
+    return titled(pieces, lambda: playing_on(context, station))
 
 
 def titled(

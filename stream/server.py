@@ -14,13 +14,14 @@ from typing import Any
 from cheroot import wsgi
 from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection
+from flask import Flask
 
 from config_bach import Paths, UserError
 from music.synth import find_soundfont, fluidsynth_module
 from stream import settings
 from stream.app import create_app
 from stream.connections import Connections
-from stream.context import ServerContext
+from stream.context import ServerContext, SoundContext
 from stream.settings import Server
 from stream.source import composer_of
 from stream.tls import TlsAdapter, handshake
@@ -101,12 +102,12 @@ class AudioServer(wsgi.Server):
     ConnectionClass = AudioConnection
     max_request_header_size = LARGEST_HEADER
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: SoundContext, app: Flask) -> None:
         limits = context.server
         self.connections = Connections(limits.max_per_address, limits.proxies)
         super().__init__(
             (limits.host, limits.flask_port),
-            create_app(context),
+            app,
             numthreads=limits.max_connections + SPARE_THREADS,
             server_name="Play Bach",
             request_queue_size=128,
@@ -149,10 +150,7 @@ class Servers:
             wanted = self.context.default_settings()
             if server.delegate:  # later it would only be heard as the corpus playing
                 composer_of(self.context.models.model(wanted.model), wanted.temperature, 0)
-            self.audio = AudioServer(self.context)
-            _bind(
-                lambda: _as_daemon(self.audio.prepare), "flask_port", server.flask_port, server.host
-            )
+            self.audio = audio_server(self.context, create_app(self.context))
             try:
                 self.page: Any = _bind(
                     lambda: page_server(self.context), "remi_port", server.remi_port, server.host
@@ -179,6 +177,13 @@ class Servers:
         end = time.monotonic() + 2 * GRACE
         for thread in (*closers, *self._threads):
             thread.join(max(0.0, end - time.monotonic()))
+
+
+def audio_server(context: SoundContext, app: Flask) -> AudioServer:
+    """An audio server that listens already; `serve` answers. Raises UserError for a port in use."""
+    audio, limits = AudioServer(context, app), context.server
+    _bind(lambda: _as_daemon(audio.prepare), "flask_port", limits.flask_port, limits.host)
+    return audio
 
 
 def _as_daemon(work: Callable[[], None]) -> None:

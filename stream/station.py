@@ -22,6 +22,7 @@ from stream.piece import History, Sampling, StationPiece
 from stream.player_settings import PlayedEvent, PlayerSettings
 from stream.settings import Server
 from stream.source import composer_of
+from stream.texts import Texts
 from stream.workers import RemoteProducer, Workers
 
 log = logging.getLogger("play_bach")
@@ -51,6 +52,7 @@ class Station:
         """
         self.name, self.settings = name, settings
         self.brief = False  # ends as soon as nobody listens
+        self.live = False  # plays what is played now; it is there as long as the server, no longer
         self.underruns = self.dropped = 0
         self.quiet_since = time.monotonic()
         self._models, self._server, self.seed = models, server, seed
@@ -291,6 +293,10 @@ class Station:
         return self.lead
 
     # ---- what others ask
+
+    def title(self, t: Texts) -> str:
+        """What it is called, in a language; empty: what its model is."""
+        return ""
 
     @property
     def playing(self) -> bool:

@@ -59,9 +59,10 @@ class Stations:
             samplings=piece.samplings if piece else (),
         )
         station.brief = brief
-        return self._add(station)
+        return self.add(station)
 
-    def _add(self, station: Station) -> Station:
+    def add(self, station: Station) -> Station:
+        """Let a station be found by its name. Raises Full when too many were opened."""
         with self._lock:
             if len(self._stations) >= MANY * self._server.max_stations:
                 raise Full("too many stations are open; try again later.")
@@ -75,7 +76,7 @@ class Stations:
             return None
         settings, seed = kept
         try:
-            return self._add(
+            return self.add(
                 Station(name, self.models, settings, self._server, workers=self.workers, seed=seed)
             )
         except UserError as error:  # its model is gone, or there is no room
@@ -169,6 +170,7 @@ class Stations:
             if (
                 station.listeners
                 and not station.brief
+                and not station.live
                 and self._saved.get(station.name) != settings
             ):
                 self._store.save_station(station.name, settings, station.seed)
@@ -186,5 +188,6 @@ class Stations:
             for station in list(self._stations.values()):
                 station.check()
                 alive = BRIEF if station.brief else self._server.idle_minutes * 60
-                if not station.listeners and now - station.quiet_since > alive:
+                idle = not station.listeners and not station.live
+                if idle and now - station.quiet_since > alive:
                     self.end(station)

@@ -8,8 +8,9 @@ from typing import Any
 from families.base import ModelFamily
 from families.registry import family_of
 from music.instruments import instrument_name
-from stream.context import ServerContext
+from stream.context import SoundContext
 from stream.player_settings import PlayerSettings
+from stream.station import Station
 from stream.texts import ENGLISH, Texts
 
 CORPORA = {  # and their names in the table of texts
@@ -38,13 +39,20 @@ def kind_of(model_type: int, t: Texts = ENGLISH) -> str:
     return t(family_of(model_type).kind)
 
 
-def station_title(context: ServerContext, settings: PlayerSettings) -> str:
+def station_title(context: SoundContext, station: Station) -> str:
     """'Play Bach: Four voices, after Bach's chorales', on one line."""
-    name, manifest = _model(context, settings)
+    if own := station.title(ENGLISH):
+        return _line(f"Play Bach: {own}")
+    name, manifest = _model(context, station.settings)
     return _line(f"Play Bach: {title_of(name, manifest) if manifest else name}")
 
 
-def now_playing(context: ServerContext, settings: PlayerSettings, t: Texts = ENGLISH) -> str:
+def playing_on(context: SoundContext, station: Station, t: Texts = ENGLISH) -> str:
+    """What is heard on a station, on one line: its own title, or `now_playing`."""
+    return _line(station.title(t)) or now_playing(context, station.settings, t)
+
+
+def now_playing(context: SoundContext, settings: PlayerSettings, t: Texts = ENGLISH) -> str:
     """'Four voices, after Bach's chorales (Church Organ)', on one line; all instruments that differ."""
     name, manifest = _model(context, settings)
     title = title_of(name, manifest, t) if manifest else name
@@ -61,7 +69,7 @@ def work_of(piece: str) -> str:
     return f"BWV {work[1]}" if work else _line(PurePath(piece).stem)
 
 
-def _model(context: ServerContext, settings: PlayerSettings) -> tuple[str, dict[str, Any]]:
+def _model(context: SoundContext, settings: PlayerSettings) -> tuple[str, dict[str, Any]]:
     """The name of the model that plays, and its manifest; an empty one if its file is gone."""
     name = settings.model.partition(":")[0]
     return name, context.models.models().get(name, {})

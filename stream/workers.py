@@ -205,16 +205,21 @@ class ProcessWorker(Link):
 class Workers:
     """The workers, and what each is given. All methods may be called from any thread."""
 
-    def __init__(self, models: ModelCache, paths: Paths, server: Server) -> None:
-        """As many processes as server.workers says; 1: none beside the server's own."""
+    def __init__(
+        self, models: ModelCache, paths: Paths, server: Server, only: Link | None = None
+    ) -> None:
+        """As many processes as server.workers says; 1: none beside the server's own. only: the one
+        worker there is, in their place."""
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._failures = 0  # starts that followed each other
         count = server.workers or os.cpu_count() or 1
         self._new: Callable[[], Link] = lambda: ProcessWorker(paths, server)
-        self.links: list[Link] = (
-            [LocalWorker(models, server)] if count == 1 else [self._new() for _ in range(count)]
-        )
+        self.links: list[Link] = [only] if only else []
+        if not only and count == 1:
+            self.links = [LocalWorker(models, server)]
+        elif not only:
+            self.links = [self._new() for _ in range(count)]
 
     def producer(self, host: Host, begin: Begin) -> RemoteProducer:
         """A producer for a station in the least busy worker, to be started; it gets a number."""

@@ -14,5 +14,6 @@ features.py  what the network is told before each token
 batches.py   windows of an epoch, in other keys                     (TensorFlow)
 network.py   the Keras network                                     (TensorFlow)
 sampler.py   the next event, endlessly
+live.py      plays together with others
 lookup.py    the most frequent token, the longest match
 """

@@ -38,6 +38,7 @@ from families.tracks import corpus
 from families.tracks.dataset import TokenPiece, packed, sequences, unpacked
 from families.tracks.events import events_of
 from families.tracks.instrumentation import instrumentations
+from families.tracks.live import TrackLive
 from families.tracks.lookup import baselines
 from families.tracks.sampler import TrackComposer
 from families.tracks.tokens import GRID, SYMBOLS, Kind, token, tracks_vocabulary
@@ -183,6 +184,9 @@ class Tracks(ModelFamily):
 
     def stream(self, model: LoadedModel, settings: Composing) -> TrackComposer:
         return TrackComposer(model, model.limited(settings), bpm=model.metadata["bpm"])
+
+    def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> TrackLive:
+        return TrackLive(model, settings)
 
 
 def _whole(encoding: Encoding) -> Reading:

@@ -71,7 +71,7 @@ class TrackSampler(StepSampler[TrackFeatures]):
         others = np.ones(len(mask), bool)
         others[list(self.closed)] = False
         self.closed = set()
-        return _narrowed(_narrowed(mask, self._played), others)
+        return narrowed(narrowed(mask, self._played), others)
 
     def _pitch_classes(self) -> frozenset[int]:
         name = self.settings.scale
@@ -93,7 +93,7 @@ class TrackSampler(StepSampler[TrackFeatures]):
         self.features = [features.copy()]
 
 
-def _narrowed(mask: Mask, to: Mask) -> Mask:
+def narrowed(mask: Mask, to: Mask) -> Mask:
     """What both allow; if that is nothing, what the first does."""
     both = mask & to
     return both if both.any() else mask

@@ -332,6 +332,7 @@ def test_sigterm_ends_all_notes_and_keeps_the_music(other: Other, home: Path) ->
         ("--duet --swing 0.9", "swing is 0.9"),
         ("--duet --key nonsense --players bach5", "--key 'nonsense'"),
         ("--duet --map 300=bpm", "--map '300=bpm'"),
+        ("--duet --no-page --players bach5 --osc-out lights", "'lights' is no address"),
         ("--duet --learn nothing", "no knob can set 'nothing'"),
         ("--duet --players a,b,c,d,e,f,g,h,i",
          "are the most"),

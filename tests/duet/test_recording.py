@@ -114,10 +114,13 @@ def all_notes(session: Session) -> list[list[tuple[float, float | None, int, int
     ]
 
 
-@pytest.mark.parametrize("way", ["answer", "continue", "accompany", "ring"])
-def test_a_session_is_played_again_note_for_note(way: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("way", "model"), [
+    ("answer", "bach5_nc_mo"), ("continue", "bach5_nc_mo"), ("accompany", "bach5_nc_mo"),
+    ("ring", "bach5_nc_mo"), ("answer", "madrigals6_nc_mo"),
+])  # fmt: skip
+def test_a_session_is_played_again_note_for_note(way: str, model: str, tmp_path: Path) -> None:
     """From its seed and its input, also where settings were changed while it was played."""
-    cast = Cast(roles_of(["person", "bach5_nc_mo"]), lambda p: models_of(p.stem), PATHS)
+    cast = Cast(roles_of(["person", model]), lambda p: models_of(p.stem), PATHS)
     first = session_of(cast, Together(way=way, temperature=1.2), 5)
     play(first, 7, [*CALL, *notes((6.1, 67, 6.7))])
     first.control("temperature", 0.8, 7.0)

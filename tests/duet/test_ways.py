@@ -239,6 +239,16 @@ def test_nothing_is_played_before_the_first_note_and_long_after_the_last() -> No
     assert desk.session.tolds[-1].what == "melody"
 
 
+def test_it_accompanies_on_its_own_grid_whatever_plays_along() -> None:
+    band, beat = Band(), Parrot()
+    beat.grid = tuple(Fraction(i, 12) for i in (0, 3, 4, 6, 8, 9))
+    desk = Desk(band, background=[beat], way="accompany")
+    desk.run(6, notes((1 / 3, 72, 2), (2, 74, 4)))
+    times = [time for time, _ in band.planned]
+    assert times == [Fraction(i, 4) for i in range(1, len(times) + 1)]
+    assert len(times) > 16
+
+
 def test_who_cannot_accompany_is_refused() -> None:
     with pytest.raises(UserError, match="a model of four voices"):
         Desk(Parrot(), way="accompany")
