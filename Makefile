@@ -9,9 +9,10 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 
 PIP = $(PY) -m pip install -q --disable-pip-version-check --no-compile
 # without their bytecode each of many processes would compile TensorFlow anew: 8 seconds of a core
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile
+# files in the order of tests/conftest.py, the longest first
+PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: play live quick test setup clean
+.PHONY: play live quick test types tests setup clean
 
 play: setup
 	$(PY) play_bach.py -pm --wav --instrument "church organ"
@@ -26,7 +27,13 @@ test: setup .venv/dev-ready
 	@$(PY) -m cli.doctor --install-browser
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
+	@$(MAKE) --no-print-directory -j2 types tests
+
+# beside each other: mypy has one core to itself, and many tests wait
+types:
 	$(PY) -m mypy
+
+tests:
 	$(PYTEST)
 
 setup: .venv/ready

@@ -30,6 +30,7 @@ EXAMPLES = 600  # steps through training pieces from which int8 learns the range
 EXAMPLE_STEPS = 48  # of each piece
 
 Example = tuple[str, dict[str, Any]]
+Functions = Mapping[str, Any]  # the signatures of a network as concrete functions, by name
 
 
 def with_variants(bundle: Bundle, variants: Sequence[str]) -> Bundle:
@@ -42,8 +43,8 @@ def with_variants(bundle: Bundle, variants: Sequence[str]) -> Bundle:
     for logits in (False, True):  # int8 gives logits, see families.base.probabilities_of
         group = [v for v in VARIANTS if v in variants and (v == "int8") == logits]
         if group:
-            with saved(family, model, logits) as (folder, keys):
-                made |= {v: _export(bundle, model, v, folder, keys) for v in group}
+            with saved(family, model, logits) as (folder, functions):
+                made |= {v: _export(bundle, v, folder, functions) for v in group}
     steps = bundle.steps | made
     told = bundle.metadata.get("variants", {}) | {
         v: {"kilobytes": round(len(content) / 1024), "crc32": zlib.crc32(content)}
@@ -56,8 +57,8 @@ def with_variants(bundle: Bundle, variants: Sequence[str]) -> Bundle:
 
 
 @contextmanager
-def saved(family: ModelFamily, model: keras.Model, logits: bool) -> Iterator[tuple[str, list[str]]]:
-    """The steps of a network as a SavedModel: its folder, and its signatures.
+def saved(family: ModelFamily, model: keras.Model, logits: bool) -> Iterator[tuple[str, Functions]]:
+    """The steps of a network as a SavedModel: its folder, and its signatures by name.
 
     Converting concrete functions directly silently loses the weights of LSTMs.
     """
@@ -66,15 +67,13 @@ def saved(family: ModelFamily, model: keras.Model, logits: bool) -> Iterator[tup
         module = tf.Module()
         module.weights = [weight.value for weight in model.weights]
         tf.saved_model.save(module, folder, signatures=functions)
-        yield folder, list(functions)
+        yield folder, functions
 
 
-def _export(
-    bundle: Bundle, model: keras.Model, variant: str, folder: str, keys: Sequence[str]
-) -> bytes:
+def _export(bundle: Bundle, variant: str, folder: str, functions: Functions) -> bytes:
     try:
-        examples = calibration(bundle, model) if variant == "int8" else None
-        return converted(folder, keys, variant, examples)
+        examples = calibration(bundle, functions) if variant == "int8" else None
+        return converted(folder, list(functions), variant, examples)
     except Exception as error:  # the converter raises whatever it likes
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(
@@ -113,15 +112,15 @@ class RecordingRunner:
         return self._runner.run(signature, inputs)
 
 
-def calibration(bundle: Bundle, model: keras.Model) -> list[Example]:
-    """What flows into the signatures in EXAMPLES steps through training pieces, far apart.
+def calibration(bundle: Bundle, functions: Functions) -> list[Example]:
+    """What flows into the signatures of a network in EXAMPLES steps through training pieces, far apart.
 
     Raises UserError if the bundle does not carry them.
     """
     if not bundle.music:
         raise UserError("it does not carry the pieces it was trained on, train it anew")
     family = family_of(bundle.network.model_type)
-    runner = RecordingRunner(KerasRunner(family.signatures(model, logits=False)))
+    runner = RecordingRunner(KerasRunner(functions))
     predictor = family.predictor(runner)
     pieces = family.unpack(bundle.music)
     every = max(1, len(pieces) * EXAMPLE_STEPS // EXAMPLES)

@@ -1,12 +1,16 @@
 """Small real things that the tests share: pieces, trained bundles, a Play Bach home of their own."""
 
+from __future__ import annotations
+
+import gc
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from live import equipped, new_context, new_servers  # noqa: F401  (fixtures of the live music)
@@ -14,15 +18,60 @@ from once import once, own_copy
 
 from config_bach import Paths
 from families.base import Corpus, LoadedModel
+from litert.variants import VARIANTS
 from music.events import Event, Piece
 from storage.bundle import Bundle
 
+if TYPE_CHECKING:
+    from litert.parity import Row
+
 # a suite that runs in the background inherits an ignored Ctrl-C, and so would what it starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
+gc.set_threshold(20_000, 20, 20)  # see searched_once
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "models" / "bach2_nc_mo.zip"
 TINY = ["--units", "12", "--seqlen", "8"]
+LONGEST = (  # files, by what they take: one that begins last is waited for by all other processes
+    "families/test_contract.py",
+    "workflows/test_trainer.py",
+    "test_containers.py",
+    "families/satb/test_family.py",
+    "workflows/test_finetune.py",
+    "litert/test_interpreter.py",
+    "litert/test_benchmark.py",
+    "litert/test_parity.py",
+    "test_same_notes.py",
+    "workflows/test_stops.py",
+    "workflows/test_parallel.py",
+    "cli/test_fit.py",
+    "families/test_toy_family.py",
+    "gui/test_page.py",
+    "gui/test_device.py",
+    "gui/test_access.py",
+    "gui/test_login.py",
+    "gui/test_duet.py",
+    "families/satb/test_network.py",
+    "cli/test_encode.py",
+    "stream/test_workers.py",
+    "stream/test_tunes.py",
+    "stream/test_server.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def searched_once() -> Iterator[None]:
+    """What a module leaves is not searched for garbage again: TensorFlow keeps millions of objects."""
+    yield
+    if "keras" in sys.modules:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture
@@ -79,7 +128,7 @@ def event_bundle(
         from workflows.trainer import new_bundle, train
 
         network = Network(model_type=2, units=24, embedding=8, seqlen=8, dropout=0.1)
-        training = Training(epochs=5, learning_rate=0.02)
+        training = Training(epochs=5, learning_rate=0.02, min_steps=25)
         corpus = Corpus("tunes", tuple(tunes), ())
         bundle, parts = new_bundle("tunes", corpus, Encoding(transpose=2), network, training)
         return train(bundle, parts, home(folder)), folder
@@ -140,6 +189,36 @@ def event_model(event_bundle: tuple[Bundle, Paths]) -> LoadedModel:
 def satb_model(satb_bundle: tuple[Bundle, Paths]) -> LoadedModel:
     """The small model of four voices with what runs it."""
     return loaded_model(satb_bundle[0])
+
+
+@pytest.fixture(scope="session")
+def all_variants(
+    tmp_path_factory: pytest.TempPathFactory, event_bundle: tuple[Bundle, Paths]
+) -> Bundle:
+    """The small model of type 2 with every variant, and what each is worth."""
+    return once(tmp_path_factory, "all variants", lambda _: in_every_variant(event_bundle[0])[0])
+
+
+@pytest.fixture(scope="session")
+def all_voices(
+    tmp_path_factory: pytest.TempPathFactory, satb_bundle: tuple[Bundle, Paths]
+) -> tuple[Bundle, list[Row]]:
+    """The same of the small model of type 5, and the table of it."""
+    return once(tmp_path_factory, "all voices", lambda _: in_every_variant(satb_bundle[0]))
+
+
+def in_every_variant(bundle: Bundle) -> tuple[Bundle, list[Row]]:
+    """A bundle in every variant, and the table of what each is worth."""
+    from litert.export import with_variants
+    from litert.parity import with_parity
+
+    return with_parity(with_variants(bundle, list(VARIANTS)), list(VARIANTS))
+
+
+@pytest.fixture
+def without_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is trained has no variants, which take longer to make than a small network to train."""
+    monkeypatch.setattr("litert.export.with_variants", lambda bundle, _: bundle)
 
 
 def loaded_model(bundle: Bundle) -> LoadedModel:

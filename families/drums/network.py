@@ -160,9 +160,11 @@ def signatures(model: DrumNetwork, logits: bool) -> dict[str, Any]:
         scores = model.strikes([context, chosen])
         return {"logits": scores} if logits else {"p": ops.softmax(scores)}
 
-    heard = tf.function(advance).get_concrete_function(rows=rows, **state)
+    heard = tf.function(advance, autograph=False).get_concrete_function(rows=rows, **state)
     size = int(heard.structured_outputs["context"].shape[-1])
     context = tf.TensorSpec((1, size), tf.float32, "context")
     chosen = tf.TensorSpec((1, KINDS), tf.int32, "chosen")
-    struck = tf.function(strike).get_concrete_function(context=context, chosen=chosen)
+    struck = tf.function(strike, autograph=False).get_concrete_function(
+        context=context, chosen=chosen
+    )
     return {ADVANCE: heard, STRIKE: struck}

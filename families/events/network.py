@@ -33,7 +33,8 @@ def signatures(model: keras.Model, logits: bool) -> dict[str, Any]:
         name = f"{STATE_PREFIX}{i}"
         specs[name] = tf.TensorSpec(shape, tf.float32, name)
     with without_softmax(model) if logits else nullcontext():
-        return {SIGNATURE: tf.function(one_step).get_concrete_function(**specs)}
+        exported = tf.function(one_step, autograph=False)
+        return {SIGNATURE: exported.get_concrete_function(**specs)}
 
 
 @contextmanager

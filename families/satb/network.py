@@ -402,7 +402,8 @@ def signatures(model: SatbNetwork, logits: bool) -> dict[str, Any]:
         context, after = model.advance(rows, [state[name] for name in names])
         return {"context": context, **dict(zip(names, after, strict=True))}
 
-    found = {ADVANCE: tf.function(advance).get_concrete_function(rows=rows, **state)}
+    heard = tf.function(advance, autograph=False)
+    found = {ADVANCE: heard.get_concrete_function(rows=rows, **state)}
     size = int(found[ADVANCE].structured_outputs["context"].shape[-1])
     context = tf.TensorSpec((None, size), tf.float32, "context")
     for i, voice in enumerate(ORDER):
@@ -416,5 +417,6 @@ def signatures(model: SatbNetwork, logits: bool) -> dict[str, Any]:
         specs = {"context": context, "rows": rows}
         if i:
             specs["chosen"] = tf.TensorSpec((None, i), tf.int32, "chosen")
-        found[VOICES[voice]] = tf.function(predict).get_concrete_function(**specs)
+        told = tf.function(predict, autograph=False)
+        found[VOICES[voice]] = told.get_concrete_function(**specs)
     return found

@@ -1,12 +1,14 @@
 """--encode makes shards, and -f learns from those of a large corpus."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from conftest import TINY
 
 from config_bach import Paths, UserError
 from families import large
+from families.events.family import EventFamily
 from play_bach import run
 from storage.bundle import Bundle, load
 from storage.shards import Shards
@@ -57,8 +59,9 @@ def test_windows_of_a_large_corpus_are_refused(
 def test_a_large_corpus_is_encoded_by_itself_and_learned(
     write_tunes: Callable[[], Paths], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = write_tunes()
+    paths, short = write_tunes(), replace(EventFamily.training, min_steps=4)
     monkeypatch.setattr(large, "LARGE", 5)
+    monkeypatch.setattr(EventFamily, "training", short)
     run(["-l", "0", "-f", "-e", "1", "--app", "t", "--model-type", "2", *TINY], paths)
     made = load(paths.models / "t2_nc_mo.zip")
     assert made.metadata["split"] == "shards"

@@ -1,6 +1,7 @@
 """The table of options: all of it is in -h, and what makes no sense is refused in one sentence."""
 
 import argparse
+import functools
 import re
 import shlex
 from dataclasses import fields
@@ -26,6 +27,7 @@ from duet.settings import Together
 from families.base import ModelFamily
 from families.registry import families, family_of
 
+PARSER = parser()  # made once: that takes ten times as long as to parse with it
 TAKING = [option for option in OPTIONS if option.wanted_by]
 BY_FAMILY = [
     (option, family)
@@ -105,7 +107,7 @@ def words_of(option: Option) -> list[str]:
 
 
 def parsed(*words: str) -> argparse.Namespace:
-    return parser().parse_args(words)
+    return PARSER.parse_args(words)
 
 
 def sentence(refusal: pytest.ExceptionInfo[UserError]) -> str:
@@ -128,9 +130,10 @@ def accepted(*words: str) -> argparse.Namespace:
 # -h
 
 
+@functools.cache
 def help_by_group() -> dict[str, str]:
     """The help of the options, by their headings."""
-    text = parser().format_help().split("\nexamples:")[0]
+    text = PARSER.format_help().split("\nexamples:")[0]
     parts = re.split(r"^(\S.*):$", text, flags=re.M)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
@@ -155,7 +158,7 @@ def test_figures_belong_to_the_report_card_and_addresses_to_the_server() -> None
 
 
 def test_the_help_tells_which_model_types_understand_an_option() -> None:
-    text = " ".join(parser().format_help().split())
+    text = " ".join(PARSER.format_help().split())
     assert "--forget P share of windows without lookback (0) [model type 2]" in text
     assert "fold the octaves of chords [model types 1, 2, 3]" in text
     assert "no voice crosses another --json" not in text
@@ -165,7 +168,7 @@ def test_the_help_tells_which_model_types_understand_an_option() -> None:
 
 
 def test_the_help_has_every_model_type_and_examples_that_work() -> None:
-    text = parser().format_help()
+    text = PARSER.format_help()
     for family in families():
         assert f"  {family.number}  {family.summary}" in text
     examples = re.findall(r"^  play_bach\.py (.*?)(?:  |$)", text, re.M)
@@ -222,7 +225,7 @@ def test_every_number_that_has_a_default_states_it() -> None:
 
 
 def test_words_are_explained_in_the_help() -> None:
-    words = parser().format_help().split("\nwords:\n")[1]
+    words = PARSER.format_help().split("\nwords:\n")[1]
     for word in ("nats", "prime", "bundle", "lookback", "LiteRT"):
         assert re.search(rf"^  {word} +\w", words, re.M)
 
@@ -537,10 +540,10 @@ def test_a_new_model_has_the_defaults_of_its_type_and_what_was_asked(family: Mod
 
 
 def test_a_new_model_reads_scores_as_they_are_played_and_the_part_that_is_asked_for() -> None:
-    args = parser().parse_args(["-l", "0", "-f", "--part", "Soprano"])
+    args = PARSER.parse_args(["-l", "0", "-f", "--part", "Soprano"])
     encoding, _, _ = new_model_of(args)
     assert (encoding.unfold, encoding.part) == (True, "Soprano")
-    assert new_model_of(parser().parse_args(["-l", "0", "-f"]))[0].part == ""
+    assert new_model_of(PARSER.parse_args(["-l", "0", "-f"]))[0].part == ""
 
 
 def test_what_runs_the_network() -> None:

@@ -6,9 +6,9 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from conftest import play_bach
 from PIL import Image
 
+import play_bach
 from config_bach import Paths, Runtime, UserError
 from litert import benchmark
 from litert.parity import Row
@@ -19,19 +19,19 @@ from storage.catalog import path_of
 pytestmark = pytest.mark.slow
 
 
-def test_export_and_benchmark_from_the_shell(
-    event_bundle: tuple[Bundle, Paths], paths: Paths
+def test_export_and_benchmark_from_the_command_line(
+    event_bundle: tuple[Bundle, Paths], paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """-sl -bf -bl: the files, the table, the JSON, the picture; then the fastest one plays."""
     shutil.copy(path_of(event_bundle[0].name, event_bundle[1]), paths.models)
     words = ["-l", "1", "-sl", "-bf", "-bl", "--app", "tunes"]
-    result = play_bach(*words, home=paths.root)
-    assert result.returncode == 0, result.stderr
+    play_bach.run(words, paths)
+    said = capsys.readouterr().out
     name = event_bundle[0].name
     for variant in VARIANTS:
         path = paths.models / f"{name}.{variant}.tflite"
         assert path.read_bytes()[4:8] == b"TFL3"
-        assert re.search(rf"^{variant} +[\d,]+ +[\d.]+ +[\d.]+ ", result.stdout, re.M)
+        assert re.search(rf"^{variant} +[\d,]+ +[\d.]+ +[\d.]+ ", said, re.M)
     told = json.loads(benchmark_path(name, paths).read_text())
     rows = {row["variant"]: row for row in told["rows"]}
     assert rows.keys() > set(VARIANTS)
@@ -44,8 +44,8 @@ def test_export_and_benchmark_from_the_shell(
     assert rows["float32"]["megabytes"] < rows[benchmark.KERAS]["megabytes"] / 3
     with Image.open(paths.models / f"{name}.benchmark.png") as picture:
         assert picture.width > 800
-    listed = play_bach("--list", home=paths.root).stdout
-    fastest = re.search(r"fastest here: (\w+),", listed)
+    play_bach.run(["--list"], paths)
+    fastest = re.search(r"fastest here: (\w+),", capsys.readouterr().out)
     assert fastest
     assert fastest.group(1) in VARIANTS
 

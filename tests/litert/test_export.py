@@ -57,7 +57,7 @@ def test_int8_learns_its_ranges_from_whole_training_pieces(
 ) -> None:
     """With the bars and phrases that the pieces have: none of them is hidden."""
     bundle = satb_bundle[0]
-    calls = calibration(bundle, network_of(bundle))
+    calls = calibration(bundle, family_of(5).signatures(network_of(bundle), logits=True))
     rows = np.concatenate([inputs["rows"] for name, inputs in calls if name == "hear"])
     assert 400 < len(rows) <= 600
     pieces = family_of(5).unpack(bundle.music)

@@ -142,6 +142,7 @@ def test_a_training_tells_its_figures_and_composes_after_every_epoch(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_export")
 def test_a_file_named_stop_ends_it_with_what_was_learned_and_it_can_go_on(
     tunes: list[Piece], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

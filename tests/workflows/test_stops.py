@@ -84,6 +84,7 @@ def on_save(monkeypatch: pytest.MonkeyPatch, name: str, number: signal.Signals) 
     monkeypatch.setattr(Bundle, "save", interrupted)
 
 
+@pytest.mark.usefixtures("without_export")
 @pytest.mark.parametrize("name", ["best.zip", "last.zip"])
 def test_ctrl_c_while_the_first_epoch_is_saved_ends_with_that_epoch(
     tunes: list[Piece], paths: Paths, said: Said, monkeypatch: pytest.MonkeyPatch, name: str

@@ -145,6 +145,7 @@ def test_a_single_piece_trains_and_is_labelled(paths: Paths) -> None:
     assert list((paths.checkpoint / bundle.name / "tensorboard").rglob("events.out*"))
 
 
+@pytest.mark.usefixtures("without_export")
 def test_pieces_shorter_than_the_window_train(paths: Paths) -> None:
     short = [tune(50 + i, 5 + i % 3) for i in range(8)]
     assert small_fit(short, paths, epochs=1).metadata["metrics"]["valid"]["events"] > 0
@@ -155,6 +156,7 @@ def test_a_piece_too_short_to_hold_anything_out_is_said(paths: Paths) -> None:
         small_fit([tune(50, 8)], paths)
 
 
+@pytest.mark.usefixtures("without_export")
 def test_it_stops_when_nothing_gets_better(tunes: list[Piece], paths: Paths) -> None:
     bundle = small_fit(tunes, paths, epochs=40, patience=1, learning_rate=1.0)
     history = bundle.metadata["history"]
@@ -162,6 +164,7 @@ def test_it_stops_when_nothing_gets_better(tunes: list[Piece], paths: Paths) -> 
     assert min(e["val_nll"] for e in history) != history[-1]["val_nll"]
 
 
+@pytest.mark.usefixtures("without_export")
 def test_a_finished_model_is_trained_further(once: Once, tunes: list[Piece], paths: Paths) -> None:
     shutil.copytree(once[1].root, paths.root, dirs_exist_ok=True)
     bundle, parts = resumed(once[0], 1, corpus_of(tunes))
@@ -171,6 +174,7 @@ def test_a_finished_model_is_trained_further(once: Once, tunes: list[Piece], pat
     assert len(load(kept).metadata["history"]) == 2
 
 
+@pytest.mark.usefixtures("without_export")
 def test_a_model_from_elsewhere_is_trained_further(
     event_bundle: Trained, tunes: list[Piece], paths: Paths
 ) -> None:
@@ -289,6 +293,7 @@ def test_a_corpus_of_which_all_was_learned_from_is_refused(
         train(again, parts, paths)
 
 
+@pytest.mark.usefixtures("without_export")
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(
     tunes: list[Piece], paths: Paths
 ) -> None:

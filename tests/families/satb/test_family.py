@@ -119,7 +119,7 @@ def test_a_new_bundle_knows_templates_tempo_and_beginnings() -> None:
 def test_int8_is_calibrated_with_the_true_bars_and_phrases() -> None:
     pieces = [with_plan(i) for i in range(2)]
     bundle = replace(untrained_bundle(2, 2), music=FAMILY.pack(pieces))
-    calls = calibration(bundle, built(tiny()))
+    calls = calibration(bundle, FAMILY.signatures(built(tiny()), logits=True))
     heard = np.concatenate([inputs["rows"] for name, inputs in calls if name == "hear"])
     index = TuneIndex(pieces)
     expected = np.concatenate([sequence_of(p, index).rows[:EXAMPLE_STEPS] for p in pieces])

@@ -34,7 +34,7 @@ from litert.keras_runner import on_keras
 @pytest.fixture(scope="module")
 def model() -> SatbNetwork:
     """A network whose weights are not what they were at first."""
-    network = built(tiny())
+    network = built(tiny(layers=2))
     rng = np.random.default_rng(0)
     network.set_weights([w + rng.normal(0, 0.1, w.shape) for w in network.get_weights()[:-2]])
     return network
@@ -43,7 +43,7 @@ def model() -> SatbNetwork:
 @pytest.fixture(scope="module")
 def untold() -> SatbNetwork:
     """The same of one that is told neither the profiles nor what was retrieved."""
-    network = built(replace(tiny(), profiles=False, retrieval=False))
+    network = built(replace(tiny(layers=2), profiles=False, retrieval=False))
     rng = np.random.default_rng(0)
     network.set_weights([w + rng.normal(0, 0.1, w.shape) for w in network.get_weights()[:-2]])
     return network
@@ -101,7 +101,7 @@ def test_a_profile_raises_the_pitches_of_its_classes_as_far_as_it_is_trusted() -
 
 
 def test_weights_of_earlier_versions_leave_the_temperatures_at_1(untold: SatbNetwork) -> None:
-    other = built(replace(tiny(), profiles=False, retrieval=False))
+    other = built(replace(tiny(layers=2), profiles=False, retrieval=False))
     other.temperatures.onset.assign(1.5)
     other.set_weights(untold.get_weights()[:-2])
     assert [float(t) for t in other.temperatures.weights] == [1, 1]
@@ -166,7 +166,7 @@ def test_two_predictions_of_a_window_are_to_agree() -> None:
     assert float(divergence(a, b)) == pytest.approx(both, rel=1e-5)
     piece = chorale(1)
     pair = [np.repeat(x[None, :8], 2, 0) for x in (rows_of(piece), piece.symbols.astype(np.int32))]
-    network = built(replace(tiny(), dropout=0.5), consistency=3.0)
+    network = built(replace(tiny(layers=2), dropout=0.5), consistency=3.0)
     network(pair, training=True)
     (loss,) = network.losses
     assert float(loss) > 0
