@@ -285,7 +285,7 @@ def test_a_scale_holds_from_the_next_step_on_and_can_be_left() -> None:
 
 
 @pytest.mark.parametrize(("columns", "rescaled"), [(28, True), (64, False), (ROW, False)])
-def test_only_a_network_that_is_not_told_the_key_is_rescaled(columns: int, rescaled: bool) -> None:
+def test_a_network_that_is_told_the_key_is_rescaled_less(columns: int, rescaled: bool) -> None:
     class Runner:
         def shapes(self, signature: str) -> dict[str, tuple[int, ...]]:
             return {"rows": (1, columns)}
@@ -302,4 +302,5 @@ def test_only_a_network_that_is_not_told_the_key_is_rescaled(columns: int, resca
     p, tokens = np.array([even(c, c_sharp)], np.float32), np.zeros((1, 4), np.int32)
     chosen = [int(composing.choose(0, p, tokens, row, {}, closed=())[0]) for _ in range(200)]
     assert set(chosen) <= {c, c_sharp}
-    assert (chosen.count(c) > 140) == rescaled
+    assert (chosen.count(c) > 145) == rescaled
+    assert chosen.count(c) > 100
