@@ -20,7 +20,7 @@ from duet.casting import FILE, PERSON, Cast, Role, roles_of
 from duet.clock import Clock, FollowedClock, InternalClock
 from duet.conductor import Conductor, described, read_messages
 from duet.dispatcher import Dispatcher
-from duet.knobs import Knobs
+from duet.knobs import Knobs, path_of
 from duet.notes import Output
 from duet.opening import open_port
 from duet.ports import Inbox, Port
@@ -44,8 +44,10 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
     seed = secrets.randbelow(LARGEST_SEED) if args.seed is None else args.seed
     roles = _roles(args, paths, bundle)
     settings = _suited(settings, roles, args)
-    knobs, runtime = _knobs(args), runtime_of(args)
-    cast = Cast(roles, lambda path: playing(load(path), paths, args.variant, runtime), paths)
+    knobs, runtime = _knobs(args, paths), runtime_of(args)
+    cast = Cast(
+        roles, lambda path: playing(load(path, weights=False), paths, args.variant, runtime), paths
+    )
     inbox = Inbox()
     with page(args, paths, inbox) as web, _ports(args, inbox, roles, settings, web) as ports:
         inputs, outputs = ports
@@ -56,9 +58,11 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
         if settings.clock == "out":
             dispatcher.send_clock([o for o in outputs if not o.ahead])
         session = cast.session(settings, seed, dispatcher, {"": outputs})
-        conductor = Conductor(session, inbox, inputs, outputs, knobs)
+        conductor = Conductor(session, inbox, inputs, outputs, knobs, cast=cast)
         ranges = cast.ranges()
         _introduce(session, inputs, outputs, ranges)
+        if knobs.by_control:
+            told(f"  knobs: {knobs}")
         if web:
             web.begin(conductor, ranges)
         end = max(
@@ -145,8 +149,8 @@ def _roles(args: argparse.Namespace, paths: Paths, bundle: Bundle | None) -> lis
     return roles
 
 
-def _knobs(args: argparse.Namespace) -> Knobs:
-    knobs = Knobs.parse(args.map)
+def _knobs(args: argparse.Namespace, paths: Paths) -> Knobs:
+    knobs = Knobs.parse(args.map, path_of(paths))
     for name in (args.learn or "").split(","):
         if name.strip():
             knobs.learn(name.strip())

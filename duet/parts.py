@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from config_bach import DEFAULT_PROGRAM
 from duet.dispatcher import Dispatcher
 from duet.notes import Output
 from music.events import Event
@@ -19,34 +21,55 @@ DRUM_CHANNEL = 9
 
 @dataclass
 class PlayedNote:
-    """A note: onset and end in quarter lengths since playing began (end None: it sounds)."""
+    """A note: onset and end in quarter lengths since playing began (end None: it sounds).
+
+    drum: it is percussion, whatever else its player plays.
+    """
 
     onset: float
     end: float | None
     pitch: int
     velocity: int
+    drum: bool = False
 
 
 class Part:
     """The notes of one player, by onset."""
 
     def __init__(self, name: str, program: int) -> None:
-        """program: General MIDI 1..128, or DRUMS."""
-        self.name, self.program = name, program
+        """program: General MIDI 1..128, or DRUMS: then all notes are percussion."""
+        self.name = name
         self.notes: list[PlayedNote] = []
+        self.programs = [(0.0, program)]  # since when it was played with which
 
-    def on(self, beat: float, pitch: int, velocity: int) -> None:
+    @property
+    def program(self) -> int:
+        """What it is played with now."""
+        return self.programs[-1][1]
+
+    def become(self, beat: float, program: int) -> None:
+        """It is played with something else from a beat on."""
+        if program != self.program:
+            self.programs.append((beat, program))
+
+    def program_at(self, beat: float) -> int:
+        """What it was played with at a beat."""
+        return next((p for since, p in reversed(self.programs) if since <= beat + 1e-6), 1)
+
+    def on(self, beat: float, pitch: int, velocity: int, drum: bool = False) -> None:
         """A note begins."""
-        self.notes.append(PlayedNote(beat, None, pitch, velocity))
+        drum = drum or self.program == DRUMS
+        self.notes.append(PlayedNote(beat, None, pitch, velocity, drum))
         if len(self.notes) > LONGEST:
             del self.notes[: LONGEST // 10]
 
-    def off(self, beat: float, pitch: int) -> None:
+    def off(self, beat: float, pitch: int, drum: bool = False) -> None:
         """The oldest note of a pitch that sounds ends."""
-        for note in self._recent:
-            if note.end is None and note.pitch == pitch:
-                note.end = max(beat, note.onset)
-                return
+        drum = drum or self.program == DRUMS
+        found = [n for n in self.sounding if n.pitch == pitch]
+        same = [n for n in found if n.drum == drum]
+        for note in (same or (found if len(self.programs) > 1 else []))[:1]:
+            note.end = max(beat, note.onset)
 
     def cut(self, beat: float) -> None:
         """All that sounds ends, and what was to begin later does not."""
@@ -69,15 +92,27 @@ class Part:
         return self.notes[-RECENT:]
 
     @property
-    def silent(self) -> bool:
-        """Whether nothing sounds."""
-        return all(n.end is not None for n in self._recent)
+    def sounding(self) -> list[PlayedNote]:
+        """The notes that have begun and not ended."""
+        return [n for n in self._recent if n.end is None]
 
-    def last_end(self) -> float | None:
-        """When the last note ended; None while one sounds, or before there is any."""
-        if not self.notes or not self.silent:
-            return None
-        return max(n.end or 0.0 for n in self._recent)
+    def last_end(self, drums: bool = True) -> float | None:
+        """When the last note ended; None while one sounds, or before there is any.
+
+        drums: whether percussion counts.
+        """
+        ends = [n.end for n in self._recent if drums or not n.drum]
+        known = [end for end in ends if end is not None]
+        return max(known) if ends and len(known) == len(ends) else None
+
+    def since(self, beat: float) -> Part:
+        """Another part with copies of the notes that sound from a beat on."""
+        found = Part(self.name, self.program)
+        first = max(bisect_left(self.notes, beat, key=_onset) - RECENT, 0)
+        kept = (n for n in self.notes[first:] if n.end is None or n.end > beat)
+        found.notes = [replace(n) for n in kept]
+        found.programs = list(self.programs)
+        return found
 
     def step(self, before: Fraction, start: Fraction, stop: Fraction) -> Event:
         """What sounds in a step of a grid, each onset and end moved to the nearest point of it.
@@ -85,18 +120,22 @@ class Part:
         A gap shorter than a step is articulation: the notes last until then.
         """
         low, high = float(before + start) / 2, float(start + stop) / 2
-        struck = [n for n in self._recent if low <= n.onset < high]
-        earlier = [n for n in self._recent if n.onset < low]
+        after = bisect_left(self.notes, high, key=_onset)
+        known = self.notes[max(after - RECENT, 0) : after]
+        struck = [n for n in known if n.onset >= low]
+        earlier = [n for n in known if n.onset < low and not n.drum]
         held = [n for n in earlier if n.end is None or n.end >= high]
-        if not struck and not held:
+        if not any(not n.drum for n in struck) and not held:
             held = [n for n in earlier if n.end is not None and n.end >= low]
-        new = {n.pitch for n in struck}
-        sounds = [Sound(self.program, n.pitch, n.velocity) for n in struck]
-        if self.program != DRUMS:
-            sounds += [
-                Sound(self.program, n.pitch, n.velocity, False) for n in held if n.pitch not in new
-            ]
+        new = {n.pitch for n in struck if not n.drum}
+        program = self.program_at(float(start)) or DEFAULT_PROGRAM
+        sounds = [Sound(DRUMS if n.drum else program, n.pitch, n.velocity) for n in struck]
+        sounds += [Sound(program, n.pitch, n.velocity, False) for n in held if n.pitch not in new]
         return Event.of(sounds, stop - start)
+
+
+def _onset(note: PlayedNote) -> float:
+    return note.onset
 
 
 class Performer:
@@ -118,6 +157,19 @@ class Performer:
         """Choose the instrument."""
         if self.part.program != DRUMS:
             self._now("program_change", program=self.part.program - 1)
+
+    def become(self, beat: float, program: int, channel: int) -> None:
+        """End all notes at a beat, also those that were planned; then play on another channel, with
+        another program."""
+        self.cancel(beat)
+        for note in self.part.sounding:
+            self.end(beat, note.pitch)
+        for output in self.outputs:
+            self._dispatcher.finish(beat + self.offset, output, self.name)
+        self.channel = channel
+        self.part.become(beat, program)
+        if program != DRUMS:
+            self._plan(beat, "program_change", program=program - 1)
 
     def begin(self, beat: float, pitch: int, velocity: int) -> None:
         """Strike a note at a beat."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from config_bach import UserError, counted
+from config_bach import DEFAULT_PROGRAM, UserError, counted
 from duet.parts import DRUM_CHANNEL, Part, PlayedNote
 from duet.session import Session
+from duet.successor import Candidate, Successor
 from music.events import Event
 from music.sounds import DRUMS, Sound, program_name
 from storage.files import replacing, write_text
@@ -36,10 +39,7 @@ def notes_of(part: Part, session: Session) -> list[PlayedNote]:
     person = any(p.part is part for p in session.people)
     quantise = person and session.settings.quantise
     now = float(session.until)
-    ended = [
-        PlayedNote(n.onset, now if n.end is None else n.end, n.pitch, n.velocity)
-        for n in part.notes
-    ]
+    ended = [replace(n, end=now if n.end is None else n.end) for n in part.notes]
     return [_on_grid(n) for n in ended] if quantise else ended
 
 
@@ -47,7 +47,7 @@ def _on_grid(note: PlayedNote) -> PlayedNote:
     step = float(GRID)
     onset = round(note.onset / step) * step
     end = max(round((note.end or onset) / step) * step, onset + step)
-    return PlayedNote(onset, end, note.pitch, note.velocity)
+    return replace(note, onset=onset, end=end)
 
 
 def midi_of(session: Session, title: str) -> Any:
@@ -64,7 +64,8 @@ def midi_of(session: Session, title: str) -> Any:
     midi.tracks.append(_track(timed))
     channels = (c for c in range(16) if c != DRUM_CHANNEL)
     for part in parts_of(session):
-        channel = DRUM_CHANNEL if part.program == DRUMS else next(channels, 0)
+        percussion = all(program == DRUMS for _, program in part.programs)
+        channel = DRUM_CHANNEL if percussion else next(channels, 0)
         midi.tracks.append(_track(_part_messages(part, notes_of(part, session), channel)))
     return midi
 
@@ -83,11 +84,12 @@ def _part_messages(
     timed: list[tuple[float, int, Any]] = [
         (0.0, 0, MetaMessage("track_name", name=_latin(part.name)))
     ]
-    if part.program != DRUMS:
-        change = Message("program_change", program=part.program - 1, channel=channel)
-        timed.append((0.0, 1, change))
+    for beat, program in part.programs:
+        if program != DRUMS:
+            change = Message("program_change", program=program - 1, channel=channel)
+            timed.append((beat, 2, change))
     for n in notes:
-        values = {"note": n.pitch, "channel": channel}
+        values = {"note": n.pitch, "channel": DRUM_CHANNEL if n.drum else channel}
         timed.append((n.onset, 3, Message("note_on", velocity=n.velocity, **values)))
         end = max(n.end or 0.0, n.onset + 1 / TICKS)
         timed.append((end, 2, Message("note_off", velocity=0, **values)))
@@ -119,8 +121,9 @@ def score_events(session: Session) -> list[Event]:
         for n in (_on_grid(n) for n in notes_of(part, session)):
             onset = Fraction(n.onset).limit_denominator(12)
             end = Fraction(n.end or n.onset).limit_denominator(12)
-            end = onset + PERCUSSION_LENGTH if part.program == DRUMS else end
-            notes.append((onset, end, Sound(part.program, n.pitch, max(n.velocity, 1))))
+            end = onset + PERCUSSION_LENGTH if n.drum else end
+            program = DRUMS if n.drum else part.program_at(n.onset) or DEFAULT_PROGRAM
+            notes.append((onset, end, Sound(program, n.pitch, max(n.velocity, 1))))
     return _cut(notes, Fraction(session.settings.bar))
 
 
@@ -191,13 +194,17 @@ def read(path: Path) -> dict[str, Any]:
     return data
 
 
-def replay(session: Session, data: dict[str, Any]) -> None:
+def replay(
+    session: Session, data: dict[str, Any], candidate: Callable[[str], Candidate] | None = None
+) -> None:
     """Play a session again, as fast as it goes: the same input at the same points of the grid.
 
-    Raises UserError for input that is not understood.
+    candidate: loads a model that took somebody's place, by name. Raises UserError for input that is not
+    understood.
     """
     from mido import Message
 
+    prepared: dict[str, list[Successor]] = defaultdict(list)
     try:
         for ticks, kind, *rest in data["log"]:
             while session.ticks < min(ticks, data["ticks"]):
@@ -209,13 +216,20 @@ def replay(session: Session, data: dict[str, Any]) -> None:
             elif kind == "control":
                 beat, name, value = rest
                 session.control(name, value, float(beat))
+            elif kind == "model" and candidate is not None:
+                beat, player, source = rest
+                successor = session.prepare(str(player), candidate(str(source)), float(beat))
+                successor.rehearse()
+                prepared[player].append(successor)
+            elif kind == "joins" and prepared[rest[1]]:
+                session.join(prepared[rest[1]].pop(0), float(rest[0]))
             elif kind == "end":
                 session.end(float(rest[0]))
             elif kind == "skip":
-                session.ticks += 1
+                session.skip()
         while session.ticks < data["ticks"]:
             session.tick()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, IndexError) as error:
         raise UserError(f"the session has input that is not understood: {error}.") from error
 
 

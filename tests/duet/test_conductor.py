@@ -60,8 +60,8 @@ class Playing:
         finally:
             self.conductor.close()
 
-    def begun(self, channel: int = 0) -> list[int]:
-        return [m.note for _, m in self.out.sent if m.type == "note_on" and m.channel == channel]
+    def begun(self) -> list[int]:
+        return [m.note for _, m in self.out.sent if m.type == "note_on"]
 
 
 def left_sounding(messages: list[Any]) -> set[tuple[int, int]]:

@@ -74,7 +74,7 @@ def test_notes_are_kept_as_played_if_so_asked() -> None:
 
 
 def test_the_score_has_an_instrument_for_each_player(desk: Desk, tmp_path: Path) -> None:
-    desk.session.models[0].part.program = 20
+    desk.session.models[0].part.programs = [(0.0, 20)]
     events = recording.score_events(desk.session)
     assert duration_of(events) % 4 == 0
     assert events[0].beat == 0
