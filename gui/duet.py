@@ -24,12 +24,15 @@ from urllib.parse import urlparse
 import jinja2
 
 from config_bach import Paths, UserError
-from duet.browser import BrowserPort, Hands, Message, Rate, checked
+from duet.browser import BrowserPort, Hands, Rate, checked
 from duet.conductor import Conductor
 from duet.dispatcher import LOOKING, READING, real_time
-from duet.settings import ACTIONS
+from duet.players import ModelPlayer
+from duet.settings import ACTIONS, MODELS
+from duet.successor import Candidate
+from duet.told import Message
 from gui.assets import ICONS, MANIFEST, icon, manifest
-from gui.duet_news import controls, introduction, state
+from gui.duet_news import controls, introduction, players, state
 from gui.handler import AuthenticatedHandler
 from gui.login import HERE
 from gui.server import PageServer
@@ -65,9 +68,17 @@ class DuetContext(LoginContext):
 
     def begin(self, conductor: Conductor, ranges: dict[str, tuple[float, float]]) -> None:
         """The session is there. ranges: nats per note that each model expects."""
-        self.ranges = ranges
+        self.ranges = dict(ranges)
         conductor.on_refusal = lambda sentence: self.port.tell("refused", sentence)
+        conductor.on_change = self._changed
+        self.port.beat = lambda: conductor.beat
         self.conductor = conductor
+
+    def _changed(self, player: ModelPlayer, candidate: Candidate) -> None:
+        """Another model plays: all pages are told who plays now."""
+        self.ranges = {**self.ranges, player.name: candidate.expects}
+        if self.conductor:
+            self.port.tell("players", players(self.conductor, self.ranges))
 
 
 class DuetHandler(AuthenticatedHandler):
@@ -142,6 +153,7 @@ class DuetHandler(AuthenticatedHandler):
             "texts": self.texts.all(),
             "controls": controls(),
             "actions": ACTIONS,
+            "models": MODELS,
             "pitches": PITCHES,
         }
         html = _template().render(
@@ -282,7 +294,11 @@ class DuetSocket(WebSocketHandler):
             if rest[0] in ACTIONS:
                 self._conductor.control(rest[0])
         elif kind == "learn":
-            self._conductor.knobs.learn(rest[0])
+            self._conductor.learn(rest[0])
+        elif kind == "forget":
+            self._conductor.forget(rest[0])
+        elif kind == "model":
+            self._conductor.choose(*rest)
         else:
             getattr(self._hands, kind)(*rest)
 
