@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
+from math import floor
 from typing import Any
 
 LARGEST = 4096  # notes that are planned; of more the oldest are forgotten
@@ -16,21 +18,22 @@ class Record:
 
     def __init__(self) -> None:
         self.sounding: dict[Key, tuple[float, int]] = {}  # since when, velocity
-        self._coming: list[tuple[float, str, int, bool, int, int]] = []
+        self._coming: list[
+            tuple[float, int, str, bool, int, int]
+        ] = []  # a heap: ends before beginnings
 
     def take(self, message: Message, beat: float) -> None:
         """Note a message that is told at a beat."""
         kind, *rest = message
+        self._reach(beat)
         if kind == "now":
             self._note(beat, rest)
         elif kind == "plan":
             owner, at, begins, drum, pitch, velocity = rest
-            self._coming.append((at, owner, begins, drum, pitch, velocity))
+            heapq.heappush(self._coming, (at, begins, owner, drum, pitch, velocity))
             if len(self._coming) > LARGEST:
-                self._reach(beat)
-                del self._coming[: len(self._coming) - LARGEST]
+                heapq.heappop(self._coming)
         elif kind == "cancel":
-            self._reach(beat)
             self._drop(rest[0], rest[1])
         elif kind == "end":
             self._drop(rest[0])
@@ -47,22 +50,26 @@ class Record:
 
     def _drop(self, owner: str, since: float | None = None) -> None:
         """Forget what is to come from somebody, from a beat on."""
-        keeps = [r[1] != owner or (since is not None and r[0] < since) for r in self._coming]
-        self._coming = [r for r, keep in zip(self._coming, keeps, strict=True) if keep]
+        self._coming = [
+            r for r in self._coming if r[2] != owner or (since is not None and r[0] < since)
+        ]
+        heapq.heapify(self._coming)
 
     def _reach(self, beat: float) -> None:
         """What was to come by a beat has come."""
-        for row in sorted((r for r in self._coming if r[0] <= beat), key=lambda r: (r[0], r[2])):
-            self._note(row[0], row[1:])
-        self._coming = [r for r in self._coming if r[0] > beat]
+        while self._coming and self._coming[0][0] <= beat:
+            at, begins, owner, *rest = heapq.heappop(self._coming)
+            self._note(at, (owner, begins, *rest))
 
     def now(self, beat: float) -> list[Message]:
         """What a page must be told that joins at a beat: what sounds, with the beat at which it began,
         and what is to come."""
         self._reach(beat)
         held = [
-            ["plan", owner, round(since, 6), 1, drum, pitch, velocity]
+            ["plan", owner, floor(since * 1e6) / 1e6, 1, drum, pitch, velocity]
             for (owner, drum, pitch), (since, velocity) in self.sounding.items()
         ]
-        coming = [["plan", owner, at, *rest] for at, owner, *rest in self._coming]
+        coming = [
+            ["plan", owner, at, begins, *rest] for at, begins, owner, *rest in sorted(self._coming)
+        ]
         return [*held, *coming]

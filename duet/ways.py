@@ -200,6 +200,7 @@ class Turns(Way):
             kept.append(replace(answer, composer=composer, began=at, notes=[]))
         self.answers = deque(kept, maxlen=KEPT_ANSWERS)
         self._repeating = self._repeating and not going
+        self._wish = self._wish if kept else ""
 
     def struck(self, person: Person, pitch: int, beat: float) -> None:
         """Whoever plays ends the repetition of an answer, and begins a call."""
