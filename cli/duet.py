@@ -58,7 +58,7 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
         if settings.clock == "out":
             dispatcher.send_clock([o for o in outputs if not o.ahead])
         session = cast.session(settings, seed, dispatcher, {"": outputs})
-        conductor = Conductor(session, inbox, inputs, outputs, knobs, cast=cast)
+        conductor = Conductor(session, inbox, inputs, outputs, knobs, others=cast)
         ranges = cast.ranges()
         _introduce(session, inputs, outputs, ranges)
         if knobs.by_control:

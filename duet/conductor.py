@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from config_bach import UserError, counted
 from duet.clock import NEVER, Clock, FollowedClock, InternalClock, straight
@@ -27,11 +27,8 @@ from duet.ports import Inbox, Loopback, Port, Received
 from duet.routing import Routing
 from duet.session import Session
 from duet.settings import ACTIONS, MODELS
-from duet.successor import Candidate, Successor
+from duet.successor import Candidate, Models, Successor
 from duet.worker import Worker
-
-if TYPE_CHECKING:
-    from duet.casting import Cast
 
 LEAD = 0.5  # seconds before the first beat
 LOOK = 0.05  # seconds after which the engine looks up at the latest
@@ -55,9 +52,9 @@ class Conductor:
         outputs: Sequence[Output] = (),
         knobs: Knobs | None = None,
         *,
-        cast: Cast | None = None,
+        others: Models | None = None,
     ) -> None:
-        """inbox: that of all inputs. cast: where other models come from, while it plays."""
+        """inbox: that of all inputs. others: where other models come from, while it plays."""
         self.session, self.dispatcher = session, session.dispatcher
         self.clock: Clock = session.dispatcher.clock
         self.inbox, self.inputs, self.outputs = inbox, list(inputs), list(outputs)
@@ -69,8 +66,8 @@ class Conductor:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._switch = sys.getswitchinterval()
-        self._routing, self._worker, self._cast = Routing(), Worker(), cast
-        self.choosable = cast.choosable() if cast else []  # models, by name
+        self._routing, self._worker, self._others = Routing(), Worker(), others
+        self.choosable = others.choosable() if others else []  # models, by name
         self.loading: dict[str, str] = {}  # which model is to play soon, by player
         self._stepped: dict[str, str] = {}  # where whoever steps through models is, by player
         self.on_refusal: Callable[[str], None] = log.warning
@@ -93,7 +90,7 @@ class Conductor:
 
         Raises UserError where no other model can be loaded; what is refused later is told.
         """
-        if self._cast is None or not any(m.name == player for m in self.session.models):
+        if self._others is None or not any(m.name == player for m in self.session.models):
             raise UserError(f"no model plays as {player[:40]!r} that could be another one.")
         self._stepped[player] = self.loading[player] = source
         self._worker.do(("model", player), lambda: self._load(player, source))
@@ -313,10 +310,10 @@ class Conductor:
     # ---- another model: loaded by the worker, remembered by the engine, heard by the worker, and so on
 
     def _load(self, player: str, source: str) -> None:
-        assert self._cast is not None
-        self.choosable = self._cast.choosable()
+        assert self._others is not None
+        self.choosable = self._others.choosable()
         try:
-            candidate = self._cast.candidate(source)
+            candidate = self._others.candidate(source)
         except UserError:
             self._loaded(player, source)
             raise

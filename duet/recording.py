@@ -216,8 +216,10 @@ def replay(
             elif kind == "control":
                 beat, name, value = rest
                 session.control(name, value, float(beat))
-            elif kind == "model" and candidate is not None:
+            elif kind == "model":
                 beat, player, source = rest
+                if candidate is None:
+                    raise ValueError("other models are not at hand")
                 successor = session.prepare(str(player), candidate(str(source)), float(beat))
                 successor.rehearse()
                 prepared[player].append(successor)

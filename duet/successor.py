@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
+from typing import Protocol
 
 from config_bach import Composing
 from duet.parts import Part
@@ -31,6 +32,16 @@ class Candidate:
     program: int  # General MIDI 1..128, or DRUMS
     expects: tuple[float, float]
     compose: Callable[[Composing, int], LiveComposer]
+
+
+class Models(Protocol):
+    """Where other models come from."""
+
+    def choosable(self) -> list[str]:
+        """Those that can play together, by name."""
+
+    def candidate(self, source: str) -> Candidate:
+        """One of them, loaded. Raises UserError if it cannot be."""
 
 
 class Ensemble:
