@@ -1,12 +1,15 @@
 """--duet: people and models play together until Ctrl-C; then what was played is kept."""
 
 import argparse
+import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cli.common import LARGEST_SEED, path_of_model, runtime_of
 from cli.duet_page import WebPage, page
@@ -81,10 +84,18 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
         raise stopped
 
 
+def _hung_up(number: int, frame: Any) -> None:
+    """A handler of SIGHUP: the terminal is gone, and with it whoever reads. Raises Terminated."""
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    raise Terminated
+
+
 def _play(conductor: Conductor, until: float) -> Terminated | None:
     """Play, with a line of status where somebody looks; Ctrl-C is how it ends, SIGTERM is told."""
     screen = _Screen(conductor.session)
     stopped = None
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _hung_up)
     try:
         conductor.start()
         conductor.wait(until, screen.show)

@@ -230,6 +230,11 @@ class Hands:
         """A control change."""
         self._give("control_change", False, when, control=number, value=value)
 
+    @property
+    def holding(self) -> bool:
+        """Whether a note or the pedal is held."""
+        return bool(self._held) or self._pedal
+
     def let_go(self) -> None:
         """The page is gone: all that it began ends."""
         now = self._now()

@@ -36,7 +36,7 @@ from gui.duet_news import controls, introduction, players, state
 from gui.handler import AuthenticatedHandler
 from gui.login import HERE
 from gui.server import PageServer
-from gui.websocket import TEXT, WebSocketHandler
+from gui.websocket import IDLE_TIMEOUT, TEXT, WebSocketHandler
 from music.instruments import FAMILIES
 from music.samples import PERCUSSION, PITCHES, Samples
 from music.scales import scale_of
@@ -50,6 +50,7 @@ from stream.texts import LANGUAGES
 
 log = logging.getLogger("play_bach.duet")
 
+GONE = 10.0  # seconds without a word, after which a page that holds notes is taken for gone
 NEWS = 0.25  # seconds between two pieces of news
 MOST_WAITING = 1024  # messages that a page may leave unread
 MOST_PAGES = 16  # that play at the same time
@@ -223,8 +224,13 @@ class DuetSocket(WebSocketHandler):
         self.tell(["hello", introduction(self._conductor, self._context.ranges)])
         self._context.port.join(self.tell)
         threading.Thread(target=self._write, daemon=True, name="page").start()
-        while self.read_next_message():
+        while self._reads():
             pass
+
+    def _reads(self) -> bool:
+        """Read a message. A page in front says something every second, one behind holds no notes."""
+        self.request.settimeout(GONE if self._hands.holding else IDLE_TIMEOUT)
+        return self.read_next_message()
 
     def handshake(self) -> bool:
         """Answer the upgrade; REMI's looks for a session of its own."""

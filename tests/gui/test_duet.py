@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -270,8 +271,9 @@ def test_a_page_holds_only_so_many_notes_and_all_end_with_it(duet: Duet) -> None
 def test_a_flood_and_a_frame_that_is_too_long_end_the_socket_alone(duet: Duet) -> None:
     flood, other = socket_of(duet), socket_of(duet)
     before = len(duet.person.part.notes)
-    for _ in range(5):
-        flood.sendall(frame('["on", false, 60, 64, 1]') * 400)
+    with suppress(OSError):  # it may have been hung up on meanwhile
+        for _ in range(5):
+            flood.sendall(frame('["on", false, 60, 64, 1]') * 400)
     assert closed(flood)
     until(lambda: not duet.sounding)
     assert sum(n.pitch == 60 for n in duet.person.part.notes[before:]) <= BURST + PER_SECOND
@@ -288,7 +290,7 @@ def test_who_does_not_read_is_let_go_and_holds_nobody_up(duet: Duet) -> None:
         duet.port.tell("now", "x" * 100, 1, False, 60, 60)
         if page not in duet.server.context.sockets:
             break
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     until(lambda: page not in duet.server.context.sockets, 5)
     s.close()
 
