@@ -19,7 +19,7 @@ from typing import Any
 import mido
 import pytest
 from conftest import ROOT, play_bach
-from duets import Parrot, notes
+from duets import Aviary, Parrot, notes
 from mido import Message
 
 from config_bach import Paths, UserError
@@ -34,7 +34,7 @@ from duet.players import ModelPlayer, Person
 from duet.ports import Inbox, MemoryPort
 from duet.session import Session
 from duet.settings import Together
-from duet.successor import Candidate, Models
+from duet.successor import Models
 from play_bach import run as play_bach_here
 
 
@@ -152,22 +152,6 @@ def test_knobs_are_learned_by_touching_them_and_set_what_they_should() -> None:
     assert playing.session.settings.temperature == 2.0, "what is refused changes nothing"
     assert playing.conductor.failure is None
     playing.conductor.close()
-
-
-class Aviary:
-    """Three models: one that plays from 100 up, one that is broken, one that breaks while it hears."""
-
-    def choosable(self) -> list[str]:
-        return ["broken", "deaf", "high", "parrot"]
-
-    def candidate(self, source: str) -> Candidate:
-        if source == "broken":
-            raise UserError("broken is damaged; train it anew.")
-        composer = Parrot()
-        composer.pitch = 99
-        if source == "deaf":
-            composer.hear = None  # type: ignore[method-assign,assignment]
-        return Candidate(source, 20, (0.1, 0.9), lambda composing, voice: composer)
 
 
 @pytest.mark.slow
