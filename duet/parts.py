@@ -23,14 +23,19 @@ DRUM_CHANNEL = 9
 class PlayedNote:
     """A note: onset and end in quarter lengths since playing began (end None: it sounds).
 
-    drum: it is percussion, whatever else its player plays.
+    program: General MIDI 1..128, or DRUMS, whatever else its player plays.
     """
 
     onset: float
     end: float | None
     pitch: int
     velocity: int
-    drum: bool = False
+    program: int = DEFAULT_PROGRAM
+
+    @property
+    def drum(self) -> bool:
+        """Whether it is percussion."""
+        return self.program == DRUMS
 
 
 class Part:
@@ -52,22 +57,18 @@ class Part:
         if program != self.program:
             self.programs.append((beat, program))
 
-    def program_at(self, beat: float) -> int:
-        """What it was played with at a beat."""
-        return next((p for since, p in reversed(self.programs) if since <= beat + 1e-6), 1)
-
-    def on(self, beat: float, pitch: int, velocity: int, drum: bool = False) -> None:
-        """A note begins."""
-        drum = drum or self.program == DRUMS
-        self.notes.append(PlayedNote(beat, None, pitch, velocity, drum))
+    def on(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
+        """A note begins. program: None: that of the part."""
+        own = self.program if program is None else program
+        self.notes.append(PlayedNote(beat, None, pitch, velocity, own))
         if len(self.notes) > LONGEST:
             del self.notes[: LONGEST // 10]
 
-    def off(self, beat: float, pitch: int, drum: bool = False) -> None:
-        """The oldest note of a pitch that sounds ends."""
-        drum = drum or self.program == DRUMS
+    def off(self, beat: float, pitch: int, program: int | None = None) -> None:
+        """The oldest note of a pitch that sounds ends; its program may have become another."""
+        own = self.program if program is None else program
         found = [n for n in self.sounding if n.pitch == pitch]
-        same = [n for n in found if n.drum == drum]
+        same = [n for n in found if n.program == own]
         for note in (same or (found if len(self.programs) > 1 else []))[:1]:
             note.end = max(beat, note.onset)
 
@@ -127,10 +128,10 @@ class Part:
         held = [n for n in earlier if n.end is None or n.end >= high]
         if not any(not n.drum for n in struck) and not held:
             held = [n for n in earlier if n.end is not None and n.end >= low]
-        new = {n.pitch for n in struck if not n.drum}
-        program = self.program_at(float(start)) or DEFAULT_PROGRAM
-        sounds = [Sound(DRUMS if n.drum else program, n.pitch, n.velocity) for n in struck]
-        sounds += [Sound(program, n.pitch, n.velocity, False) for n in held if n.pitch not in new]
+        sounds = [Sound(n.program, n.pitch, n.velocity) for n in struck]
+        new = {s.key for s in sounds}
+        going_on = (Sound(n.program, n.pitch, n.velocity, False) for n in held)
+        sounds += [s for s in going_on if s.key not in new]
         return Event.of(sounds, stop - start)
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from config_bach import DEFAULT_PROGRAM, UserError, counted
+from config_bach import UserError, counted
 from duet.parts import DRUM_CHANNEL, Part, PlayedNote
 from duet.session import Session
 from duet.successor import Candidate, Successor
@@ -122,8 +122,7 @@ def score_events(session: Session) -> list[Event]:
             onset = Fraction(n.onset).limit_denominator(12)
             end = Fraction(n.end or n.onset).limit_denominator(12)
             end = onset + PERCUSSION_LENGTH if n.drum else end
-            program = DRUMS if n.drum else part.program_at(n.onset) or DEFAULT_PROGRAM
-            notes.append((onset, end, Sound(program, n.pitch, max(n.velocity, 1))))
+            notes.append((onset, end, Sound(n.program, n.pitch, max(n.velocity, 1))))
     return _cut(notes, Fraction(session.settings.bar))
 
 

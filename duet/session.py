@@ -188,12 +188,12 @@ class Session:
         if message is None:
             person.part.cut(beat)
         elif message.type == "note_on" and message.velocity > 0:
-            drum, at = message.channel == DRUM_CHANNEL, self._ordered(person, beat)
-            person.part.on(at, message.note, message.velocity, drum)
+            at = self._ordered(person, beat)
+            person.part.on(at, message.note, message.velocity, _program(message))
             if self.way.drums or not person.part.notes[-1].drum:
                 self.way.struck(person, message.note, beat)
         elif message.type in ("note_on", "note_off"):
-            person.part.off(beat, message.note, message.channel == DRUM_CHANNEL)
+            person.part.off(beat, message.note, _program(message))
         elif self.settings.ends == "pedal" and _is_pedal(message):
             self.way.asked(beat)
 
@@ -374,6 +374,11 @@ class Session:
             player.begin(self.until)
         for person in self.people:
             person.part.cut(beat)
+
+
+def _program(message: Any) -> int | None:
+    """With what a person plays a note: pads are percussion, all else is what they play."""
+    return DRUMS if message.channel == DRUM_CHANNEL else None
 
 
 def _is_pedal(message: Any) -> bool:

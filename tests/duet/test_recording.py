@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ def test_notes_are_kept_as_played_if_so_asked() -> None:
 
 
 def test_the_score_has_an_instrument_for_each_player(desk: Desk, tmp_path: Path) -> None:
-    desk.session.models[0].part.programs = [(0.0, 20)]
+    model = desk.session.models[0].part
+    model.programs = [(0.0, 20)]
+    model.notes = [replace(n, program=20) for n in model.notes]
     events = recording.score_events(desk.session)
     assert duration_of(events) % 4 == 0
     assert events[0].beat == 0

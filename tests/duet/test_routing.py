@@ -121,7 +121,7 @@ def test_a_pitched_model_does_not_hear_pads_as_pitches_nor_as_a_call() -> None:
 
 def test_an_event_tells_pads_from_keys() -> None:
     part = Part("me", 20)
-    part.on(0.0, 36, 90, drum=True)
+    part.on(0.0, 36, 90, DRUMS)
     part.on(0.0, 60, 80)
     event = part.step(Fraction(-1, 4), Fraction(0), Fraction(1, 4))
     assert event.pitches == (60,)
