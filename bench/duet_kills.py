@@ -1,6 +1,7 @@
 """Is every note ended? Somebody vanishes at a random moment, again and again, while all play.
 
 python bench/duet_kills.py --rounds 50
+python bench/duet_kills.py --rounds 10 --jack          # the pad is a virtual port, through a JACK server
 
 Two Play Bachs: the second hears the first over a network port; here its outputs are listened to. The
 first is played by a pad (a network port) and a page (a WebSocket), each a process of its own. Who does
@@ -40,6 +41,7 @@ PATIENCE = 60.0  # seconds until a Play Bach is there
 QUIET = 4.0  # seconds after which nothing may sound
 PANIC = 80  # a control change
 PITCHES = {"pad": range(48, 62), "page": range(62, 84)}
+JACK_PAD = "Kill Pad"
 PERSON = 1  # the channel on which the second one passes on what it hears, from 0 on
 Note = tuple[int, int]  # channel, note
 
@@ -145,8 +147,9 @@ class PlayBach:
 class Band:
     """The two Play Bachs, who plays on the first, and who listens to the second."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.rng = random.Random(seed)
+    def __init__(self, folder: Path, seed: int, jack: bool = False) -> None:
+        """jack: the pad is a virtual port."""
+        self.rng, self.jack = random.Random(seed), jack
         self.pad_at, self.page_at, self.link_at, self.out_at = (free_port() for _ in range(4))
         settings = {"user": USER, "password": PASSWORD, "remi_port": self.page_at,
                     "flask_port": free_port()}  # fmt: skip
@@ -156,18 +159,23 @@ class Band:
             folder / "second", "--no-page", "--players", "person,bach2", "--answer", "1", "--midi-in",
             f"listen:{self.link_at}", "--midi-out", f"listen:{self.out_at}",
         )  # fmt: skip
+        pad = JACK_PAD if jack else f"listen:{self.pad_at}"
+        self.players = {"pad": self.player("pad")}
+        if jack:
+            time.sleep(3)  # it is there before it is looked for
         self.first = PlayBach(
             folder / "first", "--players", "person,bach2", "--answer", "2", "--ends", "beats",
-            "--listen-most", "1", "--midi-in", f"listen:{self.pad_at}", "--midi-out",
+            "--listen-most", "1", "--midi-in", pad, "--midi-out",
             f"connect:127.0.0.1:{self.link_at}", "--map", f"{PANIC}=panic",
         )  # fmt: skip
         self.receiver = Receiver(self.out_at)
-        self.players = {kind: self.player(kind) for kind in ("pad", "page")}
+        self.players["page"] = self.player("page")
         self.desk = Page(self.page_at)
 
     def player(self, kind: str) -> subprocess.Popen[bytes]:
         """Somebody who plays, in a process of their own."""
         number = {"pad": self.pad_at, "page": self.page_at}[kind]
+        kind = "jack" if self.jack and kind == "pad" else kind
         command = [sys.executable, str(Path(__file__)), "--as", kind, "--port", str(number)]
         return subprocess.Popen([*command, "--seed", str(self.rng.randrange(2**31))])
 
@@ -285,6 +293,18 @@ def play_pad(number: int, seed: int) -> None:
     play(PITCHES["pad"], lambda p: send("note_on", p), lambda p: send("note_off", p), seed)
 
 
+def play_jack(number: int, seed: int) -> None:
+    """A pad that is a virtual port of this machine."""
+    from duet import hardware
+
+    port = hardware.backend().open_output(JACK_PAD, virtual=True)
+
+    def send(kind: str, pitch: int) -> None:
+        port.send(Message(kind, note=pitch, velocity=70))
+
+    play(PITCHES["pad"], lambda p: send("note_on", p), lambda p: send("note_off", p), seed)
+
+
 def play_page(number: int, seed: int) -> None:
     """A page, without a browser."""
     page = Page(number)
@@ -299,19 +319,23 @@ def play_page(number: int, seed: int) -> None:
 def must_end(way: str, note: Note) -> bool:
     """Whether a note must have ended, though others are frozen with what they hold."""
     if way == "change_model":
-        return note[0] != PERSON
-    kind = PLAYER.get(way)
-    return kind is None or note[0] != PERSON or note[1] in PITCHES[kind]
+        return False  # what the others hold goes on; nothing may be left once they are gone
+    kind = PLAYER.get(way)  # the second one answers what goes on, on another channel
+    return kind is None or (note[0] == PERSON and note[1] in PITCHES[kind])
 
 
-def rounds(count: int, seed: int) -> None:
+PLAYERS = {"pad": play_pad, "page": play_page, "jack": play_jack}
+
+
+def rounds(count: int, seed: int, jack: bool) -> None:
     """Play, let somebody vanish, count."""
     done: Counter[str] = Counter()
     then: defaultdict[str, list[int]] = defaultdict(list)
     left: Counter[str] = Counter()
-    order = [WAYS[i % len(WAYS)] for i in range(count)] + [HOPELESS] * 3
+    ways = ("unplug_pad", "kill_pad") if jack else WAYS
+    order = [ways[i % len(ways)] for i in range(count)] + [HOPELESS] * (0 if jack else 3)
     with tempfile.TemporaryDirectory() as folder:
-        band = Band(Path(folder), seed)
+        band = Band(Path(folder), seed, jack)
         try:
             for number, way in enumerate(order):
                 band.again()
@@ -325,7 +349,9 @@ def rounds(count: int, seed: int) -> None:
                 time.sleep(QUIET)
                 stuck = {n for n in band.receiver.sounding if must_end(way, n)}
                 band.hush()
-                time.sleep(1)
+                end = time.monotonic() + QUIET  # the last answer is played
+                while band.receiver.sounding and time.monotonic() < end:
+                    time.sleep(0.1)
                 stuck |= band.receiver.sounding
                 done[way] += 1
                 then[way].append(sounding)
@@ -347,14 +373,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--as", dest="kind", choices=("pad", "page"), help=argparse.SUPPRESS)
+    parser.add_argument("--jack", action="store_true", help="the pad is a virtual port")
+    parser.add_argument("--as", dest="kind", choices=tuple(PLAYERS), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.kind:
         with suppress(OSError):  # the other end is gone
-            {"pad": play_pad, "page": play_page}[args.kind](args.port, args.seed)
+            PLAYERS[args.kind](args.port, args.seed)
     else:
-        rounds(args.rounds, args.seed)
+        rounds(args.rounds, args.seed, args.jack)
 
 
 if __name__ == "__main__":
