@@ -38,6 +38,7 @@ from mido.parser import Parser  # noqa: E402
 
 USER, PASSWORD = "bach", "correct horse"
 PATIENCE = 60.0  # seconds until a Play Bach is there
+SETTLED = 0.3  # seconds until all that was on its way has come
 QUIET = 4.0  # seconds after which nothing may sound
 PANIC = 80  # a control change
 PITCHES = {"pad": range(48, 62), "page": range(62, 84)}
@@ -344,6 +345,7 @@ def rounds(count: int, seed: int, jack: bool) -> None:
                     time.sleep(0.02)
                 time.sleep(band.rng.random() * 1.5)
                 band.freeze()
+                time.sleep(SETTLED)
                 sounding = len(band.receiver.sounding)
                 getattr(band, way)()
                 time.sleep(QUIET)
@@ -352,11 +354,11 @@ def rounds(count: int, seed: int, jack: bool) -> None:
                 end = time.monotonic() + QUIET  # the last answer is played
                 while band.receiver.sounding and time.monotonic() < end:
                     time.sleep(0.1)
-                stuck |= band.receiver.sounding
+                after = set(band.receiver.sounding)
                 done[way] += 1
                 then[way].append(sounding)
-                left[way] += len(stuck)
-                print(number + 1, way, sounding, sorted(stuck), flush=True)
+                left[way] += len(stuck | after)
+                print(number + 1, way, sounding, sorted(stuck), sorted(after), flush=True)
         finally:
             band.close()
     print("| who vanished | rounds | notes that sounded then, mean | notes left sounding |")

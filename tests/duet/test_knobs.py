@@ -43,6 +43,11 @@ def test_what_is_mapped_holds_for_this_session_alone(path: Path) -> None:
     assert Knobs(path=path).by_control == {74: "temperature"}
 
 
+def test_all_numbers_of_control_changes_are_kept(path: Path) -> None:
+    path.write_text('{"0": "bpm", "127": "swing"}')
+    assert Knobs(path=path).by_control == {0: "bpm", 127: "swing"}
+
+
 def test_a_knob_is_forgotten_for_good(path: Path) -> None:
     path.write_text('{"74": "temperature", "75": "model"}')
     knobs = Knobs.parse(["76=bpm"], path)

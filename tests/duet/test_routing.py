@@ -10,6 +10,7 @@ from mido import Message
 from duet.parts import Part
 from duet.players import Person
 from duet.routing import Routing, channel_of, channels_of
+from duet.successor import Ensemble
 from families.drums.encoding import QUARTER
 from music.sounds import DRUMS
 
@@ -128,6 +129,9 @@ def test_an_event_tells_pads_from_keys() -> None:
     assert [(s.program, s.pitch) for s in event.sounds] == [(DRUMS, 36), (20, 60)]
     later = part.step(Fraction(0), Fraction(1, 4), Fraction(1, 2))
     assert [(s.pitch, s.struck) for s in later.sounds] == [(60, False)], "a stroke is not held"
+    both = Ensemble([part, part]).step(Fraction(0), Fraction(1, 4), Fraction(1, 2))
+    assert later.duration == both.duration == Fraction(1, 4)
+    assert both.sounds == later.sounds
     assert Part("me", 1).last_end(drums=False) is None
     assert part.last_end(drums=False) is None
 
