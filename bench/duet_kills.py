@@ -59,7 +59,7 @@ def connected(number: int) -> socket.socket:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            return socket.create_connection(("127.0.0.1", number), 5)
+            return socket.create_connection(("127.0.0.1", number), PATIENCE)
         except OSError:
             if time.monotonic() > end:
                 raise

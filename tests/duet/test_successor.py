@@ -96,6 +96,7 @@ def test_it_hears_the_last_bars_alone_of_a_long_session_a_few_steps_at_a_time() 
 def test_the_grid_is_that_of_all_who_play_and_beats_stay_where_they_are(back: bool) -> None:
     desk = Desk(Parrot(), people=(), way="ring", answer=4)
     assert len(desk.session.grid) == 4
+    assert desk.session.due == -0.125, "half a step before the first beat"
     change(desk, Triplets(), 4.3)
     desk.run(8.9)
     assert desk.session.grid == list(QUARTER)
