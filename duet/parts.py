@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from config_bach import DEFAULT_PROGRAM
 from duet.dispatcher import Dispatcher
 from duet.notes import Output
 from music.events import Event
@@ -21,36 +23,54 @@ DRUM_CHANNEL = 9
 class PlayedNote:
     """A note: onset and end in quarter lengths since playing began (end None: it sounds).
 
-    program: General MIDI 1..128, or DRUMS; None: that of its part.
+    program: General MIDI 1..128, or DRUMS, whatever else its player plays.
     """
 
     onset: float
     end: float | None
     pitch: int
     velocity: int
-    program: int | None = None
+    program: int = DEFAULT_PROGRAM
+
+    @property
+    def drum(self) -> bool:
+        """Whether it is percussion."""
+        return self.program == DRUMS
 
 
 class Part:
     """The notes of one player, by onset."""
 
     def __init__(self, name: str, program: int) -> None:
-        """program: General MIDI 1..128, or DRUMS."""
-        self.name, self.program = name, program
+        """program: General MIDI 1..128, or DRUMS: then all notes are percussion."""
+        self.name = name
         self.notes: list[PlayedNote] = []
+        self.programs = [(0.0, program)]  # since when it was played with which
+
+    @property
+    def program(self) -> int:
+        """What it is played with now."""
+        return self.programs[-1][1]
+
+    def become(self, beat: float, program: int) -> None:
+        """It is played with something else from a beat on."""
+        if program != self.program:
+            self.programs.append((beat, program))
 
     def on(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
-        """A note begins."""
-        self.notes.append(PlayedNote(beat, None, pitch, velocity, program))
+        """A note begins. program: None: that of the part."""
+        own = self.program if program is None else program
+        self.notes.append(PlayedNote(beat, None, pitch, velocity, own))
         if len(self.notes) > LONGEST:
             del self.notes[: LONGEST // 10]
 
     def off(self, beat: float, pitch: int, program: int | None = None) -> None:
-        """The oldest note of a pitch that sounds ends."""
-        for note in self._recent:
-            if note.end is None and (note.pitch, note.program) == (pitch, program):
-                note.end = max(beat, note.onset)
-                return
+        """The oldest note of a pitch that sounds ends; its program may have become another."""
+        own = self.program if program is None else program
+        found = [n for n in self.sounding if n.pitch == pitch]
+        same = [n for n in found if n.program == own]
+        for note in (same or (found if len(self.programs) > 1 else []))[:1]:
+            note.end = max(beat, note.onset)
 
     def cut(self, beat: float) -> None:
         """All that sounds ends, and what was to begin later does not."""
@@ -73,15 +93,31 @@ class Part:
         return self.notes[-RECENT:]
 
     @property
-    def silent(self) -> bool:
-        """Whether nothing sounds."""
-        return all(n.end is not None for n in self._recent)
+    def sounding(self) -> list[PlayedNote]:
+        """The notes that have begun and not ended."""
+        return [n for n in self._recent if n.end is None]
 
-    def last_end(self) -> float | None:
-        """When the last note ended; None while one sounds, or before there is any."""
-        if not self.notes or not self.silent:
-            return None
-        return max(n.end or 0.0 for n in self._recent)
+    def last_end(self, drums: bool = True) -> float | None:
+        """When the last note ended; None while one sounds, or before there is any.
+
+        drums: whether percussion counts.
+        """
+        ends = [n.end for n in self._recent if drums or not n.drum]
+        known = [end for end in ends if end is not None]
+        return max(known) if ends and len(known) == len(ends) else None
+
+    def since(self, beat: float) -> Part:
+        """Another part with copies of the notes that sound from a beat on."""
+        found = Part(self.name, self.program)
+        first = max(bisect_left(self.notes, beat, key=_onset) - RECENT, 0)
+        kept = (n for n in self.notes[first:] if n.end is None or n.end > beat)
+        found.notes = [replace(n) for n in kept]
+        found.programs = list(self.programs)
+        return found
+
+    def program_at(self, beat: float) -> int:
+        """What it was played with at a beat."""
+        return next(p for since, p in reversed(self.programs) if since <= max(beat, 0.0))
 
     def step(self, before: Fraction, start: Fraction, stop: Fraction) -> Event:
         """What sounds in a step of a grid, each onset and end moved to the nearest point of it.
@@ -89,20 +125,22 @@ class Part:
         A gap shorter than a step is articulation: the notes last until then.
         """
         low, high = float(before + start) / 2, float(start + stop) / 2
-        struck = [n for n in self._recent if low <= n.onset < high]
-        earlier = [n for n in self._recent if n.onset < low]
+        after = bisect_left(self.notes, high, key=_onset)
+        known = self.notes[max(after - RECENT, 0) : after]
+        struck = [n for n in known if n.onset >= low]
+        earlier = [n for n in known if n.onset < low and not n.drum]
         held = [n for n in earlier if n.end is None or n.end >= high]
-        if not struck and not held:
+        if not any(not n.drum for n in struck) and not held:
             held = [n for n in earlier if n.end is not None and n.end >= low]
-        sounds = [self._sound(n) for n in struck]
+        sounds = [Sound(n.program, n.pitch, n.velocity) for n in struck]
         new = {s.key for s in sounds}
-        going_on = (self._sound(n, struck=False) for n in held)
-        sounds += [s for s in going_on if not s.drum and s.key not in new]
+        going_on = (Sound(n.program, n.pitch, n.velocity, False) for n in held)
+        sounds += [s for s in going_on if s.key not in new]
         return Event.of(sounds, stop - start)
 
-    def _sound(self, note: PlayedNote, struck: bool = True) -> Sound:
-        program = self.program if note.program is None else note.program
-        return Sound(program, note.pitch, note.velocity, struck)
+
+def _onset(note: PlayedNote) -> float:
+    return note.onset
 
 
 class Performer:
@@ -120,12 +158,12 @@ class Performer:
         dispatcher: Dispatcher,
         spare: list[int] | None = None,
     ) -> None:
-        """spare: channels that several performers share; one that is taken is taken out."""
+        """spare: channels that several performers share; one that is in use is not in it."""
         self.part, self.outputs, self.channel = part, outputs, channel
         self.offset = 0.0  # quarter lengths
         self._dispatcher = dispatcher
         self._spare = [] if spare is None else spare
-        self._channels: dict[int, int] = {DRUMS: DRUM_CHANNEL, part.program: channel}
+        self._further: dict[int, int | None] = {}  # instruments' channels; None: none was left
 
     @property
     def name(self) -> str:
@@ -136,6 +174,20 @@ class Performer:
         """Choose the instrument."""
         if self.part.program != DRUMS:
             self._now("program_change", self.channel, program=self.part.program - 1)
+
+    def become(self, beat: float, program: int, channel: int) -> None:
+        """End all notes at a beat, also those that were planned; then play on another channel, with
+        another program."""
+        self.cancel(beat)
+        for note in self.part.sounding:
+            self.end(beat, note.pitch, note.program)
+        for output in self.outputs:
+            self._dispatcher.finish(beat + self.offset, output, self.name)
+        self.give_back()
+        self.channel = channel
+        self.part.become(beat, program)
+        if program != DRUMS:
+            self._plan(beat, "program_change", channel, program=program - 1)
 
     def begin(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
         """Strike a note at a beat, of an instrument; None: that of the part."""
@@ -149,14 +201,33 @@ class Performer:
         self.part.off(beat, pitch, own)
         self._plan(beat, "note_off", channel, note=pitch, velocity=0)
 
-    def _instrument(self, program: int | None) -> tuple[int | None, int]:
-        """An instrument, None if it is that of the part, and its channel."""
-        if program is not None and program not in self._channels and self._spare:
-            self._channels[program] = channel = self._spare.pop()
-            self._now("program_change", channel, program=program - 1)
-        if program is None or program == self.part.program or program not in self._channels:
-            return None, self.channel
-        return program, self._channels[program]
+    def _instrument(self, program: int | None) -> tuple[int, int]:
+        """The instrument that a note is played by, and its channel."""
+        own = self.part.program, self.channel
+        if program is None or program == self.part.program:
+            return own
+        if program == DRUMS:
+            return DRUMS, DRUM_CHANNEL
+        channel = self._further_channel(program)
+        return own if channel is None else (program, channel)
+
+    def _further_channel(self, program: int) -> int | None:
+        """The channel of another instrument than that of the part; None: it has none."""
+        if program not in self._further:
+            channel = self._further[program] = self._spare.pop() if self._spare else None
+            if channel is not None:
+                self._now("program_change", channel, program=program - 1)
+        return self._further[program]
+
+    @property
+    def several(self) -> bool:
+        """Whether other instruments than that of the part were asked for."""
+        return bool(self._further)
+
+    def give_back(self) -> None:
+        """Give back the channels of further instruments, whose notes have been ended."""
+        self._spare += [c for c in self._further.values() if c is not None]
+        self._further = {}
 
     def cancel(self, since: float) -> None:
         """Forget what was planned from a beat on."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from mido import Message
 
-from config_bach import Composing
+from config_bach import Composing, UserError
 from duet.clock import InternalClock
 from duet.dispatcher import Dispatcher
 from duet.notes import Output
@@ -16,6 +16,7 @@ from duet.players import ModelPlayer, Person
 from duet.ports import MemoryPort
 from duet.session import Session
 from duet.settings import Together
+from duet.successor import Candidate
 from families.live import SIXTEENTHS, LiveComposer, Place, Surprise
 from music.events import Event
 
@@ -53,6 +54,22 @@ class Parrot:
 
     def reseed(self, seed: int) -> None:
         self.seed, self.pitch = seed, 100
+
+
+class Aviary:
+    """Three models: one that plays from 100 up, one that is broken, one that breaks while it hears."""
+
+    def choosable(self) -> list[str]:
+        return ["broken", "deaf", "high", "parrot"]
+
+    def candidate(self, source: str) -> Candidate:
+        if source == "broken":
+            raise UserError("broken is damaged; train it anew.")
+        composer = Parrot()
+        composer.pitch = 99
+        if source == "deaf":
+            composer.hear = None  # type: ignore[method-assign,assignment]
+        return Candidate(source, 20, (0.1, 0.9), lambda composing, voice: composer)
 
 
 class Band:
@@ -119,6 +136,7 @@ class Desk:
         people: Sequence[str] = ("me",),
         background: Sequence[LiveComposer] = (),
         order: str = "",
+        spare: list[int] | None = None,
         **settings: Any,
     ) -> None:
         """order: 'm' for a model and 'p' for a person, else people first."""
@@ -140,6 +158,7 @@ class Desk:
             7,
             background=[self._model("beat", c, 9) for c in background],
             outputs=[self.output],
+            spare=spare,
         )
 
     def _model(self, name: str, composer: LiveComposer, channel: int) -> ModelPlayer:

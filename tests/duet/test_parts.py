@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 from duets import Desk, Parrot
 
-from config_bach import Paths
-from duet.casting import Cast, Role, program_of
+from duet.casting import program_of
 from duet.parts import Part, Performer
 from duet.recording import midi_of, score_events
-from duet.settings import Together
 from families.live import Place, Surprise
 from music.events import Event
 from music.sounds import DRUMS, Sound
@@ -52,7 +50,7 @@ def test_without_a_spare_channel_the_first_instrument_plays_all_but_the_percussi
     desk.run(1.9)
     begun = {(m.channel, m.note) for _, m in desk.port.sent if m.type == "note_on"}
     assert begun == {(0, 60), (0, 40), (9, 38)}
-    assert {n.program for n in desk.session.models[0].part.notes} == {None, DRUMS}
+    assert {n.program for n in desk.session.models[0].part.notes} == {PIANO, DRUMS}
 
 
 def test_a_recording_has_a_track_for_each_instrument() -> None:
@@ -115,7 +113,10 @@ def test_the_instrument_of_a_model(model: Any, wanted: int | None, program: int)
 
 
 def test_spare_channels_are_those_that_nobody_has() -> None:
-    cast = Cast([Role("person", "me")], lambda path: None, Paths())  # type: ignore[arg-type, return-value]
-    cast.roles = [Role("person", "me"), *(Role("model", n, n) for n in "ab")]
-    spare = cast._spare_channels(Together(channel=2, state_channel=16, metronome_channel=10))
-    assert spare == [3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14]
+    spare: list[int] = []
+    desk = Desk(Parrot(), Parrot(), channel=2, state_channel=16, metronome_channel=10, spare=spare)
+    assert spare == [0, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14]
+    desk.session.control("person_channel", 6, 0.0)
+    desk.session.control("state_channel", 0, 0.0)
+    desk.session.control("metronome_channel", 9, 0.0)
+    assert spare == [0, 3, 4, 6, 7, 10, 11, 12, 13, 14, 15]
