@@ -136,13 +136,13 @@ class Desk:
         people: Sequence[str] = ("me",),
         background: Sequence[LiveComposer] = (),
         order: str = "",
-        spare: list[int] | None = None,
         **settings: Any,
     ) -> None:
         """order: 'm' for a model and 'p' for a person, else people first."""
         self.now = 0.0
         self.port = TimedPort(self)
         self.output = Output(self.port)
+        self.spare: list[int] = []  # channels that nobody has
         self.dispatcher = Dispatcher(InternalClock(60, 0.0), lambda: self.now)
         together = Together(**settings)
         persons = [Person(n, Part(n, 1), n if len(people) > 1 else "") for n in people]
@@ -158,11 +158,11 @@ class Desk:
             7,
             background=[self._model("beat", c, 9) for c in background],
             outputs=[self.output],
-            spare=spare,
+            spare=self.spare,
         )
 
     def _model(self, name: str, composer: LiveComposer, channel: int) -> ModelPlayer:
-        performer = Performer(Part(name, 1), [self.output], channel, self.dispatcher)
+        performer = Performer(Part(name, 1), [self.output], channel, self.dispatcher, self.spare)
         return ModelPlayer(composer, performer, Fraction(4))
 
     def run(self, until: float, played: Iterable[Played] = (), port: str = "") -> None:

@@ -212,9 +212,9 @@ def test_the_instrument_that_is_chosen_on_a_page_is_heard(duet: Duet, page: Page
     assert set(programs.values()) <= {20, 41}
     assert duet.context.program_of("parrot") == 20
     assert duet.context.program_of("page") == 1
-    duet.session.people[0].part.program = DRUMS
-    assert duet.context.program_of("page") == DRUMS
-    duet.session.people[0].part.program = 1
+    duet.session.people[0].part.programs = [(0.0, DRUMS)]
+    assert duet.context.program_of("page") == 1, "percussion has no instrument"
+    duet.session.people[0].part.programs = [(0.0, 1)]
 
 
 def test_a_port_that_is_taken_leaves_the_page_without_a_link(duet: Duet, tmp_path: Path) -> None:
