@@ -61,6 +61,7 @@ def test_it_plays_on_a_beat_and_what_the_one_before_began_ends_there() -> None:
     program = [m.program for _, m in desk.port.sent if m.type == "program_change"]
     assert program == [19]
     assert desk.session.models[0].source == "other"
+    assert [n.end for n in desk.session.models[0].part.notes] == [7.0, 8.0, 9.0, None]
 
 
 def test_it_has_heard_what_everybody_played() -> None:

@@ -380,7 +380,7 @@ def test_a_page_that_holds_a_note_and_says_nothing_more_is_taken_for_gone(
     s = socket_of(duet)
     say(s, '["on", false, 58, 64, 0]')
     until(lambda: duet.sounding == [58])
-    until(lambda: not duet.sounding)
+    until(lambda: not duet.sounding, 3)
     assert closed(s)
 
 
