@@ -93,6 +93,17 @@ def test_it_hears_the_last_bars_alone_of_a_long_session_a_few_steps_at_a_time() 
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize(("calls", "begins"), [(16.0, 68), (40.0, 20), (256.0, 0)])
+def test_where_calls_are_long_more_is_heard(calls: float, begins: int) -> None:
+    desk, other = (
+        Desk(Parrot(Fraction(4)), people=(), way="ring", answer=8, listen_most=calls),
+        Higher(),
+    )
+    desk.run(100)
+    desk.session.prepare("m1", candidate(other), 100.0).rehearse()
+    assert abs(other.heard[0][0] - begins) <= 3
+
+
 @pytest.mark.parametrize("back", [False, True])
 def test_the_grid_is_that_of_all_who_play_and_beats_stay_where_they_are(back: bool) -> None:
     desk = Desk(Parrot(), people=(), way="ring", answer=4)

@@ -366,7 +366,7 @@ def test_a_page_that_joins_late_is_told_what_sounds(duet: Duet) -> None:
     late.settimeout(5)
     while b'"told"' not in heard:  # the news come after what sounds
         heard += late.recv(65536)
-    assert re.search(rb'\["plan", "page", [\d.]+, 1, false, 59, 64\]', heard)
+    assert re.search(rb'\["plan", "page", -?[\d.]+, 1, false, 59, 64\]', heard)
     assert duet.conductor.outputs[0].sounding >= {(0, 59)}
     one.close()
     until(lambda: not duet.sounding)
