@@ -41,18 +41,18 @@ def test_the_tenth_is_nobody_s_but_percussion_s() -> None:
 
 
 def test_players_get_channels_and_keep_them_until_they_are_changed() -> None:
-    desk = Desk(Parrot(), Parrot(), people=("me", "you"))
+    desk = Desk(Parrot(Fraction(8)), Parrot(), people=("me", "you"), order="pmpm", answer=8)
     session = desk.session
     assert [m.performer.channel for m in session.models] == [0, 1]
     assert [p.channel for p in session.people] == [2, 3]
     desk.run(6.5, notes((0.0, 60, 1.0), (1.0, 62, 2.0)), "me")
+    assert {channel for channel, _ in desk.output.sounding} == {0}
     session.control("channel", 5, 6.5)
+    assert desk.output.sounding == set(), "notes end on the channel that they began on"
     session.control("person_channel", 13, 6.5)
     desk.run(7.5)
     assert [m.performer.channel for m in session.models] == [4, 5]
     assert [p.channel for p in session.people] == [12, 13]
-    session.stop(7.5)
-    assert desk.output.sounding == set(), "notes end on the channel that they began on"
 
 
 def on(channel: int, note: int = 60) -> Message:

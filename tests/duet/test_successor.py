@@ -61,6 +61,7 @@ def test_it_plays_on_a_beat_and_what_the_one_before_began_ends_there() -> None:
     program = [m.program for _, m in desk.port.sent if m.type == "program_change"]
     assert program == [19]
     assert desk.session.models[0].source == "other"
+    assert [n.end for n in desk.session.models[0].part.notes] == [7.0, 8.0, 9.0, None]
 
 
 def test_it_has_heard_what_everybody_played() -> None:
@@ -90,6 +91,17 @@ def test_it_hears_the_last_bars_alone_of_a_long_session_a_few_steps_at_a_time() 
     assert desk.session.models[0].composer is other
     times = [t for t, _, _ in other.heard]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize(("calls", "begins"), [(16.0, 68), (40.0, 20), (256.0, 0)])
+def test_where_calls_are_long_more_is_heard(calls: float, begins: int) -> None:
+    desk, other = (
+        Desk(Parrot(Fraction(4)), people=(), way="ring", answer=8, listen_most=calls),
+        Higher(),
+    )
+    desk.run(100)
+    desk.session.prepare("m1", candidate(other), 100.0).rehearse()
+    assert abs(other.heard[0][0] - begins) <= 3
 
 
 @pytest.mark.parametrize("back", [False, True])

@@ -62,3 +62,6 @@ def test_stopping_waits_for_what_is_being_done_and_leaves_out_what_waits(worker:
     threading.Timer(0.1, go_on.set).start()
     worker.stop()
     assert done == [1]
+    worker.stop()
+    worker.do(3, lambda: done.append(3))
+    assert done == [1], "nothing is done after that"

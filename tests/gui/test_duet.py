@@ -366,7 +366,7 @@ def test_a_page_that_joins_late_is_told_what_sounds(duet: Duet) -> None:
     late.settimeout(5)
     while b'"told"' not in heard:  # the news come after what sounds
         heard += late.recv(65536)
-    assert re.search(rb'\["plan", "page", [\d.]+, 1, false, 59, 64\]', heard)
+    assert re.search(rb'\["plan", "page", -?[\d.]+, 1, false, 59, 64\]', heard)
     assert duet.conductor.outputs[0].sounding >= {(0, 59)}
     one.close()
     until(lambda: not duet.sounding)
@@ -380,7 +380,7 @@ def test_a_page_that_holds_a_note_and_says_nothing_more_is_taken_for_gone(
     s = socket_of(duet)
     say(s, '["on", false, 58, 64, 0]')
     until(lambda: duet.sounding == [58])
-    until(lambda: not duet.sounding)
+    until(lambda: not duet.sounding, 3)
     assert closed(s)
 
 
