@@ -34,6 +34,7 @@ from duet.players import ModelPlayer, Person
 from duet.ports import Inbox, MemoryPort
 from duet.session import Session
 from duet.settings import Together
+from duet.sound import SoundOutput
 from duet.successor import Models
 from play_bach import run as play_bach_here
 
@@ -227,7 +228,9 @@ def test_a_player_without_other_models_says_so() -> None:
 
 @pytest.mark.slow
 def test_each_player_is_heard_on_a_channel_of_their_own_and_a_lost_port_lifts_its_pedal() -> None:
-    playing = Playing(through=True)
+    """Friends hear that, too, also the end of what began before its player became a drummer."""
+    playing, friends = Playing(through=True), SoundOutput()
+    playing.conductor.outputs.append(friends)
     playing.conductor.start()
     for message in (
         Message("note_on", note=50, velocity=70, channel=6),
@@ -240,10 +243,13 @@ def test_each_player_is_heard_on_a_channel_of_their_own_and_a_lost_port_lifts_it
     assert begun == {(1, 50), (9, 36)}
     playing.conductor.control("through", False)
     until(lambda: not playing.session.settings.through)
+    until(lambda: friends.sounding == {(0, 50), (9, 36)})
+    playing.session.people[0].channel = 9
     playing.pad.arrived(Message("note_off", note=50, channel=6))
+    until(lambda: friends.sounding == {(9, 36)})
     until(lambda: left_sounding([m for _, m in playing.out.sent]) == {(9, 36)})
     playing.pad.disconnected()
-    until(lambda: left_sounding([m for _, m in playing.out.sent]) == set())
+    until(lambda: left_sounding([m for _, m in playing.out.sent]) == friends.sounding == set())
     pedals = [(m.channel, m.value) for _, m in playing.out.sent if m.is_cc(64)]
     assert pedals == [(1, 127), (1, 0)]
     playing.conductor.close()
