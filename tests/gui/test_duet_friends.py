@@ -236,7 +236,7 @@ def test_a_friend_follows_the_link_of_the_page_in_a_browser(phone: Any, duet: Du
     def text(name: str) -> str:
         return str(ask(f"document.getElementById('{name}').textContent"))
 
-    until(lambda: ask("document.getElementById('friends').hidden === false"))
+    until(lambda: ask("document.getElementById('friends')?.hidden === false"))
     phone.execute_script("Object.defineProperty(navigator, 'share', { value: undefined });")
     phone.execute_script("navigator.clipboard.writeText = (x) => { window.copied = x; };")
     phone.execute_script("document.getElementById('share').click();")
