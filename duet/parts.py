@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -164,6 +165,8 @@ class Performer:
         self._dispatcher = dispatcher
         self._spare = [] if spare is None else spare
         self._further: dict[int, int | None] = {}  # instruments' channels; None: none was left
+        self._became = -math.inf  # the beat at which it became another
+        self._ended: list[tuple[int, int, int]] = []  # there: pitch, program, channel
 
     @property
     def name(self) -> str:
@@ -179,15 +182,22 @@ class Performer:
         """End all notes at a beat, also those that were planned; then play on another channel, with
         another program."""
         self.cancel(beat)
-        for note in self.part.sounding:
-            self.end(beat, note.pitch, note.program)
-        for output in self.outputs:
-            self._dispatcher.finish(beat + self.offset, output, self.name)
+        self._ended = [(n.pitch, *self._instrument(n.program)) for n in self.part.sounding]
         self.give_back()
-        self.channel = channel
+        self._became, self.channel = beat, channel
         self.part.become(beat, program)
-        if program != DRUMS:
-            self._plan(beat, "program_change", channel, program=program - 1)
+        self._plan_change()
+
+    def _plan_change(self) -> None:
+        """Plan the end of what it was, and the instrument of what it is."""
+        for pitch, program, channel in self._ended:
+            self.part.off(self._became, pitch, program)
+            self._plan(self._became, "note_off", channel, note=pitch, velocity=0)
+        for output in self.outputs:
+            self._dispatcher.finish(self._became + self.offset, output, self.name)
+        if self.part.program != DRUMS:
+            program = self.part.program - 1
+            self._plan(self._became, "program_change", self.channel, program=program)
 
     def begin(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
         """Strike a note at a beat, of an instrument; None: that of the part."""
@@ -230,15 +240,19 @@ class Performer:
         self._further = {}
 
     def cancel(self, since: float) -> None:
-        """Forget what was planned from a beat on."""
+        """Forget what was planned from a beat on, but not that it becomes another."""
         self.part.forget(since)
         self._dispatcher.cancel(self.name, since + self.offset)
+        if since <= self._became:
+            self._plan_change()
 
     def silence(self, beat: float) -> None:
         """End everything at once; it is that beat."""
         self.part.cut(beat)
         for output in self.outputs:
             self._dispatcher.silence(self.name, output)
+        if beat <= self._became:
+            self.introduce()
 
     def repeat(self, notes: Iterable[PlayedNote], later: float, until: float) -> None:
         """Play notes again, so many quarters later; what goes beyond `until` ends there."""

@@ -121,6 +121,27 @@ def test_the_grid_is_that_of_all_who_play_and_beats_stay_where_they_are(back: bo
     assert desk.session.until == Fraction(53, 4)
 
 
+@pytest.mark.parametrize("panic", [False, True])
+def test_a_change_that_was_planned_comes_whatever_happens_just_before_it(panic: bool) -> None:
+    desk = Desk(Band(), way="accompany")
+    desk.run(2.5, notes((0.0, 72, 1.5), (1.5, 74, 2.6)))
+    change(desk, Band(), 2.5)
+    desk.run(2.9)
+    assert desk.session.at == 3, "planned"
+    before = {note for _, note in desk.output.sounding}
+    assert before
+    if panic:
+        desk.session.control("panic", None, 2.92)
+    else:
+        desk.session.take(Message("note_on", note=76, velocity=80), 2.92)
+    desk.run(3.02)
+    programs = [m.program for _, m in desk.port.sent if m.type == "program_change"]
+    assert programs[-1] == 19
+    ends = {note for t, kind, note in desk.sent if kind == "note_off" and t >= 2.9}
+    assert before <= ends, "what the one before began"
+    assert all(n.onset >= 3 for n in desk.session.models[0].part.sounding)
+
+
 def test_who_becomes_a_drummer_plays_on_the_tenth_channel_and_nothing_is_left() -> None:
     desk = Desk(Parrot(Fraction(3)), Parrot(), people=(), way="ring", answer=6)
     desk.run(4.5)
