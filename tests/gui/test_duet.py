@@ -47,7 +47,8 @@ class Duet:
             Parrot(), Performer(Part("parrot", 20), [output], 0, dispatcher), Fraction(4), "parrot"
         )
         self.person, self.model = Person("me", Part("me", 1)), model
-        together = Together(bpm=240, answer=4)
+        # a busy machine holds keys for long: that must not end a call
+        together = Together(bpm=240, answer=4, listen_most=256)
         session = Session(together, [self.person, model], dispatcher, 7, outputs=[output])
         knobs = Knobs.parse(["80=panic"], home / "knobs.json")
         self.conductor = Conductor(
