@@ -22,7 +22,6 @@ from duet.parts import PlayedNote
 from duet.players import ModelPlayer, Person
 from duet.settings import Together
 from families.live import Accompanist, LiveComposer, Surprise
-from music.sounds import DRUMS
 
 Player = Person | ModelPlayer
 KEPT_ANSWERS = 16  # that one can go back to
@@ -67,7 +66,7 @@ class Way(ABC):
     @property
     def drums(self) -> bool:
         """Whether percussion counts as playing: somebody who listens knows what it is."""
-        return any(m.part.program == DRUMS for m in self.models)
+        return any(m.composer.percussion for m in self.models)
 
     @property
     def hearing(self) -> list[tuple[str, str]]:

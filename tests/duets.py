@@ -27,6 +27,7 @@ class Parrot:
     """Plays quarter notes from 80 up, and keeps what it heard."""
 
     grid = SIXTEENTHS
+    percussion = False
 
     def __init__(self, length: Fraction = Fraction(1)) -> None:
         self.settings = Composing(seed=1)
@@ -76,6 +77,7 @@ class Band:
     """Four voices that follow the person in thirds; they move only where the person strikes."""
 
     grid = SIXTEENTHS
+    percussion = False
 
     def __init__(self) -> None:
         self.settings = Composing(seed=1)

@@ -94,6 +94,7 @@ def pads(*played: tuple[float, int, float]) -> list[tuple[float, Message]]:
 
 class Drummer(Parrot):
     grid = QUARTER
+    percussion = True
 
 
 def drumming(desk: Desk) -> Desk:
