@@ -5,6 +5,7 @@ python bench/duet_times.py clock --minutes 2 --busy 2
 python bench/duet_times.py follow
 python bench/duet_times.py accompany
 python bench/duet_times.py ring --minutes 30
+python bench/duet_times.py models --minutes 2
 """
 
 import argparse
@@ -12,6 +13,7 @@ import multiprocessing
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -331,6 +333,27 @@ def ring(minutes: float) -> None:
           f"{conductor.figures()}")  # fmt: skip
 
 
+def models(minutes: float) -> None:
+    """Another model every eight beats, in a ring: how soon it plays, and whether all stays in time."""
+    roles = [Role("model", "one", "bach2"), Role("model", "other", "bach5")]
+    cast = Cast(roles, lambda path: playing(load(path, weights=False), PATHS), PATHS)
+    cast.ranges()
+    output, asked = Output(MemoryPort("out")), [0.0]
+    together = Together(way="ring", bpm=BPM, answer=4.0)
+    made = cast.session(together, 1, Dispatcher(InternalClock(BPM)), {"": [output]})
+    conductor, soon = Conductor(made, Inbox(), [], [output], others=cast), list[float]()
+    conductor.on_change = lambda player, candidate: soon.append(time.monotonic() - asked[0])
+    conductor.start()
+    for beat in range(8, round(minutes * BPM), 8):
+        conductor.wait(beat)
+        asked[0] = time.monotonic()
+        conductor.choose("one", cast.choosable()[(beat // 8) % len(cast.choosable())])
+    conductor.wait(minutes * BPM)
+    conductor.close()
+    print(f"{len(soon)} changes; seconds until it played, median {np.median(soon):.2f}, worst "
+          f"{max(soon):.2f}; {conductor.figures()}")  # fmt: skip
+
+
 def longest_loop(row: list[int], period: int = 16) -> int:
     """The longest passage that only repeats a pattern of up to so many notes."""
     longest = 0
@@ -345,7 +368,7 @@ def longest_loop(row: list[int], period: int = 16) -> int:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("ways", "clock", "follow", "accompany", "ring"))
+    parser.add_argument("what", choices=("ways", "clock", "follow", "accompany", "ring", "models"))
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--busy", type=int, default=2)
     parser.add_argument("--way", default="", help="only this one")
@@ -356,6 +379,8 @@ def main() -> None:
         clock(args.minutes, args.busy)
     elif args.what == "ring":
         ring(args.minutes)
+    elif args.what == "models":
+        models(args.minutes)
     elif args.what == "follow":
         follow()
     else:

@@ -1,12 +1,15 @@
 """--duet: people and models play together until Ctrl-C; then what was played is kept."""
 
 import argparse
+import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cli.common import LARGEST_SEED, path_of_model, runtime_of
 from cli.duet_page import WebPage, page
@@ -19,7 +22,7 @@ from duet.casting import FILE, PERSON, Cast, Role, roles_of
 from duet.clock import Clock, FollowedClock, InternalClock
 from duet.conductor import Conductor, described, read_messages
 from duet.dispatcher import Dispatcher
-from duet.knobs import Knobs
+from duet.knobs import Knobs, path_of
 from duet.notes import Output
 from duet.opening import address_of, open_port
 from duet.osc import OscOutput, osc_output
@@ -46,8 +49,10 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
     seed = secrets.randbelow(LARGEST_SEED) if args.seed is None else args.seed
     roles = _roles(args, paths, bundle)
     settings = _suited(settings, roles, args)
-    knobs, runtime = _knobs(args), runtime_of(args)
-    cast = Cast(roles, lambda path: playing(load(path), paths, args.variant, runtime), paths)
+    knobs, runtime = _knobs(args, paths), runtime_of(args)
+    cast = Cast(
+        roles, lambda path: playing(load(path, weights=False), paths, args.variant, runtime), paths
+    )
     inbox = Inbox()
     with page(args, paths, inbox) as web, _ports(args, inbox, roles, settings, web) as ports:
         inputs, outputs = ports
@@ -58,9 +63,11 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
         if settings.clock == "out":
             dispatcher.send_clock([o for o in outputs if not o.ahead])
         session = cast.session(settings, seed, dispatcher, {"": outputs})
-        conductor = Conductor(session, inbox, inputs, outputs, knobs)
+        conductor = Conductor(session, inbox, inputs, outputs, knobs, others=cast)
         ranges = cast.ranges()
         _introduce(session, inputs, outputs, ranges)
+        if knobs.by_control:
+            told(f"  knobs: {knobs}")
         if web:
             web.begin(conductor, ranges)
         end = max(
@@ -79,10 +86,18 @@ def duet(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None) -
         raise stopped
 
 
+def _hung_up(number: int, frame: Any) -> None:
+    """A handler of SIGHUP: the terminal is gone, and with it whoever reads. Raises Terminated."""
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    raise Terminated
+
+
 def _play(conductor: Conductor, until: float) -> Terminated | None:
     """Play, with a line of status where somebody looks; Ctrl-C is how it ends, SIGTERM is told."""
     screen = _Screen(conductor.session)
     stopped = None
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _hung_up)
     try:
         conductor.start()
         conductor.wait(until, screen.show)
@@ -147,8 +162,8 @@ def _roles(args: argparse.Namespace, paths: Paths, bundle: Bundle | None) -> lis
     return roles
 
 
-def _knobs(args: argparse.Namespace) -> Knobs:
-    knobs = Knobs.parse(args.map)
+def _knobs(args: argparse.Namespace, paths: Paths) -> Knobs:
+    knobs = Knobs.parse(args.map, path_of(paths))
     for name in (args.learn or "").split(","):
         if name.strip():
             knobs.learn(name.strip())

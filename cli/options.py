@@ -370,6 +370,8 @@ OPTIONS = (
     Option("--metronome", TOGETHER, "a click on every beat", sets="metronome"),
     Option("--metronome-channel N", TOGETHER, "its MIDI channel ({default})", int, "metronome_channel"),
     Option("--channel N", TOGETHER, "MIDI channel of the first model ({default})", int, "channel"),
+    Option("--person-channel N", TOGETHER, "MIDI channel of the first person; 0: the one after those "
+           "of models ({default})", int, "person_channel"),
     Option("--offset MS", TOGETHER, "models sound so many milliseconds later ({default})", float,
            "offset"),
     Option("--state-channel N", TOGETHER, "send beat, bar and surprise as control changes 20 to 22 on "

@@ -28,11 +28,11 @@ def replay(args: argparse.Namespace, paths: Paths, bundle: Bundle | None = None)
     runtime = runtime_of(args)
     cast = Cast(
         roles_from_json(data["players"]),
-        lambda path: playing(load(path), paths, args.variant, runtime),
+        lambda path: playing(load(path, weights=False), paths, args.variant, runtime),
         paths,
     )
     session = cast.session(settings, data["seed"], Dispatcher(InternalClock(settings.bpm)), {})
-    recording.replay(session, data)
+    recording.replay(session, data, cast.candidate)
     session.tempi = [(float(beat), float(bpm)) for beat, bpm in data["tempi"]]
     keep_previous(output.midi)
     for kind, path in recording.write(session, output.midi, cast.to_json(), output.musicxml):

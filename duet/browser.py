@@ -17,6 +17,7 @@ from typing import Any
 from duet.notes import PEDAL, Output
 from duet.parts import DRUM_CHANNEL
 from duet.ports import Inbox, Port
+from duet.told import Message, Record
 
 NAME = "page"
 MOST_HELD = 32  # notes that one page holds
@@ -24,7 +25,6 @@ PER_SECOND, BURST = 200, 400  # messages of one page
 LONGEST = 200  # characters of a text
 LATEST = 0.15  # seconds that a note may have been on its way; what is older began that long ago
 
-Message = list[Any]
 Tell = Callable[[Message], None]
 
 
@@ -33,13 +33,24 @@ class BrowserPort(Port):
 
     def __init__(self, inbox: Inbox) -> None:
         super().__init__(NAME, inbox)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pages: list[Tell] = []
+        self._record = Record()
+        self.beat: Callable[[], float] = lambda: 0.0  # of the clock
 
     def join(self, page: Tell) -> None:
-        """A page is told all from now on; `page` must not wait."""
+        """A page is told what sounds and is planned, and all from now on; `page` must not wait."""
         with self._lock:
+            for message in self._record.now(self.beat()):
+                page(message)
             self._pages.append(page)
+
+    @property
+    def sounding(self) -> set[tuple[str, int]]:
+        """The notes that sound on the pages now: whose, and pitch."""
+        with self._lock:
+            self._record.now(self.beat())
+            return {(owner, pitch) for owner, _, pitch in self._record.sounding}
 
     def leave(self, page: Tell) -> None:
         """The page is gone."""
@@ -49,10 +60,11 @@ class BrowserPort(Port):
 
     def tell(self, *message: Any, but: Tell | None = None) -> None:
         """Tell all pages, but one."""
-        with self._lock:
-            pages = [p for p in self._pages if p != but]
-        for page in pages:
-            page(list(message))
+        with self._lock:  # so that all of them, and who joins, hear it in one order
+            self._record.take(list(message), self.beat())
+            for page in self._pages:
+                if page != but:
+                    page(list(message))
 
     def _send(self, message: Any) -> None:
         if row := note_row(message):
@@ -73,8 +85,15 @@ class BrowserOutput(Output):
     ahead = True
     port: BrowserPort
 
+    @property
+    def sounding(self) -> set[tuple[int, int]]:
+        """The notes that sound on the pages now, as (0, note): percussion rings out there."""
+        return {(0, pitch) for _, pitch in self.port.sounding}
+
     def planned(self, beat: float, message: Any, owner: str) -> None:
         """Tell the pages what comes."""
+        if not self._open:
+            return
         if row := note_row(message):
             self.port.tell("plan", owner, round(beat, 6), *row)
 
@@ -84,6 +103,8 @@ class BrowserOutput(Output):
 
     def send(self, message: Any, owner: str = "") -> None:
         """Tell the pages what happens now."""
+        if not self._open:
+            return
         if row := note_row(message):
             self.port.tell("now", owner, *row)
 
@@ -96,7 +117,8 @@ class BrowserOutput(Output):
         self.port.tell("panic")
 
     def close(self) -> None:
-        """End all notes, then close the port."""
+        """End all notes, then close the port; nothing is begun after that."""
+        self._open = False
         self.panic()
         self.port.close()
 
@@ -134,6 +156,8 @@ SHAPES: dict[str, tuple[Callable[[Any], bool], ...]] = {
     "set": (_text, _value),
     "do": (_text,),
     "learn": (_text,),
+    "forget": (_whole(0, 127),),  # a control change
+    "model": (_text, _text),  # a player, a model
 }
 
 
@@ -210,6 +234,11 @@ class Hands:
     def instrument(self, program: int) -> None:
         """Others hear these notes by another instrument (1..128) from now on."""
         self._give("program_change", False, self._now(), program=program - 1)
+
+    @property
+    def holding(self) -> bool:
+        """Whether a note or the pedal is held."""
+        return bool(self._held) or self._pedal
 
     def let_go(self) -> None:
         """The page is gone: all that it began ends."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +15,19 @@ from typing import Any
 from config_bach import DEFAULT_PROGRAM, Composing, Paths, UserError
 from duet.dispatcher import Dispatcher
 from duet.notes import Output
-from duet.parts import DRUM_CHANNEL, Part, Performer
+from duet.parts import Part, Performer
 from duet.players import ModelPlayer, Person
-from duet.session import Session, channel_of
+from duet.session import Session
 from duet.settings import Together
+from duet.successor import Candidate
 from families.base import LoadedModel
 from families.live import Place, Surprise
+from families.registry import families
 from music.events import Event, from_json, held_over
 from music.sounds import DRUMS, Sound
-from storage.catalog import candidates, path_of
+from storage.catalog import available, candidates, path_of
+
+log = logging.getLogger("play_bach.duet")
 
 PERSON, FILE = "person", "file"
 MOST = 8  # players
@@ -75,6 +80,13 @@ def bundle_path(text: str, paths: Paths) -> Path:
     return candidates(text, None, paths)[0]
 
 
+def playable(paths: Paths) -> list[str]:
+    """The names of the models whose family can play together, in order."""
+    known = {f.number for f in families() if f.plays_together}
+    found = available(paths).items()
+    return sorted(n for n, m in found if m["network"].get("model_type") in known)
+
+
 def program_of(model: LoadedModel, wanted: int | None) -> int:
     """The instrument of a model: that wanted, else its own, of several the usual one; DRUMS if all its
     music is percussion."""
@@ -87,11 +99,13 @@ def program_of(model: LoadedModel, wanted: int | None) -> int:
 
 
 class Cast:
-    """Roles, with the models they need."""
+    """Roles, with the models they need, and others that may take their place."""
 
     def __init__(self, roles: Sequence[Role], load: Loader, paths: Paths) -> None:
         """Raises UserError for a model that is not there, or cannot play with others."""
         self.roles = list(roles)
+        self._load, self._paths = load, paths
+        self._instrument = next((r.program for r in roles if r.kind == "model"), None)
         self._models = {
             r.source: load(bundle_path(r.source, paths)) for r in roles if r.kind == "model"
         }
@@ -106,8 +120,7 @@ class Cast:
         """A session with everybody. outputs: by the name of the player; '' for all others."""
         players: list[Person | ModelPlayer] = []
         background: list[ModelPlayer] = []
-        number = 0
-        spare = self._spare_channels(settings)
+        spare: list[int] = []  # the session fills it
         for index, role in enumerate(self.roles):
             if role.kind != "model":
                 part = Part(role.name, role.program or self._program_of_people)
@@ -115,28 +128,26 @@ class Cast:
                 continue
             model = self._models[role.source]
             part = Part(role.name, program_of(model, role.program))
-            drums = part.program == DRUMS
-            channel = channel_of(number, settings.channel, drums)
-            number += not drums
             composing = Composing(seed=(seed + index) % 2**62)
             composer = model.family.live(model, composing, settings.voice - 1)
             own = outputs.get(role.name, outputs.get("", ()))
-            others = None if role.program else spare
-            performer = Performer(part, own, channel, dispatcher, others)
+            others = [] if role.program else spare
+            # the session gives it a channel
+            performer = Performer(part, own, 0, dispatcher, others)
+            source = bundle_path(role.source, self._paths).stem
             (background if role.background else players).append(
-                ModelPlayer(composer, performer, Fraction(settings.bar))
+                ModelPlayer(composer, performer, Fraction(settings.bar), source)
             )
         everywhere = list(dict.fromkeys(o for group in outputs.values() for o in group))
         return Session(
-            settings, players, dispatcher, seed, background=background, outputs=everywhere
+            settings,
+            players,
+            dispatcher,
+            seed,
+            background=background,
+            outputs=everywhere,
+            spare=spare,
         )
-
-    def _spare_channels(self, settings: Together) -> list[int]:
-        """MIDI channels (0..15) for further instruments of models, the last one first."""
-        models = sum(role.kind == "model" for role in self.roles)
-        taken = {channel_of(n, settings.channel, False) for n in range(models)}
-        taken |= {DRUM_CHANNEL, settings.state_channel - 1, settings.metronome_channel - 1}
-        return [channel for channel in range(1, 16) if channel not in taken]
 
     @property
     def _program_of_people(self) -> int:
@@ -150,6 +161,36 @@ class Cast:
         return {
             r.name: surprise_range(self._models[r.source]) for r in self.roles if r.kind == "model"
         }
+
+    def choosable(self) -> list[str]:
+        """The models that can play together, by name."""
+        return playable(self._paths)
+
+    def candidate(self, source: str) -> Candidate:
+        """Another model, loaded and warm.
+
+        Raises UserError for one that is not there, is damaged, or cannot play together.
+        """
+        if source not in self.choosable():
+            known = ", ".join(self.choosable()) or "none"
+            raise UserError(f"no model {source[:60]!r} can play together here; there are: {known}.")
+        try:
+            model = self._load(path_of(source, self._paths))
+            model.family.live(model, Composing(seed=0)).next(Place(Fraction(0)))  # it can
+            return Candidate(
+                source,
+                program_of(model, self._instrument),
+                surprise_range(model),
+                lambda composing, voice: model.family.live(model, composing, voice),
+            )
+        except UserError:
+            raise
+        except Exception as error:  # a bundle may hold anything
+            log.exception("%s cannot play", source)
+            raise UserError(
+                f"{source} cannot play ({type(error).__name__}: {str(error)[:80]}); train it anew, or "
+                "choose another model."
+            ) from error
 
     def to_json(self) -> list[dict[str, Any]]:
         """The roles as JSON types."""

@@ -21,10 +21,14 @@ from config_bach import UserError, counted
 from duet.clock import NEVER, Clock, FollowedClock, InternalClock, straight
 from duet.dispatcher import COMPOSING, DROPPED, LOOKING, READING, ordinary, percentiles, real_time
 from duet.knobs import Knobs
-from duet.notes import Output
+from duet.notes import PEDAL, Output
+from duet.players import ModelPlayer
 from duet.ports import Inbox, Loopback, Port, Received
+from duet.routing import Routing
 from duet.session import Session
-from duet.settings import ACTIONS
+from duet.settings import ACTIONS, MODELS
+from duet.successor import Candidate, Models, Successor
+from duet.worker import Worker
 
 LEAD = 0.5  # seconds before the first beat
 LOOK = 0.05  # seconds after which the engine looks up at the latest
@@ -47,8 +51,10 @@ class Conductor:
         inputs: Sequence[Port] = (),
         outputs: Sequence[Output] = (),
         knobs: Knobs | None = None,
+        *,
+        others: Models | None = None,
     ) -> None:
-        """inbox: that of all inputs."""
+        """inbox: that of all inputs. others: where other models come from, while it plays."""
         self.session, self.dispatcher = session, session.dispatcher
         self.clock: Clock = session.dispatcher.clock
         self.inbox, self.inputs, self.outputs = inbox, list(inputs), list(outputs)
@@ -60,7 +66,14 @@ class Conductor:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._switch = sys.getswitchinterval()
+        self._routing, self._worker, self._others = Routing(), Worker(), others
+        self.choosable = others.choosable() if others else []  # models, by name
+        self.loading: dict[str, str] = {}  # which model is to play soon, by player
+        self._stepped: dict[str, str] = {}  # where whoever steps through models is, by player
         self.on_refusal: Callable[[str], None] = log.warning
+        self.on_change: Callable[[ModelPlayer, Candidate], None] = lambda player, candidate: None
+        self._worker.on_refusal = session.on_refusal = self._refuse
+        session.on_change = self._changed
 
     # ---- from the command line and the page: any thread may call these
 
@@ -71,6 +84,37 @@ class Conductor:
     def press(self, message: Any, when: float | None = None) -> None:
         """Somebody plays by another way than a port: the page."""
         self.inbox.put(Received(message, time.monotonic() if when is None else when, "page"))
+
+    def choose(self, player: str, source: str) -> None:
+        """Let another model play in the place of a player's, as soon as it is ready.
+
+        Raises UserError where no other model can be loaded; what is refused later is told.
+        """
+        if self._others is None or not any(m.name == player for m in self.session.models):
+            raise UserError(f"no model plays as {player[:40]!r} that could be another one.")
+        self._stepped[player] = self.loading[player] = source
+        self._worker.do(("model", player), lambda: self._load(player, source))
+
+    def step_model(self, number: int) -> None:
+        """The same with the next model of the list. number: of the player, from 0 on."""
+        for player in self.session.models[number : number + 1]:
+            names, now = self.choosable, self._stepped.get(player.name, player.source)
+            if names:
+                place = names.index(now) + 1 if now in names else 0
+                self.choose(player.name, names[place % len(names)])
+
+    def learn(self, name: str) -> None:
+        """Let the next control change that is touched do something. Raises UserError as Knobs.learn."""
+        self.knobs.learn(name)
+
+    def forget(self, number: int) -> None:
+        """A control change does nothing any more."""
+        self.knobs.forget(number)
+        self._keep_knobs()
+
+    def _keep_knobs(self) -> None:
+        if self.knobs.unsaved:
+            self._worker.do("knobs", self.knobs.save)
 
     @property
     def beat(self) -> float:
@@ -101,6 +145,7 @@ class Conductor:
             self.clock.begin(time.monotonic() + LEAD)
         for model in self.session.models:
             model.performer.introduce()
+        self._worker.start()
         self._threads = [self.dispatcher.start()]
         for work, name in ((self._read, "input"), (self._play, "engine")):
             thread = threading.Thread(target=self._watched, args=(work,), daemon=True, name=name)
@@ -121,6 +166,11 @@ class Conductor:
         sys.setswitchinterval(self._switch)
         gc.unfreeze()
         ordinary()
+        self._worker.stop()
+        try:
+            self.knobs.save()
+        except UserError as error:
+            self.on_refusal(str(error))
 
     def wait(self, until: float = NEVER, show: Callable[[str], None] | None = None) -> None:
         """Wait until a beat, or for ever. show: is given the status four times a second.
@@ -165,24 +215,42 @@ class Conductor:
         message, when, port = received
         if message is None:
             for output in self.outputs:
-                output.end(port)
+                self.dispatcher.end(output, port)
+            self._routing.forget(port)
             self._queue.put(("midi", self._beat(when), None, port))
             return
         if isinstance(self.clock, FollowedClock) and self.clock.take(message, when):
             return
         if message.type == "program_change":  # models keep the instruments of their channels
-            self._hear(message, when, port)
+            self._hear(self._routed(message, port), when, port)
         if message.type not in PLAYED:
             return
-        if wish := self.knobs.take(message):
+        wish = self.knobs.take(message)
+        self._keep_knobs()
+        if wish and wish[0] in MODELS:
+            self._step(MODELS.index(wish[0]))
+            return
+        if wish:
             self._queue.put(("knob", self._beat(when), *wish))
             return
-        if self.session.settings.through:
+        routed = self._routed(message, port)
+        if self.session.settings.through or _ends(message):
             for output in self.outputs:
                 if output.name != port and not output.everything:
-                    self.dispatcher.now(output, message, port)
-        self._hear(message, when, port)
+                    self.dispatcher.now(output, routed, port)
+        self._hear(routed, when, port)
         self._queue.put(("midi", self._beat(when), message, port))
+
+    def _step(self, number: int) -> None:
+        try:
+            self.step_model(number)
+        except UserError as error:
+            self.on_refusal(str(error))
+
+    def _routed(self, message: Any, port: str) -> Any:
+        """A message on the channel of whoever plays at a port."""
+        person = self.session.person_at(port)
+        return self._routing.routed(message, port, person.channel) if person else message
 
     def _hear(self, message: Any, when: float, port: str) -> None:
         """Tell outputs that hear everything what somebody has played."""
@@ -238,6 +306,9 @@ class Conductor:
             message, port = rest
             self.session.take(message, beat, port)
             return
+        if kind in ("model", "joins"):
+            self._succeed(kind, beat, *rest)
+            return
         name, value = rest
         try:
             if kind == "knob":
@@ -248,6 +319,54 @@ class Conductor:
                 self.clock.set_bpm(value, time.monotonic())
         except UserError as error:
             self.on_refusal(str(error))
+
+    # ---- another model: loaded by the worker, remembered by the engine, heard by the worker, and so on
+
+    def _load(self, player: str, source: str) -> None:
+        assert self._others is not None
+        self.choosable = self._others.choosable()
+        try:
+            candidate = self._others.candidate(source)
+        except UserError:
+            self._loaded(player, source)
+            raise
+        gc.freeze()  # what a model holds is not looked through while music plays
+        self._queue.put(("model", self._beat(time.monotonic()), player, candidate))
+
+    def _refuse(self, sentence: str) -> None:
+        self.on_refusal(sentence)
+
+    def _loaded(self, player: str, source: str) -> None:
+        if self.loading.get(player) == source:
+            self.loading.pop(player, None)
+
+    def _succeed(self, kind: str, beat: float, *rest: Any) -> None:
+        if kind == "joins":
+            self.session.join(rest[0], beat)
+            return
+        player, candidate = rest
+        try:
+            successor = self.session.prepare(player, candidate, beat)
+        except UserError as error:
+            self._loaded(player, candidate.source)
+            self.on_refusal(str(error))
+            return
+        self._worker.do(("hear", player), lambda: self._rehearse(successor))
+
+    def _rehearse(self, successor: Successor) -> None:
+        try:
+            successor.rehearse()
+        except Exception as error:
+            self._loaded(successor.player, successor.candidate.source)
+            raise UserError(
+                f"{successor.candidate.source} cannot play here ({type(error).__name__}); choose "
+                "another model."
+            ) from error
+        self._queue.put(("joins", self._beat(time.monotonic()), successor))
+
+    def _changed(self, player: ModelPlayer, candidate: Candidate) -> None:
+        self._loaded(player.name, candidate.source)
+        self.on_change(player, candidate)
 
     # ---- figures
 
@@ -264,6 +383,13 @@ class Conductor:
             "computing_ms": dict(zip(("median", "p99", "max"), computing, strict=True)),
             "real_time": d.real_time,
         }
+
+
+def _ends(message: Any) -> bool:
+    """Whether a message ends what may have gone out before `through` was switched off."""
+    if message.type == "control_change":
+        return bool(message.control == PEDAL and message.value < 64)
+    return bool(message.type == "note_off" or (message.type == "note_on" and message.velocity == 0))
 
 
 def described(figures: dict[str, Any]) -> str:

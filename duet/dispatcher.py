@@ -44,8 +44,12 @@ class Item:
 
 
 def rank_of(message: Any) -> int:
-    """Its place among messages of one moment."""
-    if message.type == "note_off" or (message.type == "note_on" and message.velocity == 0):
+    """Its place among messages of one moment; None is the end of all notes of somebody."""
+    if (
+        message is None
+        or message.type == "note_off"
+        or (message.type == "note_on" and message.velocity == 0)
+    ):
         return OFF
     return ON if message.type == "note_on" else CHANGE
 
@@ -81,10 +85,20 @@ class Dispatcher:
                 output.planned(item.beat, message, owner)
         self._wake.set()
 
+    def finish(self, beat: float, output: Output, owner: str) -> None:
+        """Plan the end of all notes that somebody has begun by a beat."""
+        if not output.ahead:  # it knows the end of each
+            self.at(beat, output, None, owner)
+
     def now(self, output: Output, message: Any, owner: str = "") -> None:
         """Send a message at once."""
         with self.lock:
             output.send(message, owner)
+
+    def end(self, output: Output, owner: str) -> None:
+        """End at once what somebody has begun."""
+        with self.lock:
+            output.end(owner)
 
     def cancel(self, owner: str, since: float = -math.inf) -> None:
         """Forget what somebody planned from a beat on."""
@@ -128,7 +142,10 @@ class Dispatcher:
         if late > DROPPED and item.rank == ON:
             self.dropped += 1
             return
-        item.output.send(item.message, item.owner)
+        if item.message is None:
+            item.output.end(item.owner)
+        else:
+            item.output.send(item.message, item.owner)
 
     def _note(self, late: float) -> None:
         if len(self.lateness) < KEPT:

@@ -15,12 +15,19 @@ from typing import Any
 
 from config_bach import UserError
 from duet.dispatcher import READING, real_time
+from duet.notes import PEDAL
 from duet.ports import Inbox, Port
 
 BLOCK = 1024  # bytes
 AGAIN = 1.0  # seconds until a connection is tried again
 MOST = 8  # connections to one port
 PATIENCE = 3.0  # seconds for a first connection
+ALIVE = {
+    "TCP_KEEPIDLE": 2,
+    "TCP_KEEPALIVE": 2,
+    "TCP_KEEPINTVL": 1,
+    "TCP_KEEPCNT": 3,
+}  # seconds, tries
 
 
 class _Connection:
@@ -29,11 +36,14 @@ class _Connection:
     def __init__(self, port: _Network, made: socket.socket) -> None:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in ALIVE.items():  # a cable that was pulled out is noticed in five seconds
+            if hasattr(socket, name):
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         made.settimeout(None)
-        self._port, self._socket = port, made
+        self._port, self._socket, self._begun = port, made, Begun()
 
     def read(self) -> None:
-        """Pass on what comes until the other end closes."""
+        """Pass on what comes until the other end closes; then what it began ends."""
         from mido.parser import Parser
 
         parser = Parser()
@@ -42,8 +52,11 @@ class _Connection:
                 now = time.monotonic()
                 parser.feed(data)
                 for message in parser:
+                    self._begun.watch(message)
                     self._port.arrived(message, now)
         self.close()
+        for message in self._begun.ends():
+            self._port.arrived(message)
 
     def send(self, data: bytes) -> bool:
         """Send bytes; false, and closed, if the other end is gone or does not read."""
@@ -60,6 +73,35 @@ class _Connection:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+
+class Begun:
+    """The notes and pedals that one end of a connection has begun and not ended."""
+
+    def __init__(self) -> None:
+        self._notes: set[tuple[int, int]] = set()  # channel, note
+        self._pedals: set[int] = set()  # channels
+
+    def watch(self, message: Any) -> None:
+        """Follow a message."""
+        if message.type in ("note_on", "note_off"):
+            begins = message.type == "note_on" and message.velocity > 0
+            key = message.channel, message.note
+            (self._notes.add if begins else self._notes.discard)(key)
+        elif message.type == "control_change" and message.control == PEDAL:
+            down = message.value >= 64
+            (self._pedals.add if down else self._pedals.discard)(message.channel)
+
+    def ends(self) -> list[Any]:
+        """The messages that end them."""
+        from mido import Message
+
+        notes = [Message("note_off", channel=c, note=n, velocity=0) for c, n in sorted(self._notes)]
+        pedals = [
+            Message("control_change", channel=c, control=PEDAL, value=0)
+            for c in sorted(self._pedals)
+        ]
+        return [*notes, *pedals]
 
 
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)  # Windows has none
@@ -91,7 +133,9 @@ class _Network(Port):
         with self._lock:
             if connection in self._connections:
                 self._connections.remove(connection)
-        self.disconnected()
+            alone = not self._connections
+        if alone:
+            self.disconnected()
 
     def _send(self, message: Any) -> None:
         data = bytes(message.bytes())

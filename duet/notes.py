@@ -28,7 +28,7 @@ class Output:
         self.port, self.name = port, port.name
         self._lock = threading.RLock()
         self._sounding: dict[Key, Counter[str]] = {}
-        self._pedals: set[int] = set()  # channels whose pedal is down
+        self._pedals: dict[int, str] = {}  # channels whose pedal is down, and by whom
         self._used: set[int] = set()
         self._open = True
 
@@ -48,7 +48,7 @@ class Output:
             elif message.type in ("note_on", "note_off"):
                 self._end((message.channel, message.note), owner)
             else:
-                self._watch_pedal(message)
+                self._watch_pedal(message, owner)
                 self.port.send(message)
 
     def hear(self, message: Any, owner: str, when: float) -> None:
@@ -83,33 +83,36 @@ class Output:
 
         self.port.send(Message("note_off", channel=key[0], note=key[1], velocity=0))
 
-    def _watch_pedal(self, message: Any) -> None:
+    def _watch_pedal(self, message: Any, owner: str) -> None:
         if message.type == "control_change" and message.control == PEDAL:
-            held = self._pedals.add if message.value >= 64 else self._pedals.discard
-            held(message.channel)
+            self._pedals.pop(message.channel, None)
+            if message.value >= 64:
+                self._pedals[message.channel] = owner
+
+    def _lift(self, channel: int) -> None:
+        self._pedals.pop(channel, None)
+        self.port.send(_control(channel, PEDAL))
 
     def end(self, owner: str) -> None:
-        """End all notes that somebody began."""
+        """End all notes that somebody began, and lift the pedals that they hold."""
         with self._lock:
             for key, owners in list(self._sounding.items()):
                 owners.pop(owner, None)
                 if not owners.total():
                     del self._sounding[key]
                     self._send_end(key)
+            for channel in [c for c, by in self._pedals.items() if by == owner]:
+                self._lift(channel)
 
     def panic(self) -> None:
         """End all notes, lift the pedals, and ask for silence on the channels that were used."""
-        from mido import Message
-
         with self._lock:
             for key in list(self._sounding):
                 self._send_end(key)
             self._sounding.clear()
-            for channel in sorted(self._used | self._pedals):
+            for channel in sorted(self._used | set(self._pedals)):
                 for control in (PEDAL, SOUND_OFF, NOTES_OFF):
-                    self.port.send(
-                        Message("control_change", channel=channel, control=control, value=0)
-                    )
+                    self.port.send(_control(channel, control))
             self._pedals.clear()
 
     def close(self) -> None:
@@ -119,3 +122,10 @@ class Output:
                 self.panic()
                 self._open = False
         self.port.close()
+
+
+def _control(channel: int, control: int) -> Any:
+    """A control change to 0."""
+    from mido import Message
+
+    return Message("control_change", channel=channel, control=control, value=0)

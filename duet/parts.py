@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from config_bach import DEFAULT_PROGRAM
 from duet.dispatcher import Dispatcher
 from duet.notes import Output
 from music.events import Event
@@ -21,36 +24,54 @@ DRUM_CHANNEL = 9
 class PlayedNote:
     """A note: onset and end in quarter lengths since playing began (end None: it sounds).
 
-    program: General MIDI 1..128, or DRUMS; None: that of its part.
+    program: General MIDI 1..128, or DRUMS, whatever else its player plays.
     """
 
     onset: float
     end: float | None
     pitch: int
     velocity: int
-    program: int | None = None
+    program: int = DEFAULT_PROGRAM
+
+    @property
+    def drum(self) -> bool:
+        """Whether it is percussion."""
+        return self.program == DRUMS
 
 
 class Part:
     """The notes of one player, by onset."""
 
     def __init__(self, name: str, program: int) -> None:
-        """program: General MIDI 1..128, or DRUMS."""
-        self.name, self.program = name, program
+        """program: General MIDI 1..128, or DRUMS: then all notes are percussion."""
+        self.name = name
         self.notes: list[PlayedNote] = []
+        self.programs = [(0.0, program)]  # since when it was played with which
+
+    @property
+    def program(self) -> int:
+        """What it is played with now."""
+        return self.programs[-1][1]
+
+    def become(self, beat: float, program: int) -> None:
+        """It is played with something else from a beat on."""
+        if program != self.program:
+            self.programs.append((beat, program))
 
     def on(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
-        """A note begins."""
-        self.notes.append(PlayedNote(beat, None, pitch, velocity, program))
+        """A note begins. program: None: that of the part."""
+        own = self.program if program is None else program
+        self.notes.append(PlayedNote(beat, None, pitch, velocity, own))
         if len(self.notes) > LONGEST:
             del self.notes[: LONGEST // 10]
 
     def off(self, beat: float, pitch: int, program: int | None = None) -> None:
-        """The oldest note of a pitch that sounds ends."""
-        for note in self._recent:
-            if note.end is None and (note.pitch, note.program) == (pitch, program):
-                note.end = max(beat, note.onset)
-                return
+        """The oldest note of a pitch that sounds ends; its program may have become another."""
+        own = self.program if program is None else program
+        found = [n for n in self.sounding if n.pitch == pitch]
+        same = [n for n in found if n.program == own]
+        for note in (same or (found if len(self.programs) > 1 else []))[:1]:
+            note.end = max(beat, note.onset)
 
     def cut(self, beat: float) -> None:
         """All that sounds ends, and what was to begin later does not."""
@@ -73,15 +94,31 @@ class Part:
         return self.notes[-RECENT:]
 
     @property
-    def silent(self) -> bool:
-        """Whether nothing sounds."""
-        return all(n.end is not None for n in self._recent)
+    def sounding(self) -> list[PlayedNote]:
+        """The notes that have begun and not ended."""
+        return [n for n in self._recent if n.end is None]
 
-    def last_end(self) -> float | None:
-        """When the last note ended; None while one sounds, or before there is any."""
-        if not self.notes or not self.silent:
-            return None
-        return max(n.end or 0.0 for n in self._recent)
+    def last_end(self, drums: bool = True) -> float | None:
+        """When the last note ended; None while one sounds, or before there is any.
+
+        drums: whether percussion counts.
+        """
+        ends = [n.end for n in self._recent if drums or not n.drum]
+        known = [end for end in ends if end is not None]
+        return max(known) if ends and len(known) == len(ends) else None
+
+    def since(self, beat: float) -> Part:
+        """Another part with copies of the notes that sound from a beat on."""
+        found = Part(self.name, self.program)
+        first = max(bisect_left(self.notes, beat, key=_onset) - RECENT, 0)
+        kept = (n for n in self.notes[first:] if n.end is None or n.end > beat)
+        found.notes = [replace(n) for n in kept]
+        found.programs = list(self.programs)
+        return found
+
+    def program_at(self, beat: float) -> int:
+        """What it was played with at a beat."""
+        return next(p for since, p in reversed(self.programs) if since <= max(beat, 0.0))
 
     def step(self, before: Fraction, start: Fraction, stop: Fraction) -> Event:
         """What sounds in a step of a grid, each onset and end moved to the nearest point of it.
@@ -89,20 +126,22 @@ class Part:
         A gap shorter than a step is articulation: the notes last until then.
         """
         low, high = float(before + start) / 2, float(start + stop) / 2
-        struck = [n for n in self._recent if low <= n.onset < high]
-        earlier = [n for n in self._recent if n.onset < low]
+        after = bisect_left(self.notes, high, key=_onset)
+        known = self.notes[max(after - RECENT, 0) : after]
+        struck = [n for n in known if n.onset >= low]
+        earlier = [n for n in known if n.onset < low and not n.drum]
         held = [n for n in earlier if n.end is None or n.end >= high]
-        if not struck and not held:
+        if not any(not n.drum for n in struck) and not held:
             held = [n for n in earlier if n.end is not None and n.end >= low]
-        sounds = [self._sound(n) for n in struck]
+        sounds = [Sound(n.program, n.pitch, n.velocity) for n in struck]
         new = {s.key for s in sounds}
-        going_on = (self._sound(n, struck=False) for n in held)
-        sounds += [s for s in going_on if not s.drum and s.key not in new]
+        going_on = (Sound(n.program, n.pitch, n.velocity, False) for n in held)
+        sounds += [s for s in going_on if s.key not in new]
         return Event.of(sounds, stop - start)
 
-    def _sound(self, note: PlayedNote, struck: bool = True) -> Sound:
-        program = self.program if note.program is None else note.program
-        return Sound(program, note.pitch, note.velocity, struck)
+
+def _onset(note: PlayedNote) -> float:
+    return note.onset
 
 
 class Performer:
@@ -120,12 +159,14 @@ class Performer:
         dispatcher: Dispatcher,
         spare: list[int] | None = None,
     ) -> None:
-        """spare: channels that several performers share; one that is taken is taken out."""
+        """spare: channels that several performers share; one that is in use is not in it."""
         self.part, self.outputs, self.channel = part, outputs, channel
         self.offset = 0.0  # quarter lengths
         self._dispatcher = dispatcher
         self._spare = [] if spare is None else spare
-        self._channels: dict[int, int] = {DRUMS: DRUM_CHANNEL, part.program: channel}
+        self._further: dict[int, int | None] = {}  # instruments' channels; None: none was left
+        self._became = -math.inf  # the beat at which it became another
+        self._ended: list[tuple[int, int, int]] = []  # there: pitch, program, channel
 
     @property
     def name(self) -> str:
@@ -136,6 +177,27 @@ class Performer:
         """Choose the instrument."""
         if self.part.program != DRUMS:
             self._now("program_change", self.channel, program=self.part.program - 1)
+
+    def become(self, beat: float, program: int, channel: int) -> None:
+        """End all notes at a beat, also those that were planned; then play on another channel, with
+        another program."""
+        self.cancel(beat)
+        self._ended = [(n.pitch, *self._instrument(n.program)) for n in self.part.sounding]
+        self.give_back()
+        self._became, self.channel = beat, channel
+        self.part.become(beat, program)
+        self._plan_change()
+
+    def _plan_change(self) -> None:
+        """Plan the end of what it was, and the instrument of what it is."""
+        for pitch, program, channel in self._ended:
+            self.part.off(self._became, pitch, program)
+            self._plan(self._became, "note_off", channel, note=pitch, velocity=0)
+        for output in self.outputs:
+            self._dispatcher.finish(self._became + self.offset, output, self.name)
+        if self.part.program != DRUMS:
+            program = self.part.program - 1
+            self._plan(self._became, "program_change", self.channel, program=program)
 
     def begin(self, beat: float, pitch: int, velocity: int, program: int | None = None) -> None:
         """Strike a note at a beat, of an instrument; None: that of the part."""
@@ -149,25 +211,48 @@ class Performer:
         self.part.off(beat, pitch, own)
         self._plan(beat, "note_off", channel, note=pitch, velocity=0)
 
-    def _instrument(self, program: int | None) -> tuple[int | None, int]:
-        """An instrument, None if it is that of the part, and its channel."""
-        if program is not None and program not in self._channels and self._spare:
-            self._channels[program] = channel = self._spare.pop()
-            self._now("program_change", channel, program=program - 1)
-        if program is None or program == self.part.program or program not in self._channels:
-            return None, self.channel
-        return program, self._channels[program]
+    def _instrument(self, program: int | None) -> tuple[int, int]:
+        """The instrument that a note is played by, and its channel."""
+        own = self.part.program, self.channel
+        if program is None or program == self.part.program:
+            return own
+        if program == DRUMS:
+            return DRUMS, DRUM_CHANNEL
+        channel = self._further_channel(program)
+        return own if channel is None else (program, channel)
+
+    def _further_channel(self, program: int) -> int | None:
+        """The channel of another instrument than that of the part; None: it has none."""
+        if program not in self._further:
+            channel = self._further[program] = self._spare.pop() if self._spare else None
+            if channel is not None:
+                self._now("program_change", channel, program=program - 1)
+        return self._further[program]
+
+    @property
+    def several(self) -> bool:
+        """Whether other instruments than that of the part were asked for."""
+        return bool(self._further)
+
+    def give_back(self) -> None:
+        """Give back the channels of further instruments, whose notes have been ended."""
+        self._spare += [c for c in self._further.values() if c is not None]
+        self._further = {}
 
     def cancel(self, since: float) -> None:
-        """Forget what was planned from a beat on."""
+        """Forget what was planned from a beat on, but not that it becomes another."""
         self.part.forget(since)
         self._dispatcher.cancel(self.name, since + self.offset)
+        if since <= self._became:
+            self._plan_change()
 
     def silence(self, beat: float) -> None:
         """End everything at once; it is that beat."""
         self.part.cut(beat)
         for output in self.outputs:
             self._dispatcher.silence(self.name, output)
+        if beat <= self._became:
+            self.introduce()
 
     def repeat(self, notes: Iterable[PlayedNote], later: float, until: float) -> None:
         """Play notes again, so many quarters later; what goes beyond `until` ends there."""

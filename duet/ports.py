@@ -25,16 +25,24 @@ class Received(NamedTuple):
 
 
 class Inbox:
-    """What came in and was not yet taken; anybody may put, one takes."""
+    """What came in and was not yet taken; anybody may put, one takes.
+
+    Where the oldest had to give way, it is as if their ports had been lost: what they would have ended
+    ends.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[Received] = deque(maxlen=LARGEST_INBOX)
+        self._waiting: deque[Received] = deque()
+        self._lost: dict[str, Received] = {}  # by port
         self._some = threading.Condition()
 
     def put(self, received: Received) -> None:
         """Add what came in; never waits for whoever takes it."""
         with self._some:
             self._waiting.append(received)
+            if len(self._waiting) > LARGEST_INBOX:
+                lost = self._waiting.popleft()
+                self._lost[lost.port] = lost._replace(message=None)
             self._some.notify()
 
     def get(self, timeout: float | None = None) -> Received | None:
@@ -42,6 +50,8 @@ class Inbox:
         with self._some:
             if not self._waiting:
                 self._some.wait(timeout)
+            if self._lost:
+                return self._lost.pop(next(iter(self._lost)))
             return self._waiting.popleft() if self._waiting else None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -14,6 +15,7 @@ from typing import Any
 from config_bach import UserError, counted
 from duet.parts import DRUM_CHANNEL, Part, PlayedNote
 from duet.session import Session
+from duet.successor import Candidate, Successor
 from music.events import Event
 from music.sounds import DRUMS, Sound, program_name
 from storage.files import replacing, write_text
@@ -25,6 +27,8 @@ LARGEST = 200_000_000  # bytes of a session that is read
 MOST_TICKS = 4_000_000  # points of the grid that a session has: more than a day
 GRID = Fraction(1, 4)  # quarter lengths, of the score
 PERCUSSION_LENGTH = Fraction(1, 4)
+
+Programs = Sequence[tuple[float, int]]  # from which beat on which instrument
 
 
 def parts_of(session: Session) -> list[Part]:
@@ -63,18 +67,24 @@ def midi_of(session: Session, title: str) -> Any:
     midi.tracks.append(_track(timed))
     channels = (c for c in range(16) if c != DRUM_CHANNEL)
     for part in parts_of(session):
-        notes = notes_of(part, session)
-        others = {n.program for n in notes if n.program is not None} - {part.program}
-        for program in (part.program, *sorted(others)):
-            channel = DRUM_CHANNEL if program == DRUMS else next(channels, 0)
-            own = (n for n in notes if _program(n, part) == program)
-            name = f"{part.name}: {program_name(program)}" if program in others else part.name
-            midi.tracks.append(_track(_part_messages(name, program, own, channel)))
+        for name, programs, notes in _instruments(part, notes_of(part, session)):
+            percussion = all(program == DRUMS for _, program in programs)
+            channel = DRUM_CHANNEL if percussion else next(channels, 0)
+            midi.tracks.append(_track(_part_messages(name, programs, notes, channel)))
     return midi
 
 
-def _program(note: PlayedNote, part: Part) -> int:
-    return part.program if note.program is None else note.program
+def _instruments(
+    part: Part, notes: Iterable[PlayedNote]
+) -> Iterator[tuple[str, Programs, list[PlayedNote]]]:
+    """The notes of a part by instrument, with a name: those of the part's own, then of further ones."""
+    own: list[PlayedNote] = []
+    further: dict[int, list[PlayedNote]] = defaultdict(list)
+    for n in notes:
+        (own if n.program == part.program_at(n.onset) else further[n.program]).append(n)
+    yield part.name, part.programs, own
+    for program, played in sorted(further.items()):
+        yield f"{part.name}: {program_name(program)}", [(0.0, program)], played
 
 
 def _markers(session: Session) -> Iterator[tuple[float, str]]:
@@ -84,16 +94,17 @@ def _markers(session: Session) -> Iterator[tuple[float, str]]:
 
 
 def _part_messages(
-    name: str, program: int, notes: Iterable[PlayedNote], channel: int
+    name: str, programs: Programs, notes: Iterable[PlayedNote], channel: int
 ) -> list[tuple[float, int, Any]]:
     from mido import Message, MetaMessage
 
     timed: list[tuple[float, int, Any]] = [(0.0, 0, MetaMessage("track_name", name=_latin(name)))]
-    if program != DRUMS:
-        change = Message("program_change", program=program - 1, channel=channel)
-        timed.append((0.0, 1, change))
+    for beat, program in programs:
+        if program != DRUMS:
+            change = Message("program_change", program=program - 1, channel=channel)
+            timed.append((beat, 2, change))
     for n in notes:
-        values = {"note": n.pitch, "channel": channel}
+        values = {"note": n.pitch, "channel": DRUM_CHANNEL if n.drum else channel}
         timed.append((n.onset, 3, Message("note_on", velocity=n.velocity, **values)))
         end = max(n.end or 0.0, n.onset + 1 / TICKS)
         timed.append((end, 2, Message("note_off", velocity=0, **values)))
@@ -125,9 +136,8 @@ def score_events(session: Session) -> list[Event]:
         for n in (_on_grid(n) for n in notes_of(part, session)):
             onset = Fraction(n.onset).limit_denominator(12)
             end = Fraction(n.end or n.onset).limit_denominator(12)
-            program = _program(n, part)
-            end = onset + PERCUSSION_LENGTH if program == DRUMS else end
-            notes.append((onset, end, Sound(program, n.pitch, max(n.velocity, 1))))
+            end = onset + PERCUSSION_LENGTH if n.drum else end
+            notes.append((onset, end, Sound(n.program, n.pitch, max(n.velocity, 1))))
     return _cut(notes, Fraction(session.settings.bar))
 
 
@@ -198,13 +208,17 @@ def read(path: Path) -> dict[str, Any]:
     return data
 
 
-def replay(session: Session, data: dict[str, Any]) -> None:
+def replay(
+    session: Session, data: dict[str, Any], candidate: Callable[[str], Candidate] | None = None
+) -> None:
     """Play a session again, as fast as it goes: the same input at the same points of the grid.
 
-    Raises UserError for input that is not understood.
+    candidate: loads a model that took somebody's place, by name. Raises UserError for input that is not
+    understood.
     """
     from mido import Message
 
+    prepared: dict[str, list[Successor]] = defaultdict(list)
     try:
         for ticks, kind, *rest in data["log"]:
             while session.ticks < min(ticks, data["ticks"]):
@@ -216,13 +230,22 @@ def replay(session: Session, data: dict[str, Any]) -> None:
             elif kind == "control":
                 beat, name, value = rest
                 session.control(name, value, float(beat))
+            elif kind == "model":
+                beat, player, source = rest
+                if candidate is None:
+                    raise ValueError("other models are not at hand")
+                successor = session.prepare(str(player), candidate(str(source)), float(beat))
+                successor.rehearse()
+                prepared[player].append(successor)
+            elif kind == "joins" and prepared[rest[1]]:
+                session.join(prepared[rest[1]].pop(0), float(rest[0]))
             elif kind == "end":
                 session.end(float(rest[0]))
             elif kind == "skip":
-                session.ticks += 1
+                session.skip()
         while session.ticks < data["ticks"]:
             session.tick()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, IndexError) as error:
         raise UserError(f"the session has input that is not understood: {error}.") from error
 
 

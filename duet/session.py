@@ -6,21 +6,24 @@ changes. All of it is written down, so the same seed and the same input give the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from config_bach import UserError
+from config_bach import DEFAULT_PROGRAM, Composing, UserError
 from duet.dispatcher import Dispatcher
 from duet.notes import PEDAL, Output
-from duet.parts import DRUM_CHANNEL
-from duet.players import ModelPlayer, Person
+from duet.parts import DRUM_CHANNEL, Part, Performer
+from duet.players import ModelPlayer, Person, after
+from duet.routing import FREE, channel_of, channels_of, kept_channels
 from duet.settings import ACTIONS, Together
+from duet.successor import HISTORY, LONGEST_HISTORY, Candidate, Successor
 from duet.ways import Player, Way, way_of
-from families.live import SIXTEENTHS, Surprise
+from families.live import SIXTEENTHS, LiveComposer, Surprise
+from music.sounds import DRUMS
 
 LONGEST_LOG = 1_000_000  # inputs that are kept for a replay
 TEMPO_CHANGES = 0.005  # of a tempo
@@ -28,6 +31,9 @@ CLICKS = (76, 77)  # General MIDI percussion of the first beat of a bar, and of 
 CLICK_LENGTH, CLICK_VELOCITY = 0.1, 90
 METRONOME = "metronome"  # whose the clicks are, and what is told
 STATES = (20, 21, 22)  # control changes that tell beat, bar and surprise
+# settings that say who has which
+CHANNELS = ("channel", "person_channel", "metronome_channel", "state_channel")
+SUCCESSORS = 1_000_000  # from here on seeds are those of models that come later
 MOST_SURPRISED = 10.0  # nats per note that the highest value stands for
 
 
@@ -66,8 +72,10 @@ class Session:
         *,
         background: Sequence[ModelPlayer] = (),
         outputs: Sequence[Output] = (),
+        spare: list[int] | None = None,
     ) -> None:
-        """background: models that play all the time. outputs: for metronome and state.
+        """background: models that play all the time. outputs: for metronome and state. spare: gets the
+        channels that nobody has, for further instruments of models (see Performer).
 
         Raises UserError for players that do not suit the way.
         """
@@ -80,10 +88,17 @@ class Session:
         self.tolds: list[Told] = []
         self.log: list[list[Any]] = []  # [ticks done, kind, ...]
         self.ticks = 0
-        grids = {g for m in self.models for g in m.composer.grid} or set(SIXTEENTHS)
-        self.grid = sorted(grids)
-        self.at, self.until = self._point(-1), self._point(0)
+        self.changes = 0  # of models
+        self.coming: dict[str, Successor] = {}  # who is heard along, by player
+        self.on_change: Callable[[ModelPlayer, Candidate], None] = lambda player, candidate: None
+        self.on_refusal: Callable[[str], None] = lambda sentence: None
+        self.grid = self._common_grid()
+        self.at, self.until = self.grid[-1] - 1, Fraction(0)
         self._apply()
+        for player, channel in self._channels():
+            player.channel = channel
+        self._spare = [] if spare is None else spare
+        self._spare[:] = self._spare_channels()
         self.way: Way = way_of(self)
 
     @property
@@ -103,19 +118,20 @@ class Session:
 
     # time
 
-    def _point(self, number: int) -> Fraction:
-        whole, index = divmod(number, len(self.grid))
-        return whole + self.grid[index]
+    def _common_grid(self) -> list[Fraction]:
+        """Where in a quarter the points lie that all models need."""
+        return sorted({g for m in self.models for g in m.composer.grid} or SIXTEENTHS)
 
     @property
     def due(self) -> float:
         """The beat at which the next point of the grid is prepared: half way to it."""
-        return float(self._point(self.ticks - 1) + self._point(self.ticks)) / 2
+        return float(self.at + self.until) / 2
 
     def tick(self) -> None:
         """Prepare the next point of the grid."""
-        self.at, self.until = self._point(self.ticks), self._point(self.ticks + 1)
-        self.ticks += 1
+        self.skip()
+        for successor in list(self.coming.values()):
+            self._follow(successor)
         for player in self.background:
             if not player.part.notes and player.next_at < self.at:
                 player.begin(self.at)
@@ -131,11 +147,16 @@ class Session:
         if abs(bpm / before - 1) > TEMPO_CHANGES and len(self.tempi) < LONGEST_LOG:
             self.tempi.append((float(self.at), bpm))
 
+    def skip(self) -> None:
+        """Go to the next point of the grid."""
+        self.at, self.until = self.until, after(self.until, self.grid)
+        self.ticks += 1
+
     def skip_to(self, beat: float) -> None:
         """Leave out the points that are over: the machine slept."""
-        while self.due < beat and float(self._point(self.ticks)) < beat:
+        while self.due < beat and float(self.until) < beat:
             self._write("skip")
-            self.ticks += 1
+            self.skip()
 
     def _beat(self, beat: int) -> None:
         """A beat comes: the metronome, and the state for whoever shows it."""
@@ -190,10 +211,12 @@ class Session:
         if message is None:
             person.part.cut(beat)
         elif message.type == "note_on" and message.velocity > 0:
-            person.part.on(self._ordered(person, beat), message.note, message.velocity)
-            self.way.struck(person, message.note, beat)
+            at = self._ordered(person, beat)
+            person.part.on(at, message.note, message.velocity, _program(message))
+            if self.way.drums or not person.part.notes[-1].drum:
+                self.way.struck(person, message.note, beat)
         elif message.type in ("note_on", "note_off"):
-            person.part.off(beat, message.note)
+            person.part.off(beat, message.note, _program(message))
         elif self.settings.ends == "pedal" and _is_pedal(message):
             self.way.asked(beat)
 
@@ -216,6 +239,8 @@ class Session:
         before, self.settings = self.settings, self.settings.changed(name, value)
         try:
             self._apply()
+            if name in CHANNELS:
+                self._move(beat)
             if name == "way" and value != before.way:
                 self.way.stop(beat)
                 self.way = way_of(self)
@@ -245,11 +270,112 @@ class Session:
         if s.scale:
             scale_of(s.scale, "--key")
         self.dispatcher.swing = s.swing
+        for composer in (x.composer for x in (*self.models, *self.coming.values())):
+            self._set(composer)
         for model in self.models:
-            model.composer.settings = replace(
-                model.composer.settings, temperature=s.temperature, top_p=s.top_p, scale=s.scale
-            )
             model.performer.offset = s.offset / 60_000 * s.bpm
+
+    def _set(self, composer: LiveComposer) -> None:
+        s = self.settings
+        composer.settings = replace(
+            composer.settings, temperature=s.temperature, top_p=s.top_p, scale=s.scale
+        )
+
+    def _channels(self) -> list[tuple[Performer | Person, int]]:
+        """Which channel everybody is to have: models first."""
+        s, models = self.settings, self.models
+        found = channels_of(models, self.people, s.channel, s.person_channel)
+        return list(zip((*(m.performer for m in models), *self.people), found, strict=True))
+
+    def _spare_channels(self) -> list[int]:
+        """The channels that nobody has, nor gets when another model plays."""
+        s = self.settings
+        kept = kept_channels(len(self.models), len(self.people), s.channel, s.person_channel)
+        taken = {*kept, s.metronome_channel - 1, s.state_channel - 1}
+        return [channel for channel in FREE if channel not in taken]
+
+    def _move(self, beat: float) -> None:
+        """Give everybody their channel; a model that gets another one, or has further ones, ends its
+        notes before."""
+        channels = self._channels()
+        for model in self.models:
+            performer = model.performer
+            if performer.several or (performer, performer.channel) not in channels:
+                model.stop(beat)
+                performer.give_back()
+        self._spare[:] = self._spare_channels()
+        for player, channel in channels:
+            if player.channel != channel:
+                player.channel = channel
+                if isinstance(player, Performer):
+                    player.introduce()
+
+    # another model
+
+    def prepare(self, player: str, candidate: Candidate, beat: float) -> Successor:
+        """Who is to take the place of a player: it has everything to hear that was played until now.
+
+        Raises UserError where there is no such player, or the way needs another model.
+        """
+        found = self._model_named(player)
+        seed = (self.seed + SUCCESSORS + self.changes) % 2**62
+        composer = candidate.compose(Composing(seed=seed), self.settings.voice - 1)
+        self.way.check(found, composer)
+        self._set(composer)
+        self._write("model", beat, player, candidate.source)
+        self.changes += 1
+        successor = Successor(player, candidate, composer, self.bar)
+        quarters = min(max(HISTORY, 2 * self.settings.listen_most), LONGEST_HISTORY)
+        successor.remember(self._parts, self.at, quarters)
+        return successor
+
+    def join(self, successor: Successor, beat: float) -> None:
+        """Who has heard all that was to be remembered hears along, and soon plays."""
+        self._write("joins", beat, successor.player)
+        self._set(successor.composer)
+        self.coming[successor.player] = successor
+
+    def _model_named(self, name: str) -> ModelPlayer:
+        found = next((m for m in self.models if m.name == name), None)
+        if found is None:
+            raise UserError(f"no model plays as {name[:40]!r}.")
+        return found
+
+    @property
+    def _parts(self) -> list[Part]:
+        return [*(p.part for p in self.people), *(m.part for m in self.models)]
+
+    def _follow(self, successor: Successor) -> None:
+        """Let a successor hear along; it plays from the beat on at which it has heard all."""
+        if successor.follow(self._parts, self.at) and self.at.denominator == 1:
+            del self.coming[successor.player]
+            try:
+                self._change(self._model_named(successor.player), successor)
+            except UserError as error:  # the way has become another
+                self.on_refusal(str(error))
+
+    def _change(self, player: ModelPlayer, successor: Successor) -> None:
+        candidate = successor.candidate
+        self.way.check(player, successor.composer)
+        number, drums = self.models.index(player), candidate.program == DRUMS
+        channel = channel_of(number, self.settings.channel, drums)
+        player.performer.become(float(self.at), candidate.program, channel)
+        player.become(successor.composer, candidate.source, self.at)
+        alone = all(m.part.program == DRUMS for m in self.models)
+        for person in self.people:  # who plays with drums alone is a drummer, too
+            person.part.become(float(self.at), DRUMS if alone else self._usual(person))
+        for who, channel in self._channels():
+            who.channel = channel
+        self.grid = self._common_grid()
+        self.until = after(self.at, self.grid)
+        self.way.changed(player)
+        self.mark(float(self.at), f"{player.name}: {candidate.source}")
+        self.on_change(player, candidate)
+
+    @staticmethod
+    def _usual(person: Person) -> int:
+        """What somebody plays who does not play drums."""
+        return next((p for _, p in person.part.programs if p != DRUMS), DEFAULT_PROGRAM)
 
     def _write(self, *entry: Any) -> None:
         if len(self.log) < LONGEST_LOG:
@@ -287,15 +413,11 @@ class Session:
             person.part.cut(beat)
 
 
+def _program(message: Any) -> int | None:
+    """With what a person plays a note: pads are percussion, all else is what they play."""
+    return DRUMS if message.channel == DRUM_CHANNEL else None
+
+
 def _is_pedal(message: Any) -> bool:
     """Whether the pedal goes down."""
     return message.type == "control_change" and message.control == PEDAL and message.value >= 64
-
-
-def channel_of(number: int, first: int, drums: bool) -> int:
-    """The MIDI channel (0..15) of a model: from `first` (1..16) on, drums on the tenth."""
-    if drums:
-        return DRUM_CHANNEL
-    free = [c for c in range(16) if c != DRUM_CHANNEL]
-    start = free.index(first - 1) if first - 1 in free else 0
-    return free[(start + number) % len(free)]

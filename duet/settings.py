@@ -10,6 +10,7 @@ ENDS = ("rest", "bar", "beats", "pedal", "button")
 CLOCKS = ("internal", "out", "in")
 CHOICES = {"way": WAYS, "ends": ENDS, "clock": CLOCKS}
 ACTIONS = ("button", "panic", "approve", "back", "change")  # what a control can do beside settings
+MODELS = ("model", *(f"model{n}" for n in range(2, 9)))  # a control steps through those of a player
 FIXED = ("clock", "bar")  # cannot be changed while it plays
 
 
@@ -38,6 +39,7 @@ class Together(Settings):
     metronome: bool = False
     metronome_channel: int = setting(10, 1, 16, "MIDI channel of the metronome")
     channel: int = setting(1, 1, 16, "MIDI channel of the first model; others follow")
+    person_channel: int = setting(0, 0, 16, "MIDI channel of the first person; 0: after the models")
     offset: float = setting(0.0, -50.0, 500.0, "milliseconds by which models sound later")
     state_channel: int = setting(0, 0, 16, "MIDI channel for beat, bar and surprise; 0: none")
 

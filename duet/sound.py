@@ -16,14 +16,13 @@ import numpy as np
 from config_bach import DEFAULT_PROGRAM
 from duet.browser import LATEST
 from duet.dispatcher import LOOKING, real_time
-from duet.notes import CHANNELS, PEDAL, Key, Output
+from duet.notes import CHANNELS, Key, Output
 from duet.parts import DRUM_CHANNEL
 from duet.ports import Port
 from duet.session import METRONOME
 from music.events import Event
 from music.loudness import Fader, Levels
 from music.midi_synth import GAIN, MidiSynth
-from music.sounds import DRUMS
 from music.synth import RATE, Pcm
 
 HEARD = ("note_on", "note_off", "control_change", "pitchwheel", "program_change")
@@ -89,7 +88,7 @@ class SoundOutput(Output):
     port: SoundPort
 
     def __init__(self, program_of: Callable[[str], int] = lambda owner: DEFAULT_PROGRAM) -> None:
-        """program_of: the instrument (1..128, or DRUMS) of whoever has not chosen one."""
+        """program_of: the instrument (1..128) of whoever has not chosen one."""
         super().__init__(SoundPort())
         self.program_of = program_of
         # by owner and channel there; who has played last stands last
@@ -117,17 +116,19 @@ class SoundOutput(Output):
         if owner == METRONOME or message.type not in HEARD:
             return
         with self._lock:
-            drums = message.channel == DRUM_CHANNEL or self.program_of(owner) == DRUMS
+            drums = message.channel == DRUM_CHANNEL
             channel = DRUM_CHANNEL if drums else self._channel(owner, message.channel)
             super().send(message.copy(channel=channel), owner)
 
     def _channel(self, owner: str, theirs: int) -> int:
         """The channel of somebody: that of whoever was silent for longest, if all are taken."""
+        from mido import Message
+
         channel = self._channels.pop((owner, theirs), None)
         if channel is None:
             channel = self._new_channel()
             program = self.program_of(owner)
-            self._send_to(channel, "program_change", program=program - 1)
+            self.port.send(Message("program_change", channel=channel, program=program - 1))
         self._channels[owner, theirs] = channel
         return channel
 
@@ -138,20 +139,6 @@ class SoundOutput(Output):
         silent = next(iter(self._channels))
         self.end(silent[0])
         return self._channels.pop(silent)
-
-    def end(self, owner: str) -> None:
-        """End all notes of somebody, and lift the pedal."""
-        with self._lock:
-            super().end(owner)
-            own = {channel for (who, _), channel in self._channels.items() if who == owner}
-            for channel in own & self._pedals:
-                self._pedals.discard(channel)
-                self._send_to(channel, "control_change", control=PEDAL, value=0)
-
-    def _send_to(self, channel: int, kind: str, **values: int) -> None:
-        from mido import Message
-
-        self.port.send(Message(kind, channel=channel, **values))
 
 
 class Renderer:

@@ -64,9 +64,20 @@ class Way(ABC):
         """What goes on, for people."""
 
     @property
+    def drums(self) -> bool:
+        """Whether percussion counts as playing: somebody who listens knows what it is."""
+        return any(m.composer.percussion for m in self.models)
+
+    @property
     def hearing(self) -> list[tuple[str, str]]:
         """Who listens to whom now, by name."""
         return [(m.name, p.name) for m in self.models for p in self.people]
+
+    def check(self, player: ModelPlayer, composer: LiveComposer) -> None:  # noqa: B027
+        """Raise UserError if a composer cannot take the place of a player's."""
+
+    def changed(self, player: ModelPlayer) -> None:  # noqa: B027
+        """Another model plays from `stage.at` on."""
 
     def struck(self, person: Person, pitch: int, beat: float) -> None:  # noqa: B027
         """A person strikes a note, now."""
@@ -156,7 +167,7 @@ class Turns(Way):
         s, began = self.stage.settings, self._call_began(person)
         if began is None:
             return False
-        length, last = float(at) - began, person.part.last_end()
+        length, last = float(at) - began, person.last_end(self.drums)
         if self._asked or length >= s.listen_most:
             return True
         if s.ends == "bar":
@@ -166,7 +177,7 @@ class Turns(Way):
 
     def _call_began(self, person: Person) -> int | None:
         """The beat in which the call began; None if nobody has called."""
-        first = person.first_since(float(self._listening_since) - 0.125)
+        first = person.first_since(float(self._listening_since) - 0.125, self.drums)
         return None if first is None else floor(first + 0.125)
 
     def asked(self, beat: float) -> None:
@@ -179,6 +190,17 @@ class Turns(Way):
             self._call_ended(person, at)
             self._play(self.stage.until)
 
+    def changed(self, player: ModelPlayer) -> None:
+        """What it answered before cannot be gone back to; what it answers now goes on."""
+        going = [a for a in self.answers if a.player is player and player is self.current][-1:]
+        kept = [a for a in self.answers if a.player is not player]
+        for answer in going:
+            at, composer = self.stage.at, player.composer.copy()
+            kept.append(replace(answer, composer=composer, began=at, notes=[]))
+        self.answers = deque(kept, maxlen=KEPT_ANSWERS)
+        self._repeating = self._repeating and not going
+        self._wish = self._wish if kept else ""
+
     def struck(self, person: Person, pitch: int, beat: float) -> None:
         """Whoever plays ends the repetition of an answer, and begins a call."""
         player = self.current
@@ -190,7 +212,7 @@ class Turns(Way):
                 model.listen(self.stage.at)
 
     def _call_ended(self, person: Person, at: Fraction) -> None:
-        began, last = self._call_began(person) or 0, person.part.last_end()
+        began, last = self._call_began(person) or 0, person.last_end(self.drums)
         end = at if last is None else Fraction(ceil(last - 0.125))
         self._length = max(min(end, at) - began, Fraction(1))
         self.count += 1
@@ -332,9 +354,9 @@ class GoOn(Way):
             self.model.play(until)
 
     def _stopped(self, at: Fraction) -> bool:
-        last = self.person.part.last_end()
+        last = self.person.last_end(self.drums)
         rest = self.stage.settings.rest - 0.125
-        called = self.person.first_since(float(self._since) - 0.25) is not None
+        called = self.person.first_since(float(self._since) - 0.25, self.drums) is not None
         return called and last is not None and float(at) - last >= rest
 
     def _take_over(self, at: Fraction) -> None:
@@ -378,6 +400,20 @@ class Accompany(Way):
         return f"with {self.person.name}" if self.active else f"waits for {self.person.name}"
 
     @property
+    def drums(self) -> bool:
+        return False  # a voice is sung
+
+    def check(self, player: ModelPlayer, composer: LiveComposer) -> None:
+        if player is self.model and not isinstance(composer, Accompanist):
+            raise UserError(
+                f"{player.name} accompanies, which takes a model of four voices: choose one, or "
+                "another way first."
+            )
+
+    def changed(self, player: ModelPlayer) -> None:
+        self._kept = set()
+
+    @property
     def composer(self) -> Accompanist:
         """What composes the other voices."""
         composer = self.model.composer
@@ -390,7 +426,7 @@ class Accompany(Way):
         self._at = at
         if not self.active:
             return
-        last = self.person.part.last_end()
+        last = self.person.last_end(self.drums)
         if last is not None and float(at) - last > 2 * self.stage.settings.bar:
             self.model.rest(at)
             self._finish()
@@ -407,7 +443,7 @@ class Accompany(Way):
             self.stage.told(self.model.name, "melody", self.surprise)
 
     def _plan(self, at: Fraction) -> None:
-        last = self.person.part.last_end()
+        last = self.person.last_end(self.drums)
         sounding = last is None or float(at) - last < 0.375  # a short gap is articulation
         place = self.model.place(at)
         event, nats = self.composer.plan(place, sounding and bool(self.person.part.notes))

@@ -489,6 +489,11 @@ class ModelFamily(ABC):
     def stream(self, model: LoadedModel, settings: Composing) -> Composer:
         """Music without end."""
 
+    @property
+    def plays_together(self) -> bool:
+        """Whether `live` works for its models."""
+        return type(self).live is not ModelFamily.live
+
     def live(self, model: LoadedModel, settings: Composing, voice: int = 0) -> LiveComposer:
         """What hears others and goes on, and may be an Accompanist as well.
 

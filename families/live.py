@@ -85,6 +85,7 @@ class LiveComposer(Protocol):
 
     settings: Composing  # may be replaced at any time; the next step follows the new ones
     grid: tuple[Fraction, ...]  # where in a quarter the steps begin that it hears
+    percussion: bool  # whether it knows what percussion is
 
     def hear(self, event: Event, place: Place) -> Surprise:
         """Take a step of its grid that others play: `sounds` tell what is struck and what is held."""

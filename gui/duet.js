@@ -5,7 +5,7 @@ const AHEAD = 150, MINE = "page"; // milliseconds that a note is given to the so
 const SILENCE = 600, PAUSE = 1000, PINGS = 1000, KEPT_PINGS = 10;
 
 const bach = {
-  sound: new Sound(), roll: new Waterfall($("roll")), socket: null, offset: null, pings: [], players: {}, bar: 4,
+  sound: new Sound(), roll: new Waterfall($("roll")), models: new Models(), socket: null, offset: null, pings: [], players: {}, bar: 4,
   line: null, planned: [], measured: {}, lastOff: null, fresh: false, answeredAt: -1e9, program: 1, told: 0, learning: "",
 
   // ---- time: the server's clock in milliseconds of performance.now()
@@ -50,8 +50,14 @@ const bach = {
     bach.listeners = count;
   },
   on_pong(sent, server) { bach.pong(sent, server); },
-  on_hello({ players, bar }) {
+  on_players(players) {
     bach.players = Object.fromEntries(players.map((p) => [p.name, p]));
+    bach.models.show(players);
+    if (bach.sound.context) for (const p of players) if (p.model) bach.sound.load(p.program);
+  },
+  on_hello({ players, models, bar }) {
+    bach.players = Object.fromEntries(players.map((p) => [p.name, p]));
+    bach.models.show(players, models);
     bach.bar = bar;
     bach.pings = [];
     for (let i = 0; i < 4; i++) setTimeout(bach.ping, i * 40);
@@ -157,13 +163,18 @@ const bach = {
   element: (kind, values) => Object.assign(document.createElement(kind), values),
   control(c) {
     const label = t(`duet_${c.name}`), change = (value) => { $("refused").textContent = ""; bach.say("set", c.name, value); };
-    const learn = bach.element("button", { type: "button", className: "button learn", textContent: t("duet_learn"), hidden: c.kind === "text" });
-    learn.setAttribute("aria-label", t("duet_learn_long", { what: label }));
-    learn.dataset.learn = c.name;
-    learn.onclick = () => bach.say("learn", c.name);
+    const learn = bach.learner(c.name, label);
+    learn.hidden = c.kind === "text";
     const row = bach.element("div", { className: "row" });
     row.append(c.kind === "switch" ? bach.switched(c, label, change) : bach.labelled(c, label, change), learn);
     return row;
+  },
+  learner(name, label) { // binds the next knob that is touched
+    const learn = bach.element("button", { type: "button", className: "button learn", textContent: t("duet_learn") });
+    learn.setAttribute("aria-label", t("duet_learn_long", { what: label }));
+    learn.dataset.learn = name;
+    learn.onclick = () => bach.say("learn", name);
+    return learn;
   },
   switched(c, label, change) {
     const button = bach.element("button", { type: "button", className: "button switch", id: c.name, textContent: label });
@@ -205,6 +216,7 @@ const bach = {
   on_refused(sentence) {
     $("refused").textContent = sentence;
     bach.settings = null; // what is shown follows what holds
+    bach.models.refused();
   },
 
   // ---- what goes on
@@ -217,6 +229,7 @@ const bach = {
     $("doing").textContent = state.line[3] ? state.doing : t("duet_waits");
     for (const b of document.querySelectorAll("[data-learn]")) b.setAttribute("aria-pressed", b.dataset.learn === state.learning);
     $("listening").textContent = state.hearing.map(([who, whom]) => t("duet_hears", { who, whom })).join("; ");
+    bach.models.state(state);
     bach.surprises(state.told);
     bach.figures(state);
     bach.schedule();

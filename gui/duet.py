@@ -25,18 +25,21 @@ from urllib.parse import urlparse
 import jinja2
 
 from config_bach import DEFAULT_PROGRAM, Paths, UserError
-from duet.browser import BrowserPort, Hands, Message, Rate, checked
+from duet.browser import BrowserPort, Hands, Rate, checked
 from duet.conductor import Conductor
 from duet.dispatcher import LOOKING, READING, real_time
-from duet.settings import ACTIONS
+from duet.players import ModelPlayer
+from duet.settings import ACTIONS, MODELS
 from duet.sound import Renderer, SoundOutput
+from duet.successor import Candidate
+from duet.told import Message
 from gui.assets import ICONS, MANIFEST, icon, manifest
 from gui.duet_friends import Friends
-from gui.duet_news import controls, introduction, state
+from gui.duet_news import controls, introduction, players, state
 from gui.handler import AuthenticatedHandler
 from gui.login import HERE
 from gui.server import PageServer
-from gui.websocket import TEXT, WebSocketHandler
+from gui.websocket import IDLE_TIMEOUT, TEXT, WebSocketHandler
 from music.instruments import FAMILIES
 from music.loudness import Levels
 from music.samples import PERCUSSION, PITCHES, Samples
@@ -52,6 +55,7 @@ from stream.texts import LANGUAGES
 
 log = logging.getLogger("play_bach.duet")
 
+GONE = 10.0  # seconds without a word, after which a page that holds notes is taken for gone
 NEWS = 0.25  # seconds between two pieces of news
 MOST_WAITING = 1024  # messages that a page may leave unread
 MOST_PAGES = 16  # that play at the same time
@@ -73,17 +77,25 @@ class DuetContext(SoundContext):
 
     def begin(self, conductor: Conductor, ranges: dict[str, tuple[float, float]]) -> None:
         """The session is there. ranges: nats per note that each model expects."""
-        self.ranges = ranges
+        self.ranges = dict(ranges)
         conductor.on_refusal = lambda sentence: self.port.tell("refused", sentence)
+        conductor.on_change = self._changed
+        self.port.beat = lambda: conductor.beat
         self.conductor = conductor
 
     def program_of(self, owner: str) -> int:
-        """The instrument (1..128, or DRUMS) of a player, or of who plays at a port."""
+        """The instrument (1..128) of a player, or of who plays at a port."""
         session = self.conductor and self.conductor.session
         person = session.person_at(owner) if session else None
         models = [m for m in session.models if m.name == owner] if session else []
         part = models[0].part if models else person.part if person else None
-        return part.program if part else DEFAULT_PROGRAM
+        return (part and part.program) or DEFAULT_PROGRAM  # of percussion nobody asks
+
+    def _changed(self, player: ModelPlayer, candidate: Candidate) -> None:
+        """Another model plays: all pages are told who plays now."""
+        self.ranges = {**self.ranges, player.name: candidate.expects}
+        if self.conductor:
+            self.port.tell("players", players(self.conductor, self.ranges))
 
 
 class DuetHandler(AuthenticatedHandler):
@@ -158,6 +170,7 @@ class DuetHandler(AuthenticatedHandler):
             "texts": self.texts.all(),
             "controls": controls(),
             "actions": ACTIONS,
+            "models": MODELS,
             "pitches": PITCHES,
             "port": self.context.server.flask_port,
             "dns": self.context.server.dns,
@@ -230,8 +243,13 @@ class DuetSocket(WebSocketHandler):
         self.tell(["hello", introduction(self._conductor, self._context.ranges)])
         self._context.port.join(self.tell)
         threading.Thread(target=self._write, daemon=True, name="page").start()
-        while self.read_next_message():
+        while self._reads():
             pass
+
+    def _reads(self) -> bool:
+        """Read a message. A page in front says something every second, one behind holds no notes."""
+        self.request.settimeout(GONE if self._hands.holding else IDLE_TIMEOUT)
+        return self.read_next_message()
 
     def handshake(self) -> bool:
         """Answer the upgrade; REMI's looks for a session of its own."""
@@ -303,7 +321,11 @@ class DuetSocket(WebSocketHandler):
             if rest[0] in ACTIONS:
                 self._conductor.control(rest[0])
         elif kind == "learn":
-            self._conductor.knobs.learn(rest[0])
+            self._conductor.learn(rest[0])
+        elif kind == "forget":
+            self._conductor.forget(rest[0])
+        elif kind == "model":
+            self._conductor.choose(*rest)
         else:
             getattr(self._hands, kind)(*rest)
 

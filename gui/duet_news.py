@@ -9,9 +9,9 @@ from typing import Any
 from duet.clock import straight
 from duet.conductor import Conductor
 from duet.dispatcher import percentiles
-from duet.knobs import controllable
-from duet.players import ModelPlayer
-from duet.settings import ACTIONS, CHOICES, KNOBS, TEXTS, Together
+from duet.knobs import PRESSES, controllable
+from duet.players import ModelPlayer, Person
+from duet.settings import CHOICES, KNOBS, TEXTS, Together
 
 SHOWN = 8  # calls and answers
 RECENT = 2000  # latenesses
@@ -21,7 +21,7 @@ def controls() -> list[dict[str, Any]]:
     """All that can be set while it plays, from the one table: name, kind, choices or range."""
     known = {f.name: f for f in fields(Together)}
     found = []
-    for name in (*TEXTS, *(n for n in controllable() if n not in ACTIONS)):
+    for name in (*TEXTS, *(n for n in controllable() if n not in PRESSES)):
         item = known[name]
         control: dict[str, Any] = {"name": name, "kind": "switch"}
         if name in CHOICES:
@@ -37,20 +37,26 @@ def controls() -> list[dict[str, Any]]:
 
 def introduction(conductor: Conductor, ranges: dict[str, tuple[float, float]]) -> dict[str, Any]:
     """Who plays, and what each model expects in nats per note."""
-    session = conductor.session
-    players = [*session.players, *session.background]
     return {
-        "players": [
-            {
-                "name": p.name,
-                "model": isinstance(p, ModelPlayer),
-                "program": p.part.program,
-                "range": ranges.get(p.name),
-            }
-            for p in players
-        ],
-        "bar": session.settings.bar,
+        "players": players(conductor, ranges),
+        "models": conductor.choosable,
+        "bar": conductor.session.settings.bar,
     }
+
+
+def players(conductor: Conductor, ranges: dict[str, tuple[float, float]]) -> list[dict[str, Any]]:
+    """Everybody. model: the name of the model that plays, empty for people."""
+    session = conductor.session
+    found: list[Person | ModelPlayer] = [*session.people, *session.models]
+    return [
+        {
+            "name": p.name,
+            "model": p.source or p.name if isinstance(p, ModelPlayer) else "",
+            "program": p.part.program,
+            "range": ranges.get(p.name),
+        }
+        for p in found
+    ]
 
 
 def state(conductor: Conductor) -> dict[str, Any]:
@@ -68,7 +74,8 @@ def state(conductor: Conductor) -> dict[str, Any]:
         "missed": dispatcher.missed,
         "dropped": dispatcher.dropped,
         "learning": conductor.knobs.wanted,
-        "knobs": str(conductor.knobs),
+        "knobs": sorted(conductor.knobs.by_control.items()),
+        "loading": dict(conductor.loading),
         "told": [
             [len(session.tolds) - i, t.who, t.what, round(t.nats / t.notes, 2)]
             for i, t in enumerate(reversed(session.tolds[-SHOWN:]))

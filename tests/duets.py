@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from mido import Message
 
-from config_bach import Composing
+from config_bach import Composing, UserError
 from duet.clock import InternalClock
 from duet.dispatcher import Dispatcher
 from duet.notes import Output
@@ -16,6 +16,7 @@ from duet.players import ModelPlayer, Person
 from duet.ports import MemoryPort
 from duet.session import Session
 from duet.settings import Together
+from duet.successor import Candidate
 from families.live import SIXTEENTHS, LiveComposer, Place, Surprise
 from music.events import Event
 
@@ -26,6 +27,7 @@ class Parrot:
     """Plays quarter notes from 80 up, and keeps what it heard."""
 
     grid = SIXTEENTHS
+    percussion = False
 
     def __init__(self, length: Fraction = Fraction(1)) -> None:
         self.settings = Composing(seed=1)
@@ -55,10 +57,27 @@ class Parrot:
         self.seed, self.pitch = seed, 100
 
 
+class Aviary:
+    """Three models: one that plays from 100 up, one that is broken, one that breaks while it hears."""
+
+    def choosable(self) -> list[str]:
+        return ["broken", "deaf", "high", "parrot"]
+
+    def candidate(self, source: str) -> Candidate:
+        if source == "broken":
+            raise UserError("broken is damaged; train it anew.")
+        composer = Parrot()
+        composer.pitch = 99
+        if source == "deaf":
+            composer.hear = None  # type: ignore[method-assign,assignment]
+        return Candidate(source, 20, (0.1, 0.9), lambda composing, voice: composer)
+
+
 class Band:
     """Four voices that follow the person in thirds; they move only where the person strikes."""
 
     grid = SIXTEENTHS
+    percussion = False
 
     def __init__(self) -> None:
         self.settings = Composing(seed=1)
@@ -125,6 +144,7 @@ class Desk:
         self.now = 0.0
         self.port = TimedPort(self)
         self.output = Output(self.port)
+        self.spare: list[int] = []  # channels that nobody has
         self.dispatcher = Dispatcher(InternalClock(60, 0.0), lambda: self.now)
         together = Together(**settings)
         persons = [Person(n, Part(n, 1), n if len(people) > 1 else "") for n in people]
@@ -140,10 +160,11 @@ class Desk:
             7,
             background=[self._model("beat", c, 9) for c in background],
             outputs=[self.output],
+            spare=self.spare,
         )
 
     def _model(self, name: str, composer: LiveComposer, channel: int) -> ModelPlayer:
-        performer = Performer(Part(name, 1), [self.output], channel, self.dispatcher)
+        performer = Performer(Part(name, 1), [self.output], channel, self.dispatcher, self.spare)
         return ModelPlayer(composer, performer, Fraction(4))
 
     def run(self, until: float, played: Iterable[Played] = (), port: str = "") -> None:

@@ -31,6 +31,7 @@ class DrumLive(Sampled):
     piano."""
 
     grid = QUARTER
+    percussion = True
 
     def __init__(self, model: LoadedModel, settings: Composing) -> None:
         """Equal seeds, and equal music heard, give equal music."""

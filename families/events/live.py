@@ -55,6 +55,7 @@ class EventLive(Sampled):
     """
 
     grid = SIXTEENTHS
+    percussion = False
 
     def __init__(self, model: LoadedModel, settings: Composing, lookback: bool) -> None:
         """Equal seeds, and equal music heard, give equal music."""

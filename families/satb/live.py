@@ -118,6 +118,7 @@ class SatbLive(Sampled):
     """Hears, goes on and accompanies, a sixteenth at a time."""
 
     grid = SIXTEENTHS
+    percussion = False
 
     def __init__(
         self, model: LoadedModel, settings: Composing, voice: int, index: TuneIndex | None = None

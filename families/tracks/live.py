@@ -153,6 +153,7 @@ class TrackLive(Sampled):
         )
         self._sampler = LiveSampler(model, settings, played)
         self._known = Counter(program for row in known for program in row)
+        self.percussion = not self._known or DRUMS in self._known
         self._dynamics = len({s.velocity for e in model.example for s in e.sounds}) > 1
         self._length = COMMON_TIME  # of a bar
         self._now = 0  # until when it has heard

@@ -19,7 +19,7 @@ from typing import Any
 import mido
 import pytest
 from conftest import ROOT, play_bach
-from duets import Parrot, notes
+from duets import Aviary, Parrot, notes
 from mido import Message
 
 from config_bach import Paths, UserError
@@ -34,23 +34,33 @@ from duet.players import ModelPlayer, Person
 from duet.ports import Inbox, MemoryPort
 from duet.session import Session
 from duet.settings import Together
+from duet.sound import SoundOutput
+from duet.successor import Models
 from play_bach import run as play_bach_here
 
 
 class Playing:
     """A conductor with a parrot, a pad and an output, at 240 BPM unless told otherwise."""
 
-    def __init__(self, clock: Any = None, knobs: Knobs | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        clock: Any = None,
+        knobs: Knobs | None = None,
+        others: Models | None = None,
+        **settings: Any,
+    ) -> None:
         together = Together(**{"bpm": 240.0, **settings})
         self.inbox, self.out = Inbox(), MemoryPort("out")
         self.pad = MemoryPort("pad", self.inbox)
         output = Output(self.out)
         dispatcher = Dispatcher(clock or InternalClock(together.bpm))
         performer = Performer(Part("m", 1), [output], 0, dispatcher)
-        model = ModelPlayer(Parrot(), performer, Fraction(4))
+        model = ModelPlayer(Parrot(), performer, Fraction(4), "parrot")
         players: list[Any] = [Person("me", Part("me", 1)), model]
         self.session = Session(together, players, dispatcher, 1, outputs=[output])
-        self.conductor = Conductor(self.session, self.inbox, [self.pad], [output], knobs)
+        self.conductor = Conductor(
+            self.session, self.inbox, [self.pad], [output], knobs, others=others
+        )
 
     def play(self, until: float) -> None:
         """Begin, wait until a beat, end."""
@@ -60,8 +70,8 @@ class Playing:
         finally:
             self.conductor.close()
 
-    def begun(self, channel: int = 0) -> list[int]:
-        return [m.note for _, m in self.out.sent if m.type == "note_on" and m.channel == channel]
+    def begun(self) -> list[int]:
+        return [m.note for _, m in self.out.sent if m.type == "note_on"]
 
 
 def left_sounding(messages: list[Any]) -> set[tuple[int, int]]:
@@ -142,6 +152,106 @@ def test_knobs_are_learned_by_touching_them_and_set_what_they_should() -> None:
     assert playing.conductor.clock.bpm == pytest.approx(300)
     assert playing.session.settings.temperature == 2.0, "what is refused changes nothing"
     assert playing.conductor.failure is None
+    playing.conductor.close()
+
+
+@pytest.mark.slow
+def test_another_model_plays_soon_and_one_that_cannot_is_told_in_a_sentence() -> None:
+    refused: list[str] = []
+    changed: list[tuple[str, str]] = []
+    playing = Playing(others=Aviary(), way="continue")
+    conductor, model = playing.conductor, playing.session.models[0]
+    conductor.on_refusal = refused.append
+    conductor.on_change = lambda player, candidate: changed.append((player.name, candidate.source))
+    conductor.start()
+    for kind in ("note_on", "note_off"):
+        playing.pad.arrived(Message(kind, note=50, velocity=70))
+    until(lambda: any(80 < p < 100 for p in playing.begun()))
+    for wrong, said in (("broken", "broken is damaged"), ("deaf", "deaf cannot play here")):
+        conductor.choose("m", wrong)
+        until(lambda said=said: refused and said in refused[-1])
+        assert conductor.loading == {}
+    assert model.source == "parrot"
+    conductor.choose("m", "high")
+    until(lambda: any(p >= 100 for p in playing.begun()))
+    assert changed == [("m", "high")]
+    assert conductor.loading == {}
+    with pytest.raises(UserError, match="no model plays as 'x'"):
+        conductor.choose("x", "high")
+    conductor.close()
+    assert conductor.failure is None
+    assert left_sounding([m for _, m in playing.out.sent]) == set()
+    log = [row[1:2] + row[3:] for row in playing.session.log if row[1] in ("model", "joins")]
+    assert log[-2:] == [["model", "m", "high"], ["joins", "m"]]
+
+
+@pytest.mark.slow
+def test_a_learned_pad_steps_through_the_models_and_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "knobs.json"
+    refused: list[str] = []
+    playing = Playing(knobs=Knobs(path=path), others=Aviary())
+    conductor, model = playing.conductor, playing.session.models[0]
+    conductor.on_refusal = refused.append
+    conductor.learn("model")
+    conductor.start()
+
+    def press() -> None:
+        for value in (127, 0):
+            playing.pad.arrived(Message("control_change", control=80, value=value))
+
+    playing.pad.arrived(Message("note_on", note=50, velocity=70))
+    until(lambda: playing.begun() == [50])
+    until(lambda: playing.session.at >= 1)  # there is something to hear
+    press()  # is learned
+    until(path.exists)
+    press()  # parrot is the last one: the first comes after it, and cannot play
+    until(lambda: len(refused) == 1)
+    press()
+    until(lambda: len(refused) == 2)
+    press()
+    until(lambda: model.source == "high")
+    conductor.forget(80)
+    until(lambda: json.loads(path.read_text()) == {})
+    conductor.learn("bpm")
+    press()
+    conductor.close()
+    assert json.loads(path.read_text()) == {"80": "bpm"}
+
+
+def test_a_player_without_other_models_says_so() -> None:
+    playing = Playing()
+    with pytest.raises(UserError, match="could be another one"):
+        playing.conductor.choose("m", "high")
+    playing.conductor.step_model(0)
+    playing.conductor.step_model(7)
+
+
+@pytest.mark.slow
+def test_each_player_is_heard_on_a_channel_of_their_own_and_a_lost_port_lifts_its_pedal() -> None:
+    """Friends hear that, too, also the end of what began before its player became a drummer."""
+    playing, friends = Playing(through=True), SoundOutput()
+    playing.conductor.outputs.append(friends)
+    playing.conductor.start()
+    for message in (
+        Message("note_on", note=50, velocity=70, channel=6),
+        Message("note_on", note=36, velocity=70, channel=9),
+        Message("control_change", control=64, value=127),
+    ):
+        playing.pad.arrived(message)
+    until(lambda: len(playing.out.sent) >= 4)
+    begun = {(m.channel, m.note) for _, m in playing.out.sent if m.type == "note_on"}
+    assert begun == {(1, 50), (9, 36)}
+    playing.conductor.control("through", False)
+    until(lambda: not playing.session.settings.through)
+    until(lambda: friends.sounding == {(0, 50), (9, 36)})
+    playing.session.people[0].channel = 9
+    playing.pad.arrived(Message("note_off", note=50, channel=6))
+    until(lambda: friends.sounding == {(9, 36)})
+    until(lambda: left_sounding([m for _, m in playing.out.sent]) == {(9, 36)})
+    playing.pad.disconnected()
+    until(lambda: left_sounding([m for _, m in playing.out.sent]) == friends.sounding == set())
+    pedals = [(m.channel, m.value) for _, m in playing.out.sent if m.is_cc(64)]
+    assert pedals == [(1, 127), (1, 0)]
     playing.conductor.close()
 
 

@@ -28,6 +28,9 @@ class Desk:
         self.clock = InternalClock(120, start=100.0)
         self.dispatcher = Dispatcher(self.clock, self.time)
 
+    def finish(self, beat: float) -> None:
+        self.dispatcher.finish(beat, self.output, "a")
+
     def note(self, beat: float, note: int, kind: str = "note_on", owner: str = "a") -> None:
         message = Message(kind, note=note)
         self.dispatcher.at(beat, self.output, message, owner)
@@ -166,3 +169,15 @@ def test_the_thread_sends_in_time_and_ends() -> None:
     assert not thread.is_alive()
     assert [m.note for _, m in port.sent] == list(range(60, 68))
     assert all(when >= start + i / 32 - 1e-4 for i, (when, _) in enumerate(port.sent))
+
+
+def test_all_that_somebody_began_by_a_beat_is_ended_there_and_what_begins_then_is_not() -> None:
+    desk = Desk()
+    desk.note(0.0, 60)
+    desk.note(0.0, 61, owner="b")
+    desk.note(1.0, 62)
+    desk.finish(1.0)
+    desk.until(100.6)
+    assert desk.output.sounding == {(0, 61), (0, 62)}
+    ended = [(round(t, 3), m.note) for t, m in desk.port.sent if m.type == "note_off"]
+    assert [note for _, note in ended] == [60]

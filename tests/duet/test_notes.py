@@ -82,6 +82,16 @@ def test_panic_ends_everything_and_lifts_the_pedal(output: Output) -> None:
     assert output.sounding == {(0, 64)}, "it plays on"
 
 
+def test_who_leaves_lifts_the_pedal_that_they_hold_and_no_other(output: Output) -> None:
+    for channel, value, owner in ((1, 127, "a"), (2, 127, "b"), (3, 127, "a"), (3, 0, "a")):
+        output.send(Message("control_change", control=64, value=value, channel=channel), owner)
+    output.end("a")
+    lifted = [m.channel for m in sent(output)[4:] if m.is_cc(64) and m.value == 0]
+    assert lifted == [1]
+    output.panic()
+    assert [m.channel for m in sent(output)[5:] if m.is_cc(64)] == [2]
+
+
 def test_nothing_is_begun_after_closing(output: Output) -> None:
     output.send(on(60))
     output.close()

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from duets import Desk, Parrot
 
-from config_bach import Paths
-from duet.casting import Cast, Role, program_of
+from duet.casting import program_of
 from duet.parts import Part, Performer
 from duet.recording import midi_of, score_events
-from duet.settings import Together
+from duet.successor import Candidate
 from families.live import Place, Surprise
 from music.events import Event
 from music.sounds import DRUMS, Sound
@@ -19,11 +18,11 @@ BASS, PIANO, FLUTE = 34, 1, 74
 
 
 class Trio(Parrot):
-    """Plays piano, bass and drums, a quarter each."""
+    """Plays piano, bass and drums, all at once."""
 
     def next(self, place: Place) -> tuple[Event, Surprise]:
         sounds = [Sound(PIANO, 60), Sound(BASS, 40), Sound(DRUMS, 38)]
-        return Event.of(sounds, Fraction(1)), Surprise(1.0, 3)
+        return Event.of(sounds, self.length), Surprise(1.0, 3)
 
 
 def trio(spare: list[int] | None) -> Desk:
@@ -52,7 +51,7 @@ def test_without_a_spare_channel_the_first_instrument_plays_all_but_the_percussi
     desk.run(1.9)
     begun = {(m.channel, m.note) for _, m in desk.port.sent if m.type == "note_on"}
     assert begun == {(0, 60), (0, 40), (9, 38)}
-    assert {n.program for n in desk.session.models[0].part.notes} == {None, DRUMS}
+    assert {n.program for n in desk.session.models[0].part.notes} == {PIANO, DRUMS}
 
 
 def test_a_recording_has_a_track_for_each_instrument() -> None:
@@ -115,7 +114,73 @@ def test_the_instrument_of_a_model(model: Any, wanted: int | None, program: int)
 
 
 def test_spare_channels_are_those_that_nobody_has() -> None:
-    cast = Cast([Role("person", "me")], lambda path: None, Paths())  # type: ignore[arg-type, return-value]
-    cast.roles = [Role("person", "me"), *(Role("model", n, n) for n in "ab")]
-    spare = cast._spare_channels(Together(channel=2, state_channel=16, metronome_channel=10))
-    assert spare == [3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14]
+    desk = Desk(Parrot(), Parrot(), channel=2, state_channel=16, metronome_channel=10)
+    assert desk.spare == [0, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14]
+    desk.session.control("person_channel", 6, 0.0)
+    desk.session.control("state_channel", 0, 0.0)
+    desk.session.control("metronome_channel", 9, 0.0)
+    assert desk.spare == [0, 3, 4, 6, 7, 10, 11, 12, 13, 14, 15]
+
+
+def become(desk: Desk, composer: Parrot, program: int, beat: float) -> None:
+    """Let another model take the place of the first one, as soon as it can."""
+    other = Candidate("other", program, (0.1, 0.9), lambda composing, voice: composer)
+    successor = desk.session.prepare("m1", other, beat)
+    successor.rehearse()
+    desk.session.join(successor, beat)
+
+
+def begun(desk: Desk, since: float) -> set[tuple[int, int]]:
+    """The notes that began since a beat: channel and pitch."""
+    return {(m.channel, m.note) for t, m in desk.port.sent if t >= since and m.type == "note_on"}
+
+
+@pytest.mark.parametrize(("program", "channel"), [(PIANO, 0), (FLUTE, 0), (BASS, 0), (DRUMS, 9)])
+def test_all_instruments_end_and_give_their_channels_back_when_another_model_plays(
+    program: int, channel: int
+) -> None:
+    desk = Desk(Trio(Fraction(16)), Parrot(), people=(), way="ring", answer=16.0)
+    spare = sorted(desk.spare)
+    desk.run(2.5)
+    assert {(0, 60), (15, 40)} < desk.output.sounding
+    assert sorted(desk.spare) == spare[:-1]
+    become(desk, Parrot(), program, 2.5)
+    desk.run(3.2)
+    assert desk.output.sounding == {(channel, 81)}
+    ends = [(t, m.channel, m.note) for t, m in desk.port.sent if m.type == "note_off"]
+    assert {(3.0, 0, 60), (3.0, 15, 40)} <= set(ends)
+    assert sorted(desk.spare) == spare
+    become(desk, Trio(), PIANO, 3.2)
+    desk.run(4.5)
+    assert begun(desk, 4) == {(0, 60), (15, 40), (9, 38)}, "and back"
+    names = [t.name for t in midi_of(desk.session, "x").tracks[1:]]
+    assert names[:3] == ["m1", "m1: Drum Kit", "m1: Electric Bass (finger)"]
+    desk.session.end(4.6)
+    assert desk.output.sounding == set()
+
+
+def test_further_instruments_give_way_when_somebody_else_gets_their_channel() -> None:
+    desk = Desk(Trio(Fraction(8)), people=("me",), background=[Trio(Fraction(1))], answer=8.0)
+    desk.run(2.5)
+    assert (15, 40) in desk.output.sounding
+    desk.session.control("person_channel", 16, 2.5)
+    desk.run(2.6)
+    assert (15, 40) not in desk.output.sounding
+    desk.run(4.5)
+    assert begun(desk, 3) == {(1, 60), (14, 40), (9, 38)}
+    assert 14 not in desk.spare
+    assert 15 not in desk.spare
+    desk.session.stop(4.5)
+    assert desk.output.sounding == set()
+
+
+def test_where_no_channel_was_left_a_note_ends_though_one_is_given_back_meanwhile() -> None:
+    spare: list[int] = []
+    desk = trio(spare)
+    desk.run(0.5)
+    spare.append(5)
+    desk.run(1.5)
+    assert begun(desk, 1) == {(0, 60), (0, 40), (9, 38)}
+    desk.session.models[0].rest(Fraction(3, 2))
+    desk.run(1.6)
+    assert desk.output.sounding == set()

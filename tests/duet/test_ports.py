@@ -44,10 +44,14 @@ def test_an_inbox_that_nobody_empties_stays_small() -> None:
     for i in range(LARGEST_INBOX):
         for port in ports:
             port.arrived(Message("note_on", note=i % 128))
-    count = 0
-    while inbox.get(0):
-        count += 1
-    assert count == LARGEST_INBOX
+    found = []
+    while received := inbox.get(0):
+        found.append(received)
+    assert [(r.port, r.message) for r in found[:2]] == [("a", None), ("b", None)], (
+        "something is lost"
+    )
+    assert len(found) == LARGEST_INBOX + 2
+    assert all(r.message for r in found[2:])
 
 
 def test_a_port_is_an_iterator_until_it_is_closed() -> None:
@@ -99,9 +103,48 @@ def test_messages_go_both_ways_and_a_lost_connection_is_told() -> None:
     assert back is not None
     assert back.message.type == "clock"
     client.close()
-    gone = server.receive(5)
-    assert gone is not None
-    assert gone.message is None
+    gone = [server.receive(5), server.receive(5)]
+    assert [r.message for r in gone if r] == [Message("note_off", note=60, velocity=0), None]
+    server.close()
+
+
+def test_who_vanishes_ends_what_they_began_and_nobody_else() -> None:
+    server = free_listener()
+    one, other = (Connecting("127.0.0.1", server.number, Inbox()) for _ in range(2))
+    for peer, note in ((one, 60), (one, 61), (other, 60)):
+        peer.send(Message("note_on", note=note, channel=3))
+    one.send(Message("note_off", note=61, channel=3))
+    one.send(Message("control_change", control=64, value=127, channel=5))
+    for _ in range(5):
+        assert server.receive(5)
+    one.close()
+    ended = [server.receive(5), server.receive(5)]
+    assert [r.message for r in ended if r] == [
+        Message("note_off", note=60, channel=3, velocity=0),
+        Message("control_change", control=64, value=0, channel=5),
+    ]
+    assert server.receive(0.05) is None, "the other one plays on"
+    other.close()
+    last = [server.receive(5), server.receive(5)]
+    assert [r.message for r in last if r] == [
+        Message("note_off", note=60, channel=3, velocity=0),
+        None,
+    ]
+    server.close()
+
+
+def test_a_peer_that_says_nothing_any_more_is_noticed_in_seconds() -> None:
+    import socket
+
+    server = free_listener()
+    with socket.create_connection(("127.0.0.1", server.number)):
+        wait_for(lambda: bool(server._connections))
+        made = server._connections[0]._socket
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            idle, interval, tries = (made.getsockopt(socket.IPPROTO_TCP, o) for o in options)
+            assert idle + interval * tries <= 5
     server.close()
 
 

@@ -1,6 +1,8 @@
 """A session is kept whole, and played again note for note."""
 
+import functools
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from duets import Desk, Parrot, notes
 
 from config_bach import Paths, UserError
 from duet import recording
-from duet.casting import Cast, Role, bundle_path, roles_from_json, roles_of
+from duet.casting import Cast, Role, bundle_path, playable, roles_from_json, roles_of
 from duet.clock import InternalClock
 from duet.dispatcher import Dispatcher
 from duet.session import Session
 from duet.settings import Together
+from families.base import ModelFamily
+from families.drums.family import Drums
 from litert.loading import playing
 from music.events import duration_of
 from storage.bundle import load
@@ -74,7 +78,9 @@ def test_notes_are_kept_as_played_if_so_asked() -> None:
 
 
 def test_the_score_has_an_instrument_for_each_player(desk: Desk, tmp_path: Path) -> None:
-    desk.session.models[0].part.program = 20
+    model = desk.session.models[0].part
+    model.programs = [(0.0, 20)]
+    model.notes = [replace(n, program=20) for n in model.notes]
     events = recording.score_events(desk.session)
     assert duration_of(events) % 4 == 0
     assert events[0].beat == 0
@@ -144,6 +150,77 @@ def test_a_session_is_played_again_note_for_note(way: str, model: str, tmp_path:
     assert all_notes(other) != all_notes(first)
 
 
+def test_a_session_with_other_models_is_played_again_note_for_note(tmp_path: Path) -> None:
+    """One is taken in the middle of an answer, one knows another grid, and a knob turns meanwhile."""
+    cast = Cast(roles_of(["person", "bach5_nc_mo"]), lambda p: models_of(p.stem), PATHS)
+    first = session_of(cast, Together(answer=4), 5)
+    load = functools.cache(cast.candidate)
+
+    def change(source: str, later: float) -> None:
+        beat = first.due
+        successor = first.prepare("bach5_nc_mo", load(source), beat)
+        successor.rehearse()
+        play(first, beat + later, notes((beat + 0.5, 64, beat + 0.9)))
+        first.control("temperature", 0.8, beat + later)
+        first.join(successor, beat + later)
+
+    play(first, 6.2, CALL)
+    change("bach2_nc_mo", 1.3)
+    play(first, 16, notes((9.1, 67, 9.9)))
+    change("drums4_nc_mo", 0.1)
+    play(first, 26, notes((18.1, 38, 18.2), (19.34, 36, 19.4)))
+    first.end(26.1)
+    marks = [text for _, text in first.marks if ":" in text]
+    assert marks == ["bach5_nc_mo: bach2_nc_mo", "bach5_nc_mo: drums4_nc_mo"]
+    assert len(first.grid) == 6
+    files = dict(recording.write(first, tmp_path / "x.mid", cast.to_json(), musicxml=False))
+    me, model = tracks(files["music"])[1:]
+    assert {m.channel for _, m in model if m.type == "note_on"} == {1, 9}
+    assert {m.channel for t, m in me if m.type == "note_on" and t / 480 > 18} == {9}
+    data = recording.read(tmp_path / "x.duet.json")
+    again = session_of(cast, Together.from_json(data["settings"]), data["seed"])
+    recording.replay(again, data, load)
+    assert all_notes(again) == all_notes(first)
+    assert again.marks == first.marks
+    assert len(first.models[0].part.notes) > 10
+    entry = [0, "model", 0.0, "bach5_nc_mo", "gone"]
+    with pytest.raises(UserError, match="no model 'gone'"):
+        recording.replay(again, {"log": [entry], "ticks": 1}, cast.candidate)
+
+
+def test_only_models_that_can_play_together_are_offered_and_loaded(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("bach2_nc_mo", "drums4_nc_mo"):
+        (models / f"{name}.zip").symlink_to(ROOT / "models" / f"{name}.zip")
+    (models / "bad2_nc_mo.zip").write_bytes(b"PK nonsense")
+    there = Paths(tmp_path)
+    assert playable(there) == ["bach2_nc_mo", "drums4_nc_mo"]
+    cast = Cast(roles_of(["person"]), lambda p: models_of(p.stem), there)
+    found = cast.candidate("drums4_nc_mo")
+    assert (found.source, found.program) == ("drums4_nc_mo", 0)
+    assert 0 < found.expects[0] < found.expects[1]
+    for wrong in ("bad2_nc_mo", "../bach2_nc_mo", "", "x" * 999):
+        with pytest.raises(
+            UserError, match="can play together here; there are: bach2_nc_mo, drums4"
+        ):
+            cast.candidate(wrong)
+
+    def broken(path: Path) -> Any:
+        raise KeyError("heads")
+
+    with pytest.raises(UserError, match=r"bach2_nc_mo cannot play \(KeyError"):
+        Cast(roles_of(["person"]), broken, there).candidate("bach2_nc_mo")
+
+
+def test_a_family_that_has_no_way_to_play_together_is_not_offered() -> None:
+    class Silent(Drums):
+        live = ModelFamily.live  # type: ignore[assignment]
+
+    assert Drums().plays_together
+    assert not Silent().plays_together
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "{}", '{"format": 1}', '{"format": 9, "seed": 1}', "[" * 100_000,
@@ -161,7 +238,8 @@ def test_what_is_no_session_is_refused_in_a_sentence(text: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     "entry",
     [[], [0], [0, "midi", 1], [0, "midi", 0.0, "p", "zz"], [0, "midi", 0.0, "p", "90"],
-     [0, "control", 0.0, "bpm", "fast"], [0, "control", 0.0, "clock", "in"], ["x", "midi"]],
+     [0, "control", 0.0, "bpm", "fast"], [0, "control", 0.0, "clock", "in"], ["x", "midi"],
+     [0, "model", 0.0], [0, "joins"], [0, "joins", 0.0, ["x"]]],
 )  # fmt: skip
 def test_input_that_is_not_understood_is_refused(entry: list[Any]) -> None:
     desk = Desk(Parrot())

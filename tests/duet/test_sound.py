@@ -97,8 +97,8 @@ def test_an_end_is_never_before_its_beginning(stage: Stage) -> None:
 
 
 def test_each_player_has_an_instrument_of_their_own_whatever_the_channel(stage: Stage) -> None:
-    stage = Stage(organ=20, beat=DRUMS)
-    for owner, channel in (("organ", 0), ("me", 0), ("beat", 0), ("me", 9)):
+    stage = Stage(organ=20)
+    for owner, channel in (("organ", 0), ("me", 0), ("beat", 9), ("me", 9)):
         stage.output.send(on(60, channel), owner)
     assert stage.output.sounding == {(0, 60), (1, 60), (9, 60)}
     assert stage.output.port.programs == {0: 20, 1: 1}

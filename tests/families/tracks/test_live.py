@@ -110,6 +110,7 @@ def test_little_is_left_to_be_told_when_a_call_ends() -> None:
 
 def test_an_instrument_that_it_does_not_know_is_heard_as_its_usual_one() -> None:
     composer = live()
+    assert composer.percussion, "so strokes are a call"
     hear(composer, [(0, 24, 74, 72), (24, 48, BASS, 40), (48, 48, DRUMS, 38)], 4)
     composer.settle()
     programs = [text for text in given(composer) if text.startswith("program")]
