@@ -27,7 +27,7 @@ def chorale(number: int, bars: int = 6) -> Chorale:
 def tiny(layers: int = 1) -> Network:
     """The network of type 5, very small: most of the time goes by until TensorFlow has a graph of it."""
     network = replace(family_of(5).network, units=12, embedding=8, layers=layers)
-    return replace(network, dropout=0.0, token_dropout=0.0, head_dropout=0.0)
+    return replace(network, dropout=0.0, token_dropout=0.0, head_dropout=0.0, retrieval=True)
 
 
 def small_training() -> Training:

@@ -92,7 +92,6 @@ class FourVoices(ModelFamily):
         recurrent_dropout=0.3,
         token_dropout=0.2,
         profiles=True,
-        retrieval=True,
     )
     training = Training(
         epochs=20,
@@ -111,7 +110,7 @@ class FourVoices(ModelFamily):
     grid = (round(1 / STEP),)
     kind = "four_voices"
     flags = frozenset({"prime", "with_prime", "without_prime", "harmonise", "keep"}) | frozenset(
-        {"regenerate", "scale", "range", "no_crossing", "key", "best_of"}
+        {"regenerate", "scale", "range", "no_crossing", "key", "best_of", "retrieval"}
     )
     default_variant = "dynamic"  # three times as fast as float16, for less than 0.0001 nats
     default_program = ORGAN
@@ -129,14 +128,13 @@ class FourVoices(ModelFamily):
     def metadata(self, corpus: Corpus, split: Split, bundle: Bundle) -> dict[str, Any]:
         """Templates, and the style of the training pieces, besides what every bundle knows.
 
-        temperatures: of composing, besides those of the network, which `calibrated` fits; chosen by the
-        judge of the report card.
+        temperatures: of composing, besides those of the network, which `calibrated` fits.
         """
         held_out = [*split.test, *split.valid]
         own = {
             "templates": templates_of(held_out),
             "style": style_of(split.train),
-            "temperatures": {"onset": 1.0, "pitch": 0.92},
+            "temperatures": {"onset": 1.0, "pitch": 1.0},
         }
         return {**super().metadata(corpus, split, bundle), **own}
 

@@ -4,7 +4,7 @@ The network remembers a bar or two well and what came before only vaguely: compo
 from key to key. So it is told the profile of pitch classes so far, by several half-lives, and learns how
 much to trust each. Networks of earlier versions were not told: their probabilities are rescaled by the
 profile, as language models are by the words of the text so far (unigram rescaling, Gildea and Hofmann
-1999). Where new music is composed both are rescaled a little more. docs/decisions.md has the figures.
+1999). New music is rescaled in both cases, by more. docs/decisions.md has the figures.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ HALF_LIFE = 128  # steps after which a note counts half
 HALF_LIVES = (16, 96, 400)  # those that a network is told of
 FLOOR = 0.01  # share of a class that never sounded
 POWER = 0.5  # of the rescaling; measured best
-COMPOSING_POWER = 1.0  # where such a network composes, which has no other guide to its key
-TOLD_POWER = 0.25  # where one composes that is told the profiles
+COMPOSING_POWER = 1.0  # of new music, which has no other guide to its key
 PRIOR = 300.0  # notes of a sixteenth that the key of a piece counts as much as, by HALF_LIFE
 HUNDREDTHS = 100  # rows hold whole numbers
 

@@ -32,11 +32,6 @@ class SatbPredictor(Predictor):
         super().__init__(runner)
         self._columns = EARLIER.get(runner.shapes(ADVANCE)["rows"][-1])
 
-    @property
-    def told_profiles(self) -> bool:
-        """Whether the network knows of keys by itself; what one that does not says is rescaled."""
-        return self._columns is not BEFORE_PROFILES
-
     def advance(self, rows: Rows, state: State) -> tuple[npt.NDArray[np.float32], State]:
         """rows [pieces, columns] -> the context [pieces, n] of the heads, the next state."""
         found = self.runner.run(ADVANCE, {"rows": self._told(rows), **state})
@@ -50,7 +45,7 @@ class SatbPredictor(Predictor):
             inputs["chosen"] = np.ascontiguousarray(sounds[:, before], np.int32)
         ((name, values),) = self.runner.run(VOICES[head], inputs).items()
         p = probabilities_of(name, values)
-        return p if self.told_profiles else with_key_bias(p, rows[:, KEY])
+        return with_key_bias(p, rows[:, KEY]) if self._columns is BEFORE_PROFILES else p
 
     def _told(self, rows: Rows) -> Rows:
         """The columns that the network takes."""

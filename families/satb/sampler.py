@@ -13,8 +13,7 @@ from families.satb.choice import Sampling, choose
 from families.satb.constraints import Constraints
 from families.satb.encoding import FIRST, HOLD, ORDER, event_of
 from families.satb.features import KEY, SatbFeatures
-from families.satb.key_bias import CLASS_OF, COMPOSING_POWER, POWER, TOLD_POWER, with_key_bias
-from families.satb.predictor import SatbPredictor
+from families.satb.key_bias import CLASS_OF, COMPOSING_POWER, POWER, with_key_bias
 from families.satb.voice_leading import without_parallels
 from families.steps import Predictor, Probabilities, Rows
 from music.copies import CopyTracker
@@ -50,9 +49,7 @@ class SatbSampler(StepSampler[SatbFeatures]):
         self.constraints = constraints or Constraints()
         self.soprano: Probabilities = np.zeros((1, 0), np.float32)
         self._temperatures = temperatures
-        told = isinstance(predictor, SatbPredictor) and predictor.told_profiles
-        power = TOLD_POWER if told else COMPOSING_POWER - POWER
-        self._power = 0.0 if prior is None else power
+        self._power = 0.0 if prior is None else COMPOSING_POWER - POWER
         self._scale = ""  # that of the settings which the constraints have
         self.goal: npt.NDArray[np.float64] | None = None  # see particles.goal
         self._gains = np.zeros(1)  # log weights of pieces for how well the goal suits them

@@ -52,7 +52,7 @@ FLAGS = """
     --tensorboard --prime --notes --temperature --top-p --seed --instrument --bpm --max-copy --output
     --with-prime --without-prime --wav --musicxml --harmonise --keep --regenerate --scale --range
     --no-crossing --add-user --add-guest --self-signed --from --mix --no-scratch --duet --list-ports
-    --replay --players --midi-in --midi-out --clock --way
+    --replay --players --midi-in --midi-out --clock --way --retrieval
 """
 COMMANDS = """
     -pm --wav --instrument "church organ"
@@ -401,6 +401,7 @@ def test_an_option_is_accepted_for_the_model_types_that_have_it(option: Option) 
         ("-l 0 -f --model-type 5 --forget 0", "--forget is not for model type 5"),
         ("-l 0 -f --model-type 2 --concatenate", "--concatenate is not for model type 2"),
         ("-l 0 -f --forget .5", "--forget is not for model type 1"),
+        ("-l 0 -f --model-type 2 --retrieval", "--retrieval is not for model type 2"),
         ("-pm --model-type 5 --notes 9", "--notes is not for model type 5"),
         ("-pm --model-type 2 --harmonise x.mid", "--harmonise is not for model type 2"),
         ("-pm --model-type 2 --key G", "--key is not for model type 2"),

@@ -22,8 +22,6 @@ from families.satb.encoding import (
     symbol,
 )
 from families.satb.features import FEATURES
-from families.satb.network import ROW
-from families.satb.predictor import SatbPredictor
 from families.satb.sampler import PARALLEL, TRIES, SatbSampler, towards
 from music.copies import CopyIndex, CopyTracker
 
@@ -282,25 +280,3 @@ def test_a_scale_holds_from_the_next_step_on_and_can_be_left() -> None:
         steps = np.concatenate([composing.step() for _ in range(40)])
         heard.append(set(((steps - FIRST + LOWEST) % 12).ravel().tolist()))
     assert heard == [{0, 2, 4, 7, 9}, set(range(12)), {0, 2, 4, 7, 9}]
-
-
-@pytest.mark.parametrize(("columns", "rescaled"), [(28, True), (64, False), (ROW, False)])
-def test_a_network_that_is_told_the_key_is_rescaled_less(columns: int, rescaled: bool) -> None:
-    class Runner:
-        def shapes(self, signature: str) -> dict[str, tuple[int, ...]]:
-            return {"rows": (1, columns)}
-
-        def outputs(self, signature: str) -> list[str]:
-            return []
-
-        def run(self, signature: str, inputs: Any) -> dict[str, Any]:
-            raise NotImplementedError
-
-    c, c_sharp = symbol(60), symbol(61)
-    composing = sampler(SatbPredictor(Runner()), prior=np.eye(12)[0])  # type: ignore[arg-type]
-    row = np.array([[*composing.features[0].row(), 0, 0, 0]], np.int32)
-    p, tokens = np.array([even(c, c_sharp)], np.float32), np.zeros((1, 4), np.int32)
-    chosen = [int(composing.choose(0, p, tokens, row, {}, closed=())[0]) for _ in range(200)]
-    assert set(chosen) <= {c, c_sharp}
-    assert (chosen.count(c) > 145) == rescaled
-    assert chosen.count(c) > 100
