@@ -291,8 +291,7 @@ OPTIONS = (
     Option("--forget P", LEARN, "share of windows without lookback ({default})", float,
            "lookback_dropout", family=True, shapes=True),
     Option("--retrieval", LEARN, "tell the network how training pieces with the same tune went on, for "
-           "music that is heard or measured; new music is composed without", sets="retrieval",
-           family=True, shapes=True),
+           "music that is heard or measured; new music is composed without", family=True, shapes=True),
     Option("--from NAME", LEARN, "start from this saved model (an app or a whole name) and make a new "
            "one of it, --app, that learns other pieces as well", text, "base"),
     Option("--mix R", LEARN, "steps of the old music that are learned for each of the new, with --from "
