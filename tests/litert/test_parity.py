@@ -60,7 +60,7 @@ def test_four_voices_convert_to_every_variant(all_voices: tuple[Bundle, list[Row
     rows = {row.variant: row for row in all_voices[1]}
     assert rows["float32"].same_notes
     assert all(rows[variant].max_difference < most for variant, most in FLOAT.items())
-    assert rows["int8"].nll_change < 0.6  # eight bits cost a network of twelve units more than others
+    assert rows["int8"].nll_change < 0.6  # twelve units lose more than others
 
 
 def test_the_table_says_what_each_is_worth(all_voices: tuple[Bundle, list[Row]]) -> None:
