@@ -53,7 +53,7 @@ def runtime_of(args: argparse.Namespace) -> Runtime:
 def new_model_of(args: argparse.Namespace) -> tuple[Encoding, Network, Training]:
     """The settings of a new model: those given, else the defaults of its family."""
     family = family_of(1 if args.model_type is None else args.model_type)
-    network = replace(family.network, retrieval=args.retrieval, **settings_given(args, Network))
+    network = replace(family.network, **settings_given(args, Network))
     transpose = family.transpose if args.transpose is None else args.transpose
     if args.split == "window" and args.transpose is None:
         transpose = 0  # the articles' protocol

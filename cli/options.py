@@ -291,7 +291,8 @@ OPTIONS = (
     Option("--forget P", LEARN, "share of windows without lookback ({default})", float,
            "lookback_dropout", family=True, shapes=True),
     Option("--retrieval", LEARN, "tell the network how training pieces with the same tune went on, for "
-           "music that is heard or measured; new music is composed without", family=True, shapes=True),
+           "music that is heard or measured; new music is composed without", sets="retrieval",
+           family=True, shapes=True),
     Option("--from NAME", LEARN, "start from this saved model (an app or a whole name) and make a new "
            "one of it, --app, that learns other pieces as well", text, "base"),
     Option("--mix R", LEARN, "steps of the old music that are learned for each of the new, with --from "
@@ -415,8 +416,7 @@ def parser() -> argparse.ArgumentParser:
 def settings_given(args: argparse.Namespace, group: type[Settings]) -> dict[str, Any]:
     """What a command line says of a group of settings."""
     known = {f.name for f in fields(group)}
-    found = {o.dest: getattr(args, o.dest) for o in OPTIONS if o.sets in known}
-    return {name: value for name, value in found.items() if value is not None}
+    return {o.dest: getattr(args, o.dest) for o in OPTIONS if o.sets in known and o.given(args)}
 
 
 def validate(args: argparse.Namespace) -> None:

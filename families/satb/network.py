@@ -74,7 +74,7 @@ class SatbNetwork(keras.Model):
         self.interval = layers.Embedding(INTERVALS + 1, size // 4, dtype=dtype)
         if self.retrieval:
             self.retrieved_length = layers.Embedding(RETRIEVED_LENGTHS, size // 2, dtype=dtype)
-        self.retrieval_dropout = RetrievalDropout()
+            self.retrieval_dropout = RetrievalDropout()
         self.token_dropout = TokenDropout(network.token_dropout)
         self.input_dropout = layers.Dropout(network.input_dropout, dtype=dtype)
         self.lstms = [
@@ -120,7 +120,8 @@ class SatbNetwork(keras.Model):
     def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
         """The logits of all voices."""
         rows, symbols, *keep_state = inputs
-        rows = self.retrieval_dropout(rows, training=training)
+        if self.retrieval:
+            rows = self.retrieval_dropout(rows, training=training)
         kept = self.token_dropout(rows, training=training)
         embedding = x = self.input_dropout(self.embedded(kept), training=training)
         for i, (lstm, dropout) in enumerate(zip(self.lstms, self.dropouts, strict=True)):

@@ -183,7 +183,9 @@ NUMBERS = [
     for option in OPTIONS
     for group in (Composing, FineTuning, Network, Runtime, Training)
     for item in fields(group)
-    if item.name == option.sets and isinstance(item.default, int | float)
+    if item.name == option.sets
+    and isinstance(item.default, int | float)
+    and not isinstance(item.default, bool)  # a switch
 ]
 
 
@@ -494,6 +496,8 @@ def test_values_out_of_range_are_refused_before_any_work(
 def test_settings_are_read_by_their_group() -> None:
     args = parsed("--units", "12", "--forget", "0", "--epochs", "7", "--temperature", "0.5")
     assert settings_given(args, Network) == {"units": 12, "lookback_dropout": 0.0}
+    assert not new_model_of(parsed("--model-type", "5"))[1].retrieval
+    assert new_model_of(parsed("--model-type", "5", "--retrieval"))[1].retrieval
     assert settings_given(args, Training) == {"epochs": 7}
     assert settings_given(args, Composing) == {"temperature": 0.5}
     assert settings_given(args, Runtime) == {}
